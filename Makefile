@@ -1,0 +1,45 @@
+# Everything a developer needs. `make demo` and `make test` set up what they use.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export OMP_NUM_THREADS := 1
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: setup demo test test-all lint bench lock clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/python examples/sentiment/demo.py
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term-missing:skip-covered
+
+test-all: lint
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
+
+bench-%: $(STAMP)
+	$(BIN)/python -m benchmarks.$*
+
+lock: $(STAMP)
+	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --all-extras --group dev \
+		--generate-hashes --no-header pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) runs examples/*/runs

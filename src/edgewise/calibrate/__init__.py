@@ -1,0 +1,1 @@
+"""Confidence made to mean probability, and certificates of quality."""

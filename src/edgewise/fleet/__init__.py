@@ -1,0 +1,1 @@
+"""Signed repository, rollout rings, device agent; the room is furnished by a later change."""

@@ -1,0 +1,1 @@
+"""One transformation of a model a file."""

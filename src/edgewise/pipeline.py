@@ -1,0 +1,1 @@
+"""The build-time chain with a content-addressed cache."""

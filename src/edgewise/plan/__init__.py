@@ -1,0 +1,1 @@
+"""Where a workload should run and what it costs."""

@@ -1,0 +1,1 @@
+"""What a bundle costs on this target: latency, memory, size, cold start."""

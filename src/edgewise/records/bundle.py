@@ -1,0 +1,78 @@
+"""What a bundle says of itself, and how a candidate for it did."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Task(Enum):
+    """What a model is for."""
+
+    TEXT_CLASSIFICATION = "text-classification"
+    IMAGE_CLASSIFICATION = "image-classification"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageInput:
+    """How pixels become the input: values scaled to 0..1, then normalized by channel."""
+
+    height: int
+    width: int
+    channels: int = 3
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    channels_first: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fidelity:
+    """What the gate measured of a candidate against its reference on held-out data."""
+
+    reference: str
+    """`float form` for a quantized model, `source` for a cut one."""
+    n: int
+    metric: float
+    metric_low: float
+    metric_high: float
+    """95 % interval of the metric."""
+    reference_metric: float
+    agreement: float | None = None
+    cosine: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleManifest:
+    """`manifest.json` of a bundle: what is in it, by which recipe, from which source."""
+
+    name: str
+    task: Task
+    labels: tuple[str, ...]
+    files: Mapping[str, str]
+    """SHA-256 in hex by file name; every file of the bundle but the manifest."""
+    model: str = "model.onnx"
+    runtime: str = "onnxruntime"
+    recipe: tuple[str, ...] = ()
+    """The passes in order, such as `cut:2`, `head:logistic`, `int8-dynamic`."""
+    source_sha256: str = ""
+    source_size_bytes: int = 0
+    tokenizer: str | None = None
+    max_length: int = 128
+    """Longest input in tokens; longer text is cut there."""
+    image: ImageInput | None = None
+    fidelity: Fidelity | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One recipe that `optimize` tried, what it measured, and whether it may ship."""
+
+    recipe: tuple[str, ...]
+    runtime: str
+    size_bytes: int
+    p50_ms: float
+    p95_ms: float
+    peak_memory_bytes: int
+    fidelity: Fidelity
+    kept: bool
+    why: tuple[str, ...] = field(default=())
+    """Reasons for being out; for the chosen one, why it was chosen."""

@@ -1,0 +1,73 @@
+"""Where a workload should run, what it costs, and how sure that is."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Origin(Enum):
+    """How a number came to be."""
+
+    MEASURED = "measured"
+    GIVEN = "given"
+    ASSUMED = "assumed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A number in a plan with its unit and its origin."""
+
+    name: str
+    value: float | None
+    unit: str
+    origin: Origin
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthlyUsd:
+    """Cost a month of each way to serve the workload; `None` where it can't be served so."""
+
+    edge: float
+    cloud: float | None
+    hybrid: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One way to serve the workload, held against the objective."""
+
+    name: str
+    """`edge`, `cloud` or `hybrid`."""
+    feasible: bool
+    monthly_usd: float | None
+    latency_p95_ms: float | None
+    quality_loss: float | None
+    """Against always asking the cloud, on the test split."""
+    reasons: tuple[str, ...] = ()
+    """Which constraint binds, with both numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostPoint:
+    """Monthly cost at one volume, for the plot."""
+
+    requests_per_month: float
+    edge: float
+    cloud: float | None
+    hybrid: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`plan.json`."""
+
+    recommendation: str
+    choice: str | None
+    feasible: bool
+    monthly_usd: MonthlyUsd
+    break_even_requests_per_month: float | None
+    """Above it, edge (or hybrid, where that is the choice) is cheaper than cloud."""
+    reasons: tuple[str, ...]
+    options: tuple[Option, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    curve: tuple[CostPoint, ...] = field(default=())

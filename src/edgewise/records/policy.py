@@ -1,0 +1,113 @@
+"""All that a decision needs, as data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from edgewise.errors import InvalidRecord
+from edgewise.records.certificate import Certificate, ConfidenceMap
+
+
+class TierKind(Enum):
+    """A place that can answer, from near to far."""
+
+    DEVICE = "device"
+    SITE = "site"
+    CLOUD = "cloud"
+
+
+class Protocol(Enum):
+    """How a remote tier is spoken to."""
+
+    JSON = "json"
+    OIP = "oip"
+    OPENAI = "openai"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """Where a secret is read from; never the secret itself. Exactly one is given."""
+
+    env: str | None = None
+    file: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyLimit:
+    """Expected latency of a local tier up to an input length; the last is for all longer."""
+
+    up_to_length: int
+    p50_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierPolicy:
+    """One tier as the decision sees it."""
+
+    name: str
+    kind: TierKind
+    threshold: float | None = None
+    """Keep this tier's answer where calibrated confidence reaches it. On the last tier: ignored.
+    `None` on another tier: every answer is deferred while a farther tier can answer."""
+    confidence: ConfidenceMap = field(default_factory=ConfidenceMap)
+    latency: tuple[LatencyLimit, ...] = ()
+    """Measured expectation by input length; empty for a tier across a network."""
+    latency_limit_ms: float | None = None
+    """`edge_threshold_ms`: not the first choice where the expected p95 exceeds it."""
+    rtt_p50_ms: float = 0.0
+    rtt_p95_ms: float = 0.0
+    """What the network is taken for until traffic has been seen."""
+    usd_per_request: float = 0.0
+    max_input_bytes: int = 1_000_000
+    endpoint: str | None = None
+    protocol: Protocol = Protocol.OIP
+    model: str = ""
+    api_key: ApiKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivacyRules:
+    """What keeps a request near."""
+
+    flag: str = "privacy_flag"
+    """The input's key that, when true, keeps the request on the device."""
+    detect: tuple[str, ...] = ()
+    """Kinds of personal data whose presence keeps it on the device."""
+    residency_key: str = "region"
+    residency: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Tier names that may see a request of a region; an absent region is not limited."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerRules:
+    """When a tier's circuit opens and how it is tried again (a rate over the last calls)."""
+
+    window: int = 20
+    minimum_calls: int = 5
+    failure_share: float = 0.5
+    open_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What the engine and the gateway load. Its version is its digest."""
+
+    task: str
+    labels: tuple[str, ...]
+    tiers: tuple[TierPolicy, ...]
+    """From near to far; the first is `edge`, the last `cloud` when there are two."""
+    privacy: PrivacyRules = field(default_factory=PrivacyRules)
+    breaker: BreakerRules = field(default_factory=BreakerRules)
+    deadline_ms: float | None = None
+    """For requests that bring none."""
+    bundle_sha256: str = ""
+    """The bundle that the thresholds belong to; empty when none was certified."""
+    certificate: Certificate | None = None
+
+    def __post_init__(self) -> None:
+        names = [tier.name for tier in self.tiers]
+        if not names or len(set(names)) != len(names):
+            raise InvalidRecord(
+                f"tier names are {names}", where="Policy.tiers", hint="name each tier once"
+            )

@@ -1,0 +1,18 @@
+"""What a model answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Input = Mapping[str, Any]
+"""One request's input: `{"text": ...}` or `{"image": ...}`, and what rides along with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One answer of a classifier. Made by a task or a remote client, read by the engine."""
+
+    label: str
+    confidence: float
+    probabilities: tuple[float, ...]
+    """In the order of the bundle's labels; empty when a remote tier gives none."""

@@ -1,0 +1,153 @@
+"""`edgewise.yaml` as a record. Made by `spec`, read by `pipeline`."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from edgewise.records.bundle import ImageInput, Task
+from edgewise.records.certificate import CloudAnswers, Loss
+from edgewise.records.policy import ApiKey, PrivacyRules, Protocol, TierKind
+
+
+class CalibrationChoice(Enum):
+    """Which map from raw confidence to probability to fit; `auto` takes the better Brier score."""
+
+    AUTO = "auto"
+    TEMPERATURE = "temperature"
+    ISOTONIC = "isotonic"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Names of the columns in the split files. `input` holds text, or an image's path."""
+
+    input: str = "text"
+    label: str = "label"
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSpec:
+    """The three splits, absolute paths."""
+
+    train: Path
+    calibration: Path
+    test: Path
+    columns: Columns = field(default_factory=Columns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """The source model: an ONNX file or a Hugging Face directory; absolute path."""
+
+    source: Path
+    labels: tuple[str, ...] = ()
+    """In the order of the model's outputs; empty: the model's own, else sorted from train."""
+    tokenizer: Path | None = None
+    """`tokenizer.json` for an ONNX text model whose folder has none."""
+    max_length: int = 128
+    image: ImageInput | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeTier:
+    """The device."""
+
+    kind: TierKind = TierKind.DEVICE
+    memory_bytes: int | None = None
+    storage_bytes: int | None = None
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudTier:
+    """The far tier. With no endpoint it can be planned for, not called."""
+
+    kind: TierKind = TierKind.CLOUD
+    endpoint: str | None = None
+    protocol: Protocol = Protocol.OIP
+    model: str = ""
+    api_key: ApiKey | None = None
+    usd_per_request: float = 0.0
+    rtt_p50_ms: float = 60.0
+    rtt_p95_ms: float = 180.0
+    answers: CloudAnswers = CloudAnswers.CALL
+    answers_column: str | None = None
+    budget_usd: float = 100.0
+    """Most that calling for the calibration's and the test's answers may cost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """What the result must keep to."""
+
+    latency_p95_ms: float | None = None
+    max_quality_loss: float = 0.02
+    confidence: float = 0.95
+    loss: Loss = Loss.NET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimizeSpec:
+    """What `optimize` may try."""
+
+    precisions: tuple[str, ...] = ("float32", "int8-dynamic")
+    layers: tuple[int, ...] | None = None
+    """Cuts to try; `None`: every one that the source has."""
+    min_agreement: float = 0.96
+    """Of a quantized model with its own float form."""
+    max_cut_loss: float = 0.05
+    """Metric that a cut may lose against the source; the hybrid's promise is the certificate's."""
+    calibration: CalibrationChoice = CalibrationChoice.AUTO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """How much is asked, by how many devices, and what they cost."""
+
+    requests_per_month: float = 100_000.0
+    devices: int = 1
+    device_usd: float = 0.0
+    horizon_months: int = 24
+    usd_per_device_month: float = 0.0
+    watts: float = 0.0
+    usd_per_kwh: float = 0.15
+    fixed_usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectSpec:
+    """A whole project, checked, with every default filled in."""
+
+    name: str
+    task: Task
+    model: ModelSpec
+    data: DataSpec
+    edge: EdgeTier = field(default_factory=EdgeTier)
+    cloud: CloudTier | None = None
+    objective: Objective = field(default_factory=Objective)
+    optimize: OptimizeSpec = field(default_factory=OptimizeSpec)
+    privacy: PrivacyRules = field(default_factory=PrivacyRules)
+    workload: Workload = field(default_factory=Workload)
+    path: Path = Path("edgewise.yaml")
+    """The file it was read from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row of a split."""
+
+    input: str
+    """The text, or the image's absolute path."""
+    label: str
+    group: str | None = None
+    cloud_answer: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """One split file, read. `sha256` covers inputs, labels and groups in order."""
+
+    name: str
+    examples: tuple[Example, ...]
+    sha256: str

@@ -1,0 +1,1 @@
+"""The pure decision, and the engine that carries it out."""

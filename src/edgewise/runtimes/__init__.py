@@ -1,0 +1,1 @@
+"""One Runtime protocol, a file a runtime or remote protocol, and bundles opened for use."""

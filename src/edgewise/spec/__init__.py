@@ -1,0 +1,1 @@
+"""edgewise.yaml becomes a ProjectSpec; errors name line and column."""

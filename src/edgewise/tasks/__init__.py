@@ -1,0 +1,1 @@
+"""What a task means: input to tensors, logits to predictions, and its quality metric."""

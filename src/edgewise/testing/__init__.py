@@ -1,0 +1,1 @@
+"""Conformance suites, fakes and hypothesis strategies for users of the protocols."""
