@@ -1,0 +1,85 @@
+"""How the command line shows things: JSON, tables, and bars of progress on stderr."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+import click
+
+from edgewise.records import SCHEMA_VERSION
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print one JSON object with its schema version on stdout."""
+    click.echo(json.dumps({"schema_version": SCHEMA_VERSION, **value}, allow_nan=False))
+
+
+def say(line: str = "") -> None:
+    """Print a line of the result on stdout."""
+    click.echo(line)
+
+
+def to_stderr(line: str) -> None:
+    """Print a line on stderr."""
+    click.echo(line, err=True)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay out a table for people; the first column to the left, the others to the right."""
+    lines = [list(header), *(list(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    shown = []
+    for line in lines:
+        cells = [line[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
+        shown.append("  ".join(cells).rstrip())
+    shown.insert(1, "  ".join("─" * width for width in widths))
+    return "\n".join(shown)
+
+
+class Bars:
+    """Progress on stderr with time left, a bar a stage. Made and closed by a verb.
+
+    Where stderr is no terminal, a stage is one line when it starts and bars are not drawn.
+    """
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._bar: Any = None
+
+    def __enter__(self) -> "Bars":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Show that `done` of `total` parts of a stage are finished."""
+        if stage != self._stage:
+            self._close()
+            self._stage = stage
+            self._open(stage, total)
+        if self._bar is not None:
+            self._bar.total = total
+            self._bar.n = done
+            self._bar.refresh()
+
+    def _open(self, stage: str, total: int) -> None:
+        if total == 0 or not sys.stderr.isatty():
+            to_stderr(f"· {stage}")
+            return
+        from tqdm import tqdm  # noqa: PLC0415 - loaded when there is something to show
+
+        self._bar = tqdm(total=total, desc=f"· {stage}", file=sys.stderr, leave=True, ncols=88)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

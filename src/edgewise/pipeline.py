@@ -1,1 +1,0 @@
-"""The build-time chain with a content-addressed cache."""

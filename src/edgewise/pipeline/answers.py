@@ -1,0 +1,163 @@
+"""The answers of edge, source and cloud on a split: local models run, the cloud is called in chunks."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from edgewise.errors import InvalidData, InvalidSpec
+from edgewise.pipeline.cache import Cache
+from edgewise.records import (
+    ApiKey,
+    CloudAnswers,
+    CloudTier,
+    Example,
+    Input,
+    Progress,
+    ProjectSpec,
+    Split,
+    Task,
+)
+from edgewise.route import detect
+from edgewise.runtimes import LocalModel, RemoteModel
+
+_CHUNK = 256
+_BATCH = 16
+_CALLS_AT_ONCE = 4
+
+SecretReader = Callable[[ApiKey], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalAnswers:
+    """A bundle's answers on a split, in its order."""
+
+    labels: tuple[str, ...]
+    probabilities: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteAnswers:
+    """The cloud's labels for one chunk of a split."""
+
+    labels: tuple[str, ...]
+
+
+def inputs_of(spec: ProjectSpec, examples: Sequence[Example]) -> list[Input]:
+    """Give examples as the inputs that the task's models take."""
+    key = "image" if spec.task is Task.IMAGE_CLASSIFICATION else "text"
+    return [{key: example.input} for example in examples]
+
+
+def may_leave(spec: ProjectSpec, split: Split) -> Split:
+    """Keep the examples that privacy lets the cloud see: no promise is made for the others."""
+    if spec.task is not Task.TEXT_CLASSIFICATION or not spec.privacy.detect:
+        return split
+    kept = tuple(e for e in split.examples if not detect(e.input, spec.privacy.detect))
+    return Split(name=split.name, examples=kept, sha256=split.sha256)
+
+
+def local_answers(
+    model: LocalModel, inputs: Sequence[Input], progress: Progress, stage: str
+) -> LocalAnswers:
+    """Run a bundle over inputs."""
+    labels: list[str] = []
+    probabilities: list[tuple[float, ...]] = []
+    for start in range(0, len(inputs), _CHUNK):
+        for answer in model.predict_many(inputs[start : start + _CHUNK]):
+            labels.append(answer.label)
+            probabilities.append(answer.probabilities)
+        progress(stage, min(start + _CHUNK, len(inputs)), len(inputs))
+    return LocalAnswers(labels=tuple(labels), probabilities=tuple(probabilities))
+
+
+class CloudCaller:
+    """Gets the cloud's labels for splits, as the spec says: by calls, from a column, or assumed right.
+
+    Made by `run_project`. Calls are kept in the cache by chunk, so an interrupted run pays once.
+    """
+
+    def __init__(
+        self, spec: ProjectSpec, cloud: CloudTier, labels: tuple[str, ...], cache: Cache, secret: SecretReader
+    ) -> None:
+        self._spec = spec
+        self._cloud = cloud
+        self._labels = labels
+        self._cache = cache
+        self._secret = secret
+
+    def check_budget(self, splits: Sequence[Split]) -> float:
+        """Say what calling for these splits costs in US dollars at the most, within the budget.
+
+        Raises
+        ------
+        InvalidSpec
+            When the cost exceeds `tiers.cloud.budget_usd`, or there is no endpoint to call.
+        """
+        if self._cloud.answers is not CloudAnswers.CALL:
+            return 0.0
+        where = f"{self._spec.path}: tiers.cloud"
+        if self._cloud.endpoint is None:
+            hint = "give an endpoint, `answers: {column: NAME}` or `answers: assume_right`"
+            raise InvalidSpec("the cloud's answers are to be called, and there is no endpoint", where=where, hint=hint)
+        calls = sum(len(split.examples) for split in splits)
+        cost = calls * self._cloud.usd_per_request
+        if cost > self._cloud.budget_usd:
+            what = f"{calls} cloud calls cost {cost:.2f} USD, and budget_usd is {self._cloud.budget_usd:.2f}"
+            raise InvalidSpec(what, where=where, hint="raise budget_usd, use smaller splits or a column of answers")
+        return cost
+
+    def labels_for(self, split: Split, progress: Progress) -> tuple[str, ...]:
+        """Give the cloud's label for each example of a split, in order."""
+        stage = f"cloud on {split.name}"
+        if self._cloud.answers is CloudAnswers.ASSUME_RIGHT:
+            return tuple(example.label for example in split.examples)
+        if self._cloud.answers is CloudAnswers.COLUMN:
+            return self._from_column(split)
+        found: list[str] = []
+        total = len(split.examples)
+        for start in range(0, total, _CHUNK):
+            chunk = split.examples[start : start + _CHUNK]
+            parts = (self._cloud.endpoint, self._cloud.protocol, self._cloud.model, self._labels, *chunk)
+
+            def ask(chunk: tuple[Example, ...] = chunk) -> RemoteAnswers:
+                return RemoteAnswers(labels=tuple(asyncio.run(self._ask(inputs_of(self._spec, chunk)))))
+
+            found += self._cache.record(stage.replace(" ", "-"), parts, RemoteAnswers, ask).labels
+            progress(stage, min(start + _CHUNK, total), total)
+        return tuple(found)
+
+    def _from_column(self, split: Split) -> tuple[str, ...]:
+        answers = tuple(example.cloud_answer or "" for example in split.examples)
+        for row, answer in enumerate(answers, start=2):
+            if answer not in self._labels:
+                what = f"the cloud's answer `{answer}` is no label"
+                column = self._cloud.answers_column
+                where = f"{split.name} split, row {row}, column `{column}`"
+                raise InvalidData(what, where=where, hint=f"labels are: {', '.join(self._labels[:10])}")
+        return answers
+
+    async def _ask(self, inputs: Sequence[Input]) -> list[str]:
+        key = self._secret(self._cloud.api_key) if self._cloud.api_key else None
+        model = RemoteModel(
+            self._cloud.endpoint or "",
+            protocol=self._cloud.protocol,
+            model=self._cloud.model,
+            labels=self._labels,
+            api_key=key,
+            timeout_ms=30_000,
+        )
+        gate = asyncio.Semaphore(_CALLS_AT_ONCE)
+
+        async def one(batch: Sequence[Input]) -> list[str]:
+            async with gate:
+                return [answer.label for answer in await model.apredict_many(batch)]
+
+        try:
+            batches = [inputs[i : i + _BATCH] for i in range(0, len(inputs), _BATCH)]
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(batch)) for batch in batches]
+            return [label for task in tasks for label in task.result()]
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from failures
+        finally:
+            await model.aclose()

@@ -1,0 +1,313 @@
+"""The build-time chain: spec → optimize → profile → calibrate → plan → report, each step cached."""
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from edgewise.calibrate import certify, confidences, fit_confidence
+from edgewise.optimize import held_out, optimize
+from edgewise.pipeline.answers import (
+    CloudCaller,
+    LocalAnswers,
+    SecretReader,
+    inputs_of,
+    local_answers,
+    may_leave,
+)
+from edgewise.pipeline.cache import Cache, hash_path
+from edgewise.pipeline.policy import make_policy
+from edgewise.pipeline.publish import Outcome, publish
+from edgewise.pipeline.quality import TestAnswers, measure_quality
+from edgewise.plan import plan
+from edgewise.profile import describe_target, measure
+from edgewise.records import (
+    Candidate,
+    Certificate,
+    CertificateState,
+    ConfidenceMap,
+    Input,
+    Loss,
+    Profile,
+    Progress,
+    ProjectSpec,
+    RunSummary,
+    Split,
+    digest,
+    read_json,
+    silent,
+    write_json,
+)
+from edgewise.runtimes import LocalModel, bundle_sha256, open_bundle, read_manifest
+from edgewise.spec import check_overlap, read_split
+
+_PROFILE_INPUTS = 400
+_SELECTION_INPUTS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """The chain ended in a "no": nothing may ship. The reasons say what every candidate missed."""
+
+    name: str
+    stage: str
+    reasons: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OptimizeOutcome:
+    candidates: tuple[Candidate, ...]
+    ok: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Splits:
+    train: Split
+    calibration: Split
+    test: Split
+
+
+def run_project(
+    spec: ProjectSpec,
+    out: Path,
+    *,
+    secret: SecretReader,
+    cache: Path | None = None,
+    progress: Progress = silent,
+) -> RunSummary | Refusal:
+    """Do the whole build-time chain and write the run directory.
+
+    Parameters
+    ----------
+    spec
+        The project, as `edgewise.spec.load_spec` gives it.
+    out
+        The run directory. Its parts are swapped in whole, at the end.
+    secret
+        Reads an API key from where the spec says it is.
+    cache
+        Where results of stages are kept; `.edgewise` beside the project file by default.
+    progress
+        Told of every stage's progress.
+
+    Returns
+    -------
+    RunSummary or Refusal
+        A `Refusal` when no candidate passed the fidelity gate and the target's limits.
+
+    Raises
+    ------
+    EdgewiseError
+        For every mistake in the project, its data, its model or its endpoint.
+    """
+    kept = Cache(cache or spec.path.parent / ".edgewise")
+    splits = _read_splits(spec)
+    caller, spent_usd = None, 0.0
+    if spec.cloud is not None:
+        caller = CloudCaller(spec, spec.cloud, (), kept, secret)
+        spent_usd = caller.check_budget([may_leave(spec, s) for s in (splits.calibration, splits.test)])
+        progress(f"cloud answers cost at most {spent_usd:.2f} USD", 0, 0)
+    outcome, folder = _optimize(spec, splits.train, kept, progress)
+    if not outcome.ok:
+        return Refusal(
+            name=spec.name, stage="optimize", reasons=outcome.reasons, candidates=outcome.candidates
+        )
+    profile = _profile(spec, folder / "bundle", splits.train, kept, progress)
+    model = open_bundle(folder / "bundle", threads=_build_threads())
+    source = open_bundle(folder / "reference", threads=_build_threads())
+    try:
+        _check_labels(model.labels, splits)
+        if spec.cloud is not None:
+            caller = CloudCaller(spec, spec.cloud, model.labels, kept, secret)
+        confidence = _confidence(spec, model, held_out(splits.train), kept, progress)
+        certificate = _certificate(spec, model, splits.calibration, confidence, caller, kept, progress)
+        test = _test_answers(spec, model, source, splits.test, confidence, caller, kept, progress)
+    finally:
+        model.close()
+        source.close()
+    quality = measure_quality(test, certificate)
+    policy = make_policy(spec, model.labels, profile, certificate, confidence)
+    made = plan(spec, profile, certificate, quality)
+    return publish(
+        Outcome(
+            spec=spec,
+            bundle=folder / "bundle",
+            candidates=outcome.candidates,
+            profile=profile,
+            confidence=confidence,
+            certificate=certificate,
+            policy=policy,
+            quality=quality,
+            plan=made,
+            test=test,
+        ),
+        out,
+        kept,
+    )
+
+
+def _read_splits(spec: ProjectSpec) -> _Splits:
+    splits = _Splits(
+        train=read_split(spec, "train"),
+        calibration=read_split(spec, "calibration"),
+        test=read_split(spec, "test"),
+    )
+    check_overlap((splits.train, splits.calibration, splits.test))
+    return splits
+
+
+def _build_threads() -> int:
+    """One thread: with another process on the cores, two can be several times slower."""
+    return 1
+
+
+def _optimize(
+    spec: ProjectSpec, train: Split, cache: Cache, progress: Progress
+) -> tuple[_OptimizeOutcome, Path]:
+    target = describe_target(spec.edge.threads, "onnxruntime")
+    parts = (
+        spec.task,
+        hash_path(spec.model.source),
+        hash_path(spec.model.tokenizer) if spec.model.tokenizer else "",
+        spec.model.labels,
+        spec.model.max_length,
+        spec.model.image,
+        train.sha256,
+        spec.edge,
+        spec.objective,
+        spec.optimize,
+        spec.name,
+        spec.cloud is None,
+        digest(target),
+    )
+
+    def probe(bundle: Path, inputs: list[Input]) -> Profile:
+        return measure(bundle, inputs[:_SELECTION_INPUTS], threads=spec.edge.threads)
+
+    def make(folder: Path) -> None:
+        result = optimize(spec, train, cache.folder / "features", probe=probe, progress=progress)
+        if result.ok:
+            shutil.copytree(result.chosen, folder / "bundle")
+            shutil.copytree(result.reference, folder / "reference")
+        outcome = _OptimizeOutcome(
+            candidates=result.candidates, ok=result.ok, reasons=result.reasons
+        )
+        write_json(folder / "outcome.json", outcome)
+
+    folder = cache.directory("optimize", parts, make)
+    return read_json(_OptimizeOutcome, folder / "outcome.json"), folder
+
+
+def _profile(
+    spec: ProjectSpec, bundle: Path, train: Split, cache: Cache, progress: Progress
+) -> Profile:
+    sha256 = bundle_sha256(read_manifest(bundle))
+    target = describe_target(spec.edge.threads, "onnxruntime")
+    inputs = inputs_of(spec, held_out(train).examples[:_PROFILE_INPUTS])
+    return cache.record(
+        "profile",
+        (sha256, train.sha256, digest(target)),
+        Profile,
+        lambda: measure(bundle, inputs, threads=spec.edge.threads, progress=progress),
+    )
+
+
+def _answers(
+    spec: ProjectSpec, model: LocalModel, split: Split, cache: Cache, progress: Progress
+) -> LocalAnswers:
+    """Run a bundle over a split once for all."""
+    inputs = inputs_of(spec, split.examples)
+    return cache.record(
+        "answers",
+        (model.sha256, split.sha256, len(inputs)),
+        LocalAnswers,
+        lambda: local_answers(model, inputs, progress, f"edge on {split.name}"),
+    )
+
+
+def _right(labels: tuple[str, ...], split: Split) -> tuple[bool, ...]:
+    return tuple(a == e.label for a, e in zip(labels, split.examples, strict=True))
+
+
+def _confidence(
+    spec: ProjectSpec, model: LocalModel, split: Split, cache: Cache, progress: Progress
+) -> ConfidenceMap:
+    answers = _answers(spec, model, split, cache, progress)
+    right = np.asarray(_right(answers.labels, split), dtype=float)
+    return fit_confidence(
+        np.asarray(answers.probabilities), right, choice=spec.optimize.calibration
+    )
+
+
+def _certificate(  # noqa: PLR0913 - the stage's inputs, each once
+    spec: ProjectSpec,
+    model: LocalModel,
+    split: Split,
+    confidence: ConfidenceMap,
+    caller: CloudCaller | None,
+    cache: Cache,
+    progress: Progress,
+) -> Certificate:
+    alpha, delta = spec.objective.max_quality_loss, 1.0 - spec.objective.confidence
+    if caller is None or spec.cloud is None:
+        return Certificate(
+            state=CertificateState.UNCERTIFIED,
+            loss=spec.objective.loss,
+            alpha=alpha,
+            delta=delta,
+            n=0,
+            threshold=None,
+            deferral_rate=0.0,
+            bound=None,
+            reasons=("there is no cloud tier to defer to, so there is no loss against it to bound",),
+            bundle_sha256=model.sha256,
+            calibration_sha256=split.sha256,
+        )
+    leaving = may_leave(spec, split)
+    answers = _answers(spec, model, leaving, cache, progress)
+    cloud = caller.labels_for(leaving, progress)
+    edge_right: tuple[bool, ...] = _right(answers.labels, leaving)
+    cloud_right = _right(cloud, leaving)
+    if spec.objective.loss is Loss.DISAGREEMENT:
+        edge_right = tuple(a == b for a, b in zip(answers.labels, cloud, strict=True))
+        cloud_right = (True,) * len(cloud)
+    made = certify(
+        confidences(confidence, np.asarray(answers.probabilities)),
+        np.asarray(edge_right, dtype=float),
+        np.asarray(cloud_right, dtype=float),
+        loss=spec.objective.loss,
+        alpha=alpha,
+        delta=delta,
+    )
+    return replace(
+        made,
+        cloud_answers=spec.cloud.answers,
+        bundle_sha256=model.sha256,
+        calibration_sha256=split.sha256,
+    )
+
+
+def _test_answers(  # noqa: PLR0913 - the stage's inputs, each once
+    spec: ProjectSpec,
+    model: LocalModel,
+    source: LocalModel,
+    split: Split,
+    confidence: ConfidenceMap,
+    caller: CloudCaller | None,
+    cache: Cache,
+    progress: Progress,
+) -> TestAnswers:
+    leaving = may_leave(spec, split)
+    edge = _answers(spec, model, leaving, cache, progress)
+    full = _answers(spec, source, leaving, cache, progress)
+    cloud = caller.labels_for(leaving, progress) if caller is not None else None
+    values = confidences(confidence, np.asarray(edge.probabilities))
+    return TestAnswers(
+        confidence=tuple(map(float, values)),
+        edge_right=_right(edge.labels, leaving),
+        source_right=_right(full.labels, leaving),
+        cloud_right=None if cloud is None else _right(cloud, leaving),
+    )

@@ -1,0 +1,128 @@
+"""The outcome of a chain becomes a run directory: every part written aside and swapped in."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from edgewise.calibrate import reliability_bins
+from edgewise.errors import InvalidRecord
+from edgewise.pipeline.cache import Cache, replace_directory
+from edgewise.pipeline.quality import TestAnswers
+from edgewise.pipeline.verify import verify_run
+from edgewise.records import (
+    BundleSummary,
+    Candidate,
+    Certificate,
+    CertificateSummary,
+    ConfidenceMap,
+    Plan,
+    PlanSummary,
+    Policy,
+    Profile,
+    ProfileSummary,
+    ProjectSpec,
+    Quality,
+    RunSummary,
+    SourceSummary,
+    digest,
+    read_json,
+    write_json,
+    write_text,
+)
+from edgewise.report import ReportView, render
+from edgewise.runtimes import read_manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Everything that the stages gave."""
+
+    spec: ProjectSpec
+    bundle: Path
+    candidates: tuple[Candidate, ...]
+    profile: Profile
+    confidence: ConfidenceMap
+    certificate: Certificate
+    policy: Policy
+    quality: Quality
+    plan: Plan
+    test: TestAnswers
+
+
+def publish(outcome: Outcome, out: Path, cache: Cache) -> RunSummary:
+    """Write the run directory, unless it holds this very outcome, and give its summary."""
+    summary = _summary(outcome, out)
+    if _is_published(summary, out):
+        return _with_stages(summary, cache)
+    replace_directory(outcome.bundle, out / "bundle")
+    write_json(out / "profile.json", outcome.profile)
+    write_json(out / "certificate.json", outcome.certificate)
+    write_json(out / "policy.json", outcome.policy)
+    write_json(out / "plan.json", outcome.plan)
+    write_text(out / "report.html", render(_view(outcome, summary)))
+    write_json(out / "run.json", summary)
+    cache.done.append("publish")
+    return _with_stages(summary, cache)
+
+
+def _summary(outcome: Outcome, out: Path) -> RunSummary:
+    spec, profile, certificate = outcome.spec, outcome.profile, outcome.certificate
+    manifest = read_manifest(outcome.bundle)
+    return RunSummary(
+        name=spec.name,
+        out=str(out),
+        bundle=BundleSummary(
+            path=str(out / "bundle"),
+            sha256=profile.bundle_sha256,
+            size_bytes=profile.size_bytes,
+            runtime=manifest.runtime,
+            recipe=manifest.recipe,
+        ),
+        source=SourceSummary(
+            path=str(spec.model.source),
+            sha256=manifest.source_sha256,
+            size_bytes=manifest.source_size_bytes,
+        ),
+        profile=ProfileSummary(
+            p50_ms=profile.p50_ms,
+            p95_ms=profile.p95_ms,
+            peak_memory_bytes=profile.peak_memory_bytes,
+            cold_start_ms=profile.cold_start_ms,
+        ),
+        quality=outcome.quality,
+        certificate=CertificateSummary(
+            state=certificate.state.value,
+            loss=certificate.loss.value,
+            alpha=certificate.alpha,
+            delta=certificate.delta,
+            n=certificate.n,
+            threshold=certificate.threshold,
+            deferral_rate=certificate.deferral_rate,
+            bound=certificate.bound,
+            reasons=certificate.reasons,
+        ),
+        plan=PlanSummary(
+            recommendation=outcome.plan.recommendation,
+            feasible=outcome.plan.feasible,
+            monthly_usd=outcome.plan.monthly_usd,
+            break_even_requests_per_month=outcome.plan.break_even_requests_per_month,
+            reasons=outcome.plan.reasons,
+        ),
+        candidates=outcome.candidates,
+    )
+
+
+def _is_published(summary: RunSummary, out: Path) -> bool:
+    try:
+        there = read_json(RunSummary, out / "run.json")
+    except InvalidRecord:
+        return False
+    if digest(there) != digest(summary) or not (out / "report.html").exists():
+        return False
+    return all(check.holds for check in verify_run(out))
+
+
+def _with_stages(summary: RunSummary, cache: Cache) -> RunSummary:
+    cached = tuple(stage for stage in cache.cached if stage not in cache.done)
+    return replace(summary, done=tuple(cache.done), cached=cached)
