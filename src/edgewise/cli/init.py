@@ -10,9 +10,19 @@ from edgewise.errors import StorageError, UsageError
 
 @click.command("init")
 @click.option("--data", type=click.Path(path_type=Path), help="a CSV file with inputs and labels")
-@click.option("--model", type=click.Path(path_type=Path), help="an ONNX file or a Hugging Face directory")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("edgewise.yaml"), show_default=True, help="file to write")
-@click.option("--explain", is_flag=True, help="print every key with its meaning and default, and stop")
+@click.option(
+    "--model", type=click.Path(path_type=Path), help="an ONNX file or a Hugging Face directory"
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("edgewise.yaml"),
+    show_default=True,
+    help="file to write",
+)
+@click.option(
+    "--explain", is_flag=True, help="print every key with its meaning and default, and stop"
+)
 @click.option("--schema", is_flag=True, help="print the JSON schema for editors, and stop")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(  # noqa: PLR0913 - one parameter an option
@@ -35,9 +45,14 @@ def command(  # noqa: PLR0913 - one parameter an option
             say(text)
         return 0
     if data is None or model is None:
-        raise UsageError("--data and --model are needed", hint="edgewise init --data reviews.csv --model models/minilm")
+        raise UsageError(
+            "--data and --model are needed",
+            hint="edgewise init --data reviews.csv --model models/minilm",
+        )
     if out.exists():
-        raise StorageError("there is a file already", where=str(out), hint="choose another with --out")
+        raise StorageError(
+            "there is a file already", where=str(out), hint="choose another with --out"
+        )
     written = spec.start_project(data, model, out)
     if as_json:
         print_json({"written": [str(path) for path in written]})

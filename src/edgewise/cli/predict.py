@@ -14,7 +14,12 @@ from edgewise.records import Input, Policy, read_json
 @click.command("predict")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--text", help="the text to answer")
-@click.option("--file", "file", type=click.Path(path_type=Path), help="an image, or a UTF-8 file with one text a line")
+@click.option(
+    "--file",
+    "file",
+    type=click.Path(path_type=Path),
+    help="an image, or a UTF-8 file with one text a line",
+)
 @click.option("--private", is_flag=True, help="the input may not leave the device")
 @click.option("--force-location", help="answer at this tier, where privacy allows it")
 @click.option("--deadline-ms", type=float, help="answer within this time")
@@ -61,7 +66,9 @@ def command(  # noqa: PLR0913 - one parameter an option
 
 def _inputs(policy: Policy, text: str | None, file: Path | None) -> list[Input]:
     if (text is None) == (file is None):
-        raise UsageError("give either --text or --file", hint="edgewise predict RUN --text 'some text'")
+        raise UsageError(
+            "give either --text or --file", hint="edgewise predict RUN --text 'some text'"
+        )
     if text is not None:
         return [{"text": text}]
     assert file is not None
@@ -71,7 +78,9 @@ def _inputs(policy: Policy, text: str | None, file: Path | None) -> list[Input]:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as failure:
         what = f"can't be read as UTF-8 text: {failure}"
-        raise UsageError(what, where=str(file), hint="give a text file, one text a line") from failure
+        raise UsageError(
+            what, where=str(file), hint="give a text file, one text a line"
+        ) from failure
     return [{"text": line} for line in lines if line.strip()]
 
 

@@ -12,8 +12,18 @@ from edgewise.units import format_bytes, format_ms, format_usd
 
 @click.command("run")
 @click.argument("project", type=click.Path(path_type=Path), default=Path("edgewise.yaml"))
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/latest"), show_default=True, help="run directory to write")
-@click.option("--cache", type=click.Path(path_type=Path), help="where results of stages are kept [default: .edgewise beside PROJECT]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("runs/latest"),
+    show_default=True,
+    help="run directory to write",
+)
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    help="where results of stages are kept [default: .edgewise beside PROJECT]",
+)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(project: Path, out: Path, cache: Path | None, *, as_json: bool) -> int:
     """Build, profile, certify and plan PROJECT into a run directory.
@@ -48,21 +58,31 @@ def show_summary(run: RunSummary) -> None:
     say(_candidates(run.candidates))
     say()
     share = run.bundle.size_bytes / run.source.size_bytes
-    say(f"bundle       {format_bytes(run.bundle.size_bytes)}, {share:.0%} of the source ({' → '.join(run.bundle.recipe)})")
-    say(f"profile      p50 {format_ms(run.profile.p50_ms)}, p95 {format_ms(run.profile.p95_ms)}, peak memory {format_bytes(run.profile.peak_memory_bytes)}, cold start {format_ms(run.profile.cold_start_ms)}")
+    say(
+        f"bundle       {format_bytes(run.bundle.size_bytes)}, {share:.0%} of the source ({' → '.join(run.bundle.recipe)})"
+    )
+    say(
+        f"profile      p50 {format_ms(run.profile.p50_ms)}, p95 {format_ms(run.profile.p95_ms)}, peak memory {format_bytes(run.profile.peak_memory_bytes)}, cold start {format_ms(run.profile.cold_start_ms)}"
+    )
     parts = [f"edge {quality.edge:.1%}", f"source {quality.source:.1%}"]
     if quality.cloud is not None and quality.hybrid is not None:
         parts += [f"cloud {quality.cloud:.1%}", f"hybrid {quality.hybrid:.1%}"]
     say(f"quality      {', '.join(parts)} ({quality.metric} on {quality.n} test rows)")
     if certificate.threshold is not None:
-        say(f"certificate  {certificate.state}: {certificate.loss} loss ≤ {certificate.alpha:.1%} at {1 - certificate.delta:.0%} confidence (n = {certificate.n}), deferring {certificate.deferral_rate:.1%}")
+        say(
+            f"certificate  {certificate.state}: {certificate.loss} loss ≤ {certificate.alpha:.1%} at {1 - certificate.delta:.0%} confidence (n = {certificate.n}), deferring {certificate.deferral_rate:.1%}"
+        )
     else:
         say(f"certificate  {certificate.state}")
     for reason in certificate.reasons:
         say(f"             {reason}")
     money = run.plan.monthly_usd
     costs = [f"edge {format_usd(money.edge)}"]
-    costs += [f"{name} {format_usd(usd)}" for name, usd in (("cloud", money.cloud), ("hybrid", money.hybrid)) if usd is not None]
+    costs += [
+        f"{name} {format_usd(usd)}"
+        for name, usd in (("cloud", money.cloud), ("hybrid", money.hybrid))
+        if usd is not None
+    ]
     say(f"a month      {', '.join(costs)}")
     for reason in run.plan.reasons:
         say(f"             {reason}")
@@ -72,16 +92,17 @@ def show_summary(run: RunSummary) -> None:
 def _candidates(candidates: tuple[Candidate, ...]) -> str:
     rows = []
     for one in candidates:
-        fidelity = one.fidelity
-        agreement = f"{fidelity.agreement:.1%}" if fidelity.agreement is not None else "–"
-        measured = one.p50_ms > 0
-        rows.append((
-            " → ".join(one.recipe),
-            format_bytes(one.size_bytes),
-            format_ms(one.p50_ms) if measured else "–",
-            format_bytes(one.peak_memory_bytes) if measured else "–",
-            f"{fidelity.metric:.1%}",
-            agreement,
-            "kept" if one.kept else "out",
-        ))
+        found = one.fidelity
+        agreement = found.agreement if found is not None else None
+        rows.append(
+            (
+                " → ".join(one.recipe),
+                format_bytes(one.size_bytes),
+                format_ms(one.p50_ms) if one.p50_ms is not None else "–",
+                format_bytes(one.peak_memory_bytes) if one.peak_memory_bytes is not None else "–",
+                f"{found.metric:.1%}" if found is not None else "–",
+                f"{agreement:.1%}" if agreement is not None else "–",
+                ("kept" if one.kept else "out") + (f": {one.why[0]}" if one.why else ""),
+            )
+        )
     return table(("candidate", "size", "p50", "memory", "held-out", "agreement", ""), rows)

@@ -18,11 +18,15 @@ def read_secret(key: ApiKey) -> str:
     if key.env is not None:
         value = os.environ.get(key.env, "")
         if not value:
-            raise InvalidSpec("the variable is not set", where=f"${key.env}", hint="export it first")
+            raise InvalidSpec(
+                "the variable is not set", where=f"${key.env}", hint="export it first"
+            )
         return value
     path = Path(key.file or "")
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError as failure:
         what = f"the API key can't be read: {failure.strerror}"
-        raise InvalidSpec(what, where=str(path), hint="check the path and its permissions") from failure
+        raise InvalidSpec(
+            what, where=str(path), hint="check the path and its permissions"
+        ) from failure

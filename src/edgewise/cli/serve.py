@@ -11,10 +11,25 @@ from edgewise.errors import UsageError
 @click.command("serve")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--host", default="127.0.0.1", show_default=True, help="address to listen on")
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one")
-@click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="of the model")
-@click.option("--delay-ms", metavar="P50,P95", help="add a lognormal delay with these quantiles, for demos")
-@click.option("--fail-rate", type=click.FloatRange(0.0, 1.0), default=0.0, help="share of requests answered 503, for demos")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="0 takes a free one",
+)
+@click.option(
+    "--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="of the model"
+)
+@click.option(
+    "--delay-ms", metavar="P50,P95", help="add a lognormal delay with these quantiles, for demos"
+)
+@click.option(
+    "--fail-rate",
+    type=click.FloatRange(0.0, 1.0),
+    default=0.0,
+    help="share of requests answered 503, for demos",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="of delays and failures")
 def command(  # noqa: PLR0913 - one parameter an option
     run: Path, host: str, port: int, threads: int, delay_ms: str | None, fail_rate: float, seed: int
@@ -41,7 +56,11 @@ def _quantiles(text: str | None) -> tuple[float, float] | None:
     try:
         p50, p95 = (float(part) for part in text.split(","))
     except ValueError as wrong:
-        raise UsageError(f"not two numbers: `{text}`", where="--delay-ms", hint="--delay-ms 60,180") from wrong
+        raise UsageError(
+            f"not two numbers: `{text}`", where="--delay-ms", hint="--delay-ms 60,180"
+        ) from wrong
     if not 0 < p50 <= p95:
-        raise UsageError(f"not 0 < p50 ≤ p95: `{text}`", where="--delay-ms", hint="--delay-ms 60,180")
+        raise UsageError(
+            f"not 0 < p50 ≤ p95: `{text}`", where="--delay-ms", hint="--delay-ms 60,180"
+        )
     return p50, p95

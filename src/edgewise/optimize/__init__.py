@@ -1,1 +1,10 @@
-"""A source model becomes candidates that pass the fidelity gate, and the best becomes a bundle."""
+"""A source model becomes candidates that pass the fidelity gate, and the best becomes a bundle.
+
+A `ProjectSpec` and the train split go in, an `OptimizeResult` comes out. Read `search.py` first,
+then `gate.py` and `choose.py`.
+"""
+
+from edgewise.optimize.search import OptimizeResult, Probe, optimize
+from edgewise.optimize.split import fit_part, held_out
+
+__all__ = ["OptimizeResult", "Probe", "fit_part", "held_out", "optimize"]

@@ -77,7 +77,12 @@ class CloudCaller:
     """
 
     def __init__(
-        self, spec: ProjectSpec, cloud: CloudTier, labels: tuple[str, ...], cache: Cache, secret: SecretReader
+        self,
+        spec: ProjectSpec,
+        cloud: CloudTier,
+        labels: tuple[str, ...],
+        cache: Cache,
+        secret: SecretReader,
     ) -> None:
         self._spec = spec
         self._cloud = cloud
@@ -98,12 +103,20 @@ class CloudCaller:
         where = f"{self._spec.path}: tiers.cloud"
         if self._cloud.endpoint is None:
             hint = "give an endpoint, `answers: {column: NAME}` or `answers: assume_right`"
-            raise InvalidSpec("the cloud's answers are to be called, and there is no endpoint", where=where, hint=hint)
+            raise InvalidSpec(
+                "the cloud's answers are to be called, and there is no endpoint",
+                where=where,
+                hint=hint,
+            )
         calls = sum(len(split.examples) for split in splits)
         cost = calls * self._cloud.usd_per_request
         if cost > self._cloud.budget_usd:
             what = f"{calls} cloud calls cost {cost:.2f} USD, and budget_usd is {self._cloud.budget_usd:.2f}"
-            raise InvalidSpec(what, where=where, hint="raise budget_usd, use smaller splits or a column of answers")
+            raise InvalidSpec(
+                what,
+                where=where,
+                hint="raise budget_usd, use smaller splits or a column of answers",
+            )
         return cost
 
     def labels_for(self, split: Split, progress: Progress) -> tuple[str, ...]:
@@ -117,10 +130,18 @@ class CloudCaller:
         total = len(split.examples)
         for start in range(0, total, _CHUNK):
             chunk = split.examples[start : start + _CHUNK]
-            parts = (self._cloud.endpoint, self._cloud.protocol, self._cloud.model, self._labels, *chunk)
+            parts = (
+                self._cloud.endpoint,
+                self._cloud.protocol,
+                self._cloud.model,
+                self._labels,
+                *chunk,
+            )
 
             def ask(chunk: tuple[Example, ...] = chunk) -> RemoteAnswers:
-                return RemoteAnswers(labels=tuple(asyncio.run(self._ask(inputs_of(self._spec, chunk)))))
+                return RemoteAnswers(
+                    labels=tuple(asyncio.run(self._ask(inputs_of(self._spec, chunk))))
+                )
 
             found += self._cache.record(stage.replace(" ", "-"), parts, RemoteAnswers, ask).labels
             progress(stage, min(start + _CHUNK, total), total)
@@ -133,7 +154,9 @@ class CloudCaller:
                 what = f"the cloud's answer `{answer}` is no label"
                 column = self._cloud.answers_column
                 where = f"{split.name} split, row {row}, column `{column}`"
-                raise InvalidData(what, where=where, hint=f"labels are: {', '.join(self._labels[:10])}")
+                raise InvalidData(
+                    what, where=where, hint=f"labels are: {', '.join(self._labels[:10])}"
+                )
         return answers
 
     async def _ask(self, inputs: Sequence[Input]) -> list[str]:

@@ -25,7 +25,9 @@ class Cache:
         self.done: list[str] = []
         self.cached: list[str] = []
 
-    def record(self, stage: str, parts: tuple[object, ...], kind: type[R], make: Callable[[], R]) -> R:
+    def record(
+        self, stage: str, parts: tuple[object, ...], kind: type[R], make: Callable[[], R]
+    ) -> R:
         """Give the stage's record for these parts, making it when it is not there."""
         path = self.folder / f"{stage}-{key_of(stage, parts)}.json"
         if path.exists():
@@ -41,7 +43,9 @@ class Cache:
         self._note(self.done, stage)
         return made
 
-    def directory(self, stage: str, parts: tuple[object, ...], make: Callable[[Path], None]) -> Path:
+    def directory(
+        self, stage: str, parts: tuple[object, ...], make: Callable[[Path], None]
+    ) -> Path:
         """Give the stage's folder for these parts; `make` fills an empty one when it is not there."""
         path = self.folder / f"{stage}-{key_of(stage, parts)}"
         if path.is_dir():

@@ -108,7 +108,9 @@ def run_project(
     caller, spent_usd = None, 0.0
     if spec.cloud is not None:
         caller = CloudCaller(spec, spec.cloud, (), kept, secret)
-        spent_usd = caller.check_budget([may_leave(spec, s) for s in (splits.calibration, splits.test)])
+        spent_usd = caller.check_budget(
+            [may_leave(spec, s) for s in (splits.calibration, splits.test)]
+        )
         progress(f"cloud answers cost at most {spent_usd:.2f} USD", 0, 0)
     outcome, folder = _optimize(spec, splits.train, kept, progress)
     if not outcome.ok:
@@ -123,7 +125,9 @@ def run_project(
         if spec.cloud is not None:
             caller = CloudCaller(spec, spec.cloud, model.labels, kept, secret)
         confidence = _confidence(spec, model, held_out(splits.train), kept, progress)
-        certificate = _certificate(spec, model, splits.calibration, confidence, caller, kept, progress)
+        certificate = _certificate(
+            spec, model, splits.calibration, confidence, caller, kept, progress
+        )
         test = _test_answers(spec, model, source, splits.test, confidence, caller, kept, progress)
     finally:
         model.close()
@@ -262,7 +266,9 @@ def _certificate(  # noqa: PLR0913 - the stage's inputs, each once
             threshold=None,
             deferral_rate=0.0,
             bound=None,
-            reasons=("there is no cloud tier to defer to, so there is no loss against it to bound",),
+            reasons=(
+                "there is no cloud tier to defer to, so there is no loss against it to bound",
+            ),
             bundle_sha256=model.sha256,
             calibration_sha256=split.sha256,
         )

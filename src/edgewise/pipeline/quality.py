@@ -26,7 +26,13 @@ def measure_quality(test: TestAnswers, certificate: Certificate) -> Quality:
     source = _share(test.source_right)
     if test.cloud_right is None:
         return Quality(
-            metric="accuracy", edge=edge.value, cloud=None, hybrid=None, source=source.value, n=n, edge_interval=edge
+            metric="accuracy",
+            edge=edge.value,
+            cloud=None,
+            hybrid=None,
+            source=source.value,
+            n=n,
+            edge_interval=edge,
         )
     threshold = certificate.threshold
     kept = [threshold is not None and value >= threshold for value in test.confidence]

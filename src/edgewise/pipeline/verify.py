@@ -51,17 +51,23 @@ def verify_run(run: Path) -> tuple[Check, ...]:
 
     def certificate_holds() -> str:
         certificate = read_json(Certificate, run / "certificate.json")
-        return f"{certificate.state.value}, {belongs('certificate.json', certificate.bundle_sha256)}"
+        return (
+            f"{certificate.state.value}, {belongs('certificate.json', certificate.bundle_sha256)}"
+        )
 
     def policy_holds() -> str:
         policy = read_json(Policy, run / "policy.json")
         if policy.certificate != read_json(Certificate, run / "certificate.json"):
             what = "holds another certificate than certificate.json"
-            raise IntegrityError(what, where=str(run / "policy.json"), hint="run `edgewise run` again")
+            raise IntegrityError(
+                what, where=str(run / "policy.json"), hint="run `edgewise run` again"
+            )
         threshold = policy.tiers[0].threshold
         if policy.certificate is not None and threshold != policy.certificate.threshold:
             what = f"its threshold {threshold} is not the certified one"
-            raise IntegrityError(what, where=str(run / "policy.json"), hint="run `edgewise run` again")
+            raise IntegrityError(
+                what, where=str(run / "policy.json"), hint="run `edgewise run` again"
+            )
         return belongs("policy.json", policy.bundle_sha256)
 
     def plan_holds() -> str:

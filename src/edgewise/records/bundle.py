@@ -69,10 +69,11 @@ class Candidate:
     recipe: tuple[str, ...]
     runtime: str
     size_bytes: int
-    p50_ms: float
-    p95_ms: float
-    peak_memory_bytes: int
-    fidelity: Fidelity
     kept: bool
+    p50_ms: float | None = None
+    """`None` where the candidate was out before it was timed."""
+    p95_ms: float | None = None
+    peak_memory_bytes: int | None = None
+    fidelity: Fidelity | None = None
     why: tuple[str, ...] = field(default=())
     """Reasons for being out; for the chosen one, why it was chosen."""

@@ -1,1 +1,41 @@
-"""One Runtime protocol, a file a runtime or remote protocol, and bundles opened for use."""
+"""One `Runtime` protocol, a file a runtime or remote protocol, and bundles opened for use.
+
+A bundle directory goes in, a `LocalModel` comes out; an endpoint goes in, a `RemoteModel` comes
+out. Nothing heavy is imported before a model is opened. Read `protocol.py` and `bundle.py` first.
+"""
+
+from edgewise.runtimes.bundle import (
+    LocalModel,
+    bundle_sha256,
+    find_runtime,
+    hash_file,
+    open_bundle,
+    open_onnx,
+    open_task_of,
+    read_manifest,
+    write_manifest,
+)
+from edgewise.runtimes.http import RemoteModel
+from edgewise.runtimes.ort import OnnxRuntime
+from edgewise.runtimes.protocol import Runtime, Session
+from edgewise.runtimes.wire import WIRES, Wire
+
+RUNTIMES: tuple[Runtime, ...] = (OnnxRuntime(),)
+
+__all__ = [
+    "RUNTIMES",
+    "WIRES",
+    "LocalModel",
+    "RemoteModel",
+    "Runtime",
+    "Session",
+    "Wire",
+    "bundle_sha256",
+    "find_runtime",
+    "hash_file",
+    "open_bundle",
+    "open_onnx",
+    "open_task_of",
+    "read_manifest",
+    "write_manifest",
+]

@@ -1,1 +1,10 @@
-"""What a task means: input to tensors, logits to predictions, and its quality metric."""
+"""What a task means: input to tensors, logits to predictions, and its quality metric.
+
+A manifest goes in, a `TaskModel` comes out. Read `protocol.py` first.
+"""
+
+from edgewise.tasks.metric import accuracy, wilson_interval
+from edgewise.tasks.opening import open_task
+from edgewise.tasks.protocol import TaskModel
+
+__all__ = ["TaskModel", "accuracy", "open_task", "wilson_interval"]

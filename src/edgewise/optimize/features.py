@@ -1,0 +1,81 @@
+"""One pass through the encoder gives the features of every cut; they are kept on disk."""
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewise.errors import InvalidModel, StorageError
+from edgewise.optimize.sources import Source
+from edgewise.optimize.writing import BundleWriter
+from edgewise.records import Input, Progress
+from edgewise.runtimes import find_runtime
+
+_BATCH = 32
+
+
+def encode_features(  # noqa: PLR0913 - the pass's inputs, each once
+    source: Source,
+    writer: BundleWriter,
+    inputs: Sequence[Input],
+    data_sha256: str,
+    workdir: Path,
+    progress: Progress,
+) -> NDArray[np.float32]:
+    """Give features of shape (layers, n, width), from `workdir` where they are there already.
+
+    Raises
+    ------
+    InvalidModel
+        When a feature is not finite.
+    """
+    key = hashlib.sha256(
+        f"{writer.source_sha256}/{data_sha256}/{writer.max_length}".encode()
+    ).hexdigest()
+    path = workdir / f"features-{key[:20]}.npy"
+    if path.is_file():
+        return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
+    with tempfile.TemporaryDirectory(prefix="edgewise-") as folder:
+        model = Path(folder) / "features.onnx"
+        model.write_bytes(source.features().SerializeToString())
+        found = _run(model, writer, inputs, source.layers, progress)
+    if not np.isfinite(found).all():
+        raise InvalidModel(
+            "a feature is not finite", where=str(source.folder), hint="check the model"
+        )
+    aside = path.with_suffix(".part.npy")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(aside, found)
+        aside.replace(path)
+    except OSError as failure:
+        what = f"can't write: {failure.strerror}"
+        raise StorageError(what, where=str(path), hint="free some space") from failure
+    finally:
+        aside.unlink(missing_ok=True)
+    return found
+
+
+def _run(
+    model: Path, writer: BundleWriter, inputs: Sequence[Input], layers: int, progress: Progress
+) -> NDArray[np.float32]:
+    session = find_runtime("onnxruntime").load(model, threads=2)
+    order = sorted(range(len(inputs)), key=lambda i: len(str(inputs[i].get("text", ""))))
+    found: NDArray[np.float32] | None = None
+    for start in range(0, len(order), _BATCH):
+        chosen = order[start : start + _BATCH]
+        tensors = writer.task.encode([inputs[i] for i in chosen])
+        if "image" in tensors:
+            tensors = {session.input_names[0]: tensors["image"]}
+        outputs = session.run(tensors)
+        stacked = np.stack([outputs[f"features_{k}"] for k in range(1, layers + 1)])
+        if found is None:
+            found = np.empty((layers, len(inputs), stacked.shape[2]), dtype=np.float32)
+        found[:, chosen] = stacked
+        progress("optimize: features", start + len(chosen), len(order))
+    session.close()
+    assert found is not None
+    return found

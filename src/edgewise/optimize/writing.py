@@ -1,0 +1,112 @@
+"""Candidates on disk: a directory each, with all that a bundle needs."""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from edgewise.errors import InvalidModel, StorageError
+from edgewise.optimize.passes import int8_dynamic
+from edgewise.optimize.sources import Head, Source
+from edgewise.records import BundleManifest, Fidelity, ProjectSpec, Task
+from edgewise.runtimes import open_task_of, read_manifest, write_manifest
+
+_MODEL = "model.onnx"
+
+
+class BundleWriter:
+    """Writes candidate bundles of one source. Made by the search."""
+
+    def __init__(
+        self, spec: ProjectSpec, source: Source, labels: tuple[str, ...], folder: Path
+    ) -> None:
+        self._source, self._folder = source, folder
+        path = spec.model.source
+        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+        whole = hashlib.sha256()
+        for file in files:
+            with file.open("rb") as stream:
+                whole.update(hashlib.file_digest(stream, "sha256").digest())
+        self.source_sha256 = whole.hexdigest()
+        weights = [p for p in files if p.suffix in (".safetensors", ".onnx", ".data")]
+        self.max_length = min(spec.model.max_length, source.max_length)
+        text = spec.task is Task.TEXT_CLASSIFICATION
+        self._tokenizer = _find_tokenizer(spec, source) if text else None
+        self._manifest = BundleManifest(
+            name=spec.name,
+            task=spec.task,
+            labels=labels,
+            files={},
+            model=_MODEL,
+            source_sha256=self.source_sha256,
+            source_size_bytes=sum(p.stat().st_size for p in weights),
+            tokenizer=self._tokenizer.name if self._tokenizer else None,
+            max_length=self.max_length,
+            image=spec.model.image,
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        self.task = open_task_of(
+            self._manifest, self._tokenizer.parent if self._tokenizer else folder
+        )
+
+    def write_float(self, depth: int, head: Head | None, recipe: tuple[str, ...]) -> Path:
+        """Write the float form of a cut, once."""
+        path = self._folder / f"float-{depth}"
+        if not path.exists():
+            model = self._source.classifier(depth, head)
+            self._fill(path, recipe, lambda file: file.write_bytes(model.SerializeToString()))
+        return path
+
+    def write_int8(self, source: Path, recipe: tuple[str, ...], *, reduce_range: bool) -> Path:
+        """Write the dynamic INT8 form of a float candidate."""
+        path = source.with_name(source.name.replace("float", "int8"))
+        self._fill(
+            path,
+            recipe,
+            lambda file: int8_dynamic.quantize(source / _MODEL, file, reduce_range=reduce_range),
+        )
+        return path
+
+    def finish(self, path: Path, fidelity: Fidelity) -> Path:
+        """Write what the gate measured into a candidate's manifest."""
+        write_manifest(path, replace(read_manifest(path, verify=False), fidelity=fidelity))
+        return path
+
+    @staticmethod
+    def size(path: Path) -> int:
+        """Give the bytes of a bundle's files."""
+        return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+
+    def _fill(self, path: Path, recipe: tuple[str, ...], write: Callable[[Path], object]) -> None:
+        try:
+            path.mkdir(parents=True)
+            write(path / _MODEL)
+            if self._tokenizer is not None:
+                shutil.copyfile(self._tokenizer, path / self._tokenizer.name)
+            write_manifest(path, replace(self._manifest, recipe=recipe))
+        except OSError as failure:
+            what = f"can't write: {failure.strerror}"
+            raise StorageError(what, where=str(path), hint="free some space") from failure
+
+
+def has_vnni() -> bool:
+    """Say whether this CPU sums 8-bit products in 32 bits; assumed where it can't be told."""
+    path = Path("/proc/cpuinfo")
+    if not path.exists():
+        return True
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return "vnni" in text or "asimddp" in text
+
+
+def _find_tokenizer(spec: ProjectSpec, source: Source) -> Path:
+    wanted = (
+        spec.model.tokenizer,
+        source.folder / "tokenizer.json",
+        source.folder / "vocab.txt",
+    )
+    for path in wanted:
+        if path is not None and path.is_file():
+            return path
+    hint = "put tokenizer.json beside the model, or set model.tokenizer"
+    raise InvalidModel("the source has no tokenizer", where=str(source.folder), hint=hint)
