@@ -23,7 +23,7 @@ def load_tokenizer(path: Path) -> Tokenizer:
     """
     file = path / "tokenizer.json" if path.is_dir() else path
     vocabulary = file.with_name("vocab.txt")
-    if not file.exists() and vocabulary.exists():
+    if vocabulary.exists() and (file == vocabulary or not file.exists()):
         return BertWordPieceTokenizer(str(vocabulary))._tokenizer  # noqa: SLF001 - its only way out
     if not file.exists():
         hint = "put tokenizer.json beside the model, or set model.tokenizer"

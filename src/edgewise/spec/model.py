@@ -1,0 +1,215 @@
+"""The shape of `edgewise.yaml`: every key with its type, default and meaning."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from edgewise.errors import UsageError
+from edgewise.units import parse_bytes
+
+DETECTORS = ("email", "phone", "card", "iban", "ip")
+PRECISIONS = ("float32", "int8-dynamic")
+
+
+def _size(value: Any) -> int:
+    try:
+        return parse_bytes(value)
+    except UsageError as wrong:
+        raise ValueError(wrong.what) from wrong
+
+
+Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=str | int), Field(gt=0)]
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+Usd = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+
+class Image(Section):
+    """How pixels become the model's input."""
+
+    height: int = Field(gt=0, description="pixels")
+    width: int = Field(gt=0, description="pixels")
+    channels: Literal[1, 3] = Field(3, description="1 for grey, 3 for RGB")
+    mean: list[float] = Field([0.485, 0.456, 0.406], description="subtracted by channel, of 0..1")
+    std: list[float] = Field([0.229, 0.224, 0.225], description="divided by channel")
+    channels_first: bool = Field(True, description="(c, h, w) rather than (h, w, c)")
+
+
+class Model(Section):
+    """The source model."""
+
+    source: str = Field(description="an ONNX file or a Hugging Face directory")
+    labels: list[str] = Field(
+        [], description="in the order of the outputs; default: the model's, else sorted from train"
+    )
+    tokenizer: str | None = Field(
+        None, description="tokenizer.json, when it is not beside the model"
+    )
+    max_length: int = Field(128, gt=1, le=8192, description="tokens; longer text is cut there")
+    image: Image | None = Field(None, description="for image classification: height, width, …")
+
+
+class Columns(Section):
+    """Names of columns in the split files."""
+
+    text: str | None = Field(None, description="default: text")
+    image: str | None = Field(
+        None, description="holds a path, relative to the file; default: image"
+    )
+    label: str = Field("label", description="the right answer")
+    group: str | None = Field(None, description="source, speaker or user of a row")
+
+
+class Data(Section):
+    """The three splits, CSV in UTF-8 with a header; they must not overlap."""
+
+    train: str = Field(description="only what trains heads and calibrators of probability")
+    calibration: str = Field(description="only for the certificate")
+    test: str = Field(description="only for reporting")
+    columns: Columns = Field(default_factory=lambda: Columns(), description="names of columns")
+
+
+class Edge(Section):
+    """The device."""
+
+    kind: Literal["device", "site"] = Field("device", description="device or site")
+    memory: Size | None = Field(None, description="most that a process may take, such as 256MiB")
+    storage: Size | None = Field(None, description="most that a bundle may take, such as 16MiB")
+    threads: int = Field(1, gt=0, le=256, description="of the model")
+
+
+class ApiKey(Section):
+    """Where a secret is read from; never the secret."""
+
+    env: str | None = Field(None, description="name of a variable")
+    file: str | None = Field(None, description="path of a file")
+
+    @model_validator(mode="after")
+    def _one(self) -> "ApiKey":
+        if (self.env is None) == (self.file is None):
+            raise ValueError("give either `env` or `file`")
+        return self
+
+
+class Rtt(Section):
+    """Round trip to the cloud."""
+
+    p50: float = Field(60.0, gt=0, description="ms")
+    p95: float = Field(180.0, gt=0, description="ms")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Rtt":
+        if self.p50 > self.p95:
+            raise ValueError("p50 is above p95")
+        return self
+
+
+class Column(Section):
+    """Answers that stand in the split files."""
+
+    column: str = Field(description="its name")
+
+
+class Cloud(Section):
+    """The far tier."""
+
+    kind: Literal["cloud", "site"] = Field("cloud", description="cloud or site")
+    endpoint: str | None = Field(
+        None, pattern=r"^https?://", description="URL; without one it is planned for, not called"
+    )
+    protocol: Literal["json", "oip", "openai"] = Field("oip", description="json, oip or openai")
+    model: str = Field("", description="its name there")
+    api_key: ApiKey | None = Field(None, description="{env: NAME} or {file: PATH}")
+    usd_per_request: Usd = Field(0.0, description="price of a call")
+    rtt_ms: Rtt = Field(default_factory=lambda: Rtt(), description="until traffic is seen")
+    answers: Literal["call", "assume_right"] | Column = Field(
+        "call", description="call, assume_right or {column: NAME}"
+    )
+    budget_usd: Usd = Field(100.0, description="most that calling for answers may cost")
+
+
+class Tiers(Section):
+    """Where answers may come from."""
+
+    edge: Edge = Field(default_factory=lambda: Edge(), description="the nearest tier")
+    cloud: Cloud | None = Field(None, description="the farthest tier; none: edge only")
+
+
+class Objective(Section):
+    """What the result must keep to."""
+
+    latency_p95_ms: float | None = Field(None, gt=0, description="of an answer")
+    max_quality_loss: Share = Field(0.02, description="against always asking the cloud (α)")
+    confidence: Share = Field(0.95, description="of the certificate (1 − δ)")
+    loss: Literal["net", "regret", "kept_error", "disagreement"] = Field(
+        "net", description="net, regret, kept_error or disagreement"
+    )
+
+
+class Optimize(Section):
+    """What may be tried."""
+
+    precisions: list[Literal["float32", "int8-dynamic"]] = Field(
+        ["float32", "int8-dynamic"], min_length=1, description="forms of each cut"
+    )
+    layers: list[int] | None = Field(None, description="cuts to try; default: all")
+    min_agreement: Share = Field(0.96, description="of a quantized model with its float form")
+    max_cut_loss: Share = Field(
+        0.05, description="what a cut may lose when there is a cloud to defer to"
+    )
+    calibration: Literal["auto", "temperature", "isotonic"] = Field(
+        "auto", description="map of confidence to probability"
+    )
+
+
+class Privacy(Section):
+    """What keeps a request on the device."""
+
+    flag: str = Field("privacy_flag", description="key of an input that, when true, keeps it there")
+    detect: list[Literal["email", "phone", "card", "iban", "ip"]] = Field(
+        [], description="kinds of personal data that keep it there"
+    )
+    residency_key: str = Field("region", description="key of an input that names its region")
+    residency: dict[str, list[str]] = Field(
+        {}, description="tiers that may see a region's requests"
+    )
+
+
+class Workload(Section):
+    """How much is asked, by how many devices, and what they cost."""
+
+    requests_per_month: float = Field(
+        100_000, ge=0, allow_inf_nan=False, description="of all devices"
+    )
+    devices: int = Field(1, gt=0, description="how many")
+    device_usd: Usd = Field(0.0, description="price of one, for this workload's share")
+    horizon_months: int = Field(24, gt=0, description="over which it is written off")
+    usd_per_device_month: Usd = Field(0.0, description="support and updates")
+    watts: float = Field(0.0, ge=0, description="of one, always on")
+    usd_per_kwh: Usd = Field(0.15, description="price of energy")
+    fixed_usd: Usd = Field(0.0, description="once, such as engineering")
+
+
+class Project(Section):
+    """A whole project."""
+
+    name: str = Field(
+        min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="letters, digits, . _ -"
+    )
+    task: Literal["text-classification", "image-classification"] = Field(
+        description="text-classification or image-classification"
+    )
+    model: Model = Field(description="what to optimize")
+    data: Data = Field(description="the three splits")
+    tiers: Tiers = Field(default_factory=lambda: Tiers(), description="where answers may come from")
+    objective: Objective = Field(default_factory=lambda: Objective(), description="what to keep to")
+    optimize: Optimize = Field(default_factory=lambda: Optimize(), description="what may be tried")
+    privacy: Privacy = Field(
+        default_factory=lambda: Privacy(), description="what keeps a request near"
+    )
+    workload: Workload = Field(default_factory=lambda: Workload(), description="for the plan")
