@@ -143,7 +143,7 @@ class _Request:
         "states",
     )
 
-    def __init__(  # noqa: PLR0913 - decide's arguments and what it derived
+    def __init__(
         self,
         policy: Policy,
         facts: RequestFacts,
@@ -262,17 +262,14 @@ def _first(request: _Request) -> Step:
         return request.give_up(*reasons, Reason.NO_TIER_LEFT)
     if request.forced is not None:
         return request.ask(usable[0], *reasons, Reason.FORCED)
-    if not timely:
-        return request.ask(usable[0], *reasons, Reason.NEAREST_FIRST)
-    for tier in timely:
-        if not request.too_slow(tier):
-            break
-    else:
-        return request.ask(timely[0], *reasons, Reason.EDGE_TOO_SLOW, Reason.NEAREST_FIRST)
-    if tier is request.candidates[0]:
-        return request.ask(tier, Reason.NEAREST_FIRST)
-    if tier is not timely[0]:
+    nearest = timely[0] if timely else usable[0]
+    tier = next((tier for tier in timely if not request.too_slow(tier)), nearest)
+    if tier is not nearest:
         return request.ask(tier, *reasons, Reason.EDGE_TOO_SLOW)
+    if tier is request.candidates[0] and not request.too_slow(tier) and timely:
+        return request.ask(tier, Reason.NEAREST_FIRST)
+    if request.too_slow(tier):
+        reasons.append(Reason.EDGE_TOO_SLOW)
     return request.ask(tier, *reasons, Reason.NEAREST_FIRST)
 
 

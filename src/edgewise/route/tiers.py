@@ -1,0 +1,97 @@
+"""The tiers as the engine asks them: a local bundle in a worker thread, or an endpoint."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from edgewise.errors import DeadlineExceeded, InvalidData
+from edgewise.records import Input, Prediction
+from edgewise.runtimes import LocalModel, RemoteModel
+
+
+class TierModel(Protocol):
+    """A tier that can be asked. Any event loop may ask it; several calls may be under way.
+
+    `ask` raises `DeadlineExceeded` when the answer is late, another `TierUnavailable` when the
+    tier failed, and `InvalidData` when the input is at fault.
+    """
+
+    remote: bool
+    """Whether its latency is the network's to tell."""
+
+    async def ask(self, one: Input, timeout_ms: float | None) -> Prediction:
+        """Answer one input."""
+        ...
+
+    async def aclose(self) -> None:
+        """Free what the current event loop holds."""
+        ...
+
+
+class LocalTier:
+    """A bundle on this machine, run in one worker thread so that deadlines and calls go on.
+
+    A call whose time is over is left to end by itself: a model can't be stopped midway.
+    """
+
+    remote = False
+
+    def __init__(self, name: str, model: LocalModel) -> None:
+        self.model = model
+        self._name = name
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="edgewise-tier")
+
+    async def ask(self, one: Input, timeout_ms: float | None) -> Prediction:
+        """Answer one input in the worker thread."""
+        answer = asyncio.get_running_loop().run_in_executor(self._worker, self.model.predict, one)
+        if timeout_ms is None:
+            return await answer
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                return await answer
+        except TimeoutError as late:
+            what = f"no answer within {timeout_ms:.0f} ms"
+            raise DeadlineExceeded(
+                what, where=f"tier {self._name}", hint="allow more time, or use a smaller model"
+            ) from late
+
+    async def aclose(self) -> None:
+        """Free the worker and the model."""
+        self._worker.shutdown(wait=True)
+        self.model.close()
+
+
+class RemoteTier:
+    """An endpoint. Connections belong to an event loop, so each loop that asks has its own."""
+
+    remote = True
+
+    def __init__(self, name: str, connect: Callable[[], RemoteModel]) -> None:
+        self._name = name
+        self._connect = connect
+        self._models: dict[asyncio.AbstractEventLoop, RemoteModel] = {}
+
+    async def ask(self, one: Input, timeout_ms: float | None) -> Prediction:
+        """Answer one input over the network."""
+        try:
+            return await self._model().apredict(one, timeout_ms=timeout_ms)
+        except (TypeError, ValueError, KeyError) as unfit:
+            what = f"the input can't be sent ({type(unfit).__name__})"
+            hint = "give a text, or an image as numbers"
+            raise InvalidData(what, where=f"tier {self._name}", hint=hint) from unfit
+
+    async def aclose(self) -> None:
+        """Close the connections of the current event loop."""
+        model = self._models.pop(asyncio.get_running_loop(), None)
+        if model is not None:
+            await model.aclose()
+
+    def _model(self) -> RemoteModel:
+        loop = asyncio.get_running_loop()
+        model = self._models.get(loop)
+        if model is None:
+            for gone in [one for one in self._models if one.is_closed()]:
+                del self._models[gone]
+            model = self._models[loop] = self._connect()
+        return model
