@@ -1,1 +1,48 @@
-"""The pure decision, and the engine that carries it out."""
+"""Routes each request: a pure decision, and the engine that carries it out.
+
+A policy and an input go in; an answer, its place and its reasons come out. Read `decide.py` first.
+Engine and client load on first use: the decision alone needs neither runtime nor HTTP client.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from edgewise.route.clock import Clock, SystemClock
+from edgewise.route.decide import allowed_tiers, decide, location_of
+from edgewise.route.network import Breaker, TierMonitor
+from edgewise.route.privacy import detect
+from edgewise.route.result import InferenceResult
+
+if TYPE_CHECKING:
+    from edgewise.route.client import CloudInferenceClient
+    from edgewise.route.engine import DecisionSink, HybridInferenceEngine
+    from edgewise.route.tiers import TierModel
+
+__all__ = [
+    "Breaker",
+    "Clock",
+    "CloudInferenceClient",
+    "DecisionSink",
+    "HybridInferenceEngine",
+    "InferenceResult",
+    "SystemClock",
+    "TierModel",
+    "TierMonitor",
+    "allowed_tiers",
+    "decide",
+    "detect",
+    "location_of",
+]
+
+_HOMES = {
+    "CloudInferenceClient": "client",
+    "DecisionSink": "engine",
+    "HybridInferenceEngine": "engine",
+    "TierModel": "tiers",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'edgewise.route' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"edgewise.route.{_HOMES[name]}"), name)

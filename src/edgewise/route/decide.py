@@ -84,9 +84,9 @@ def resolve_location(policy: Policy, location: str) -> str:
     names = [tier.name for tier in policy.tiers]
     if location in names:
         return location
-    if location == "edge":
+    if location == "edge" and (len(names) > 1 or policy.tiers[0].kind is not TierKind.CLOUD):
         return names[0]
-    if location == "cloud" and len(names) > 1:
+    if location == "cloud" and (len(names) > 1 or policy.tiers[0].kind is TierKind.CLOUD):
         return names[-1]
     hint = f"one of {', '.join(names)}, or edge or cloud for the nearest and the farthest"
     raise UsageError(f"no tier is called `{location}`", where="force_location", hint=hint)

@@ -181,12 +181,21 @@ class TierMonitor:
         if self._remote:
             self._latency.add(latency_ms, now_s)
 
-    def failed(
-        self, call: int, latency_ms: float, now_s: float, *, timed_out: bool = False
-    ) -> None:
-        """Note that the tier failed, or did not answer in time."""
+    def failed(self, call: int, now_s: float) -> None:
+        """Note that the tier failed."""
         self._breaker.fail(call, now_s)
-        if timed_out and self._remote:
+
+    def timed_out(self, call: int, latency_ms: float, expected_ms: float, now_s: float) -> None:
+        """Note that the tier did not answer in time.
+
+        It counts as a failure only where the time would have done for most answers: callers in
+        a hurry do not close a tier for the others. A local tier without a profile is spared.
+        """
+        if latency_ms >= expected_ms and (self._remote or expected_ms > 0.0):
+            self._breaker.fail(call, now_s)
+        else:
+            self._breaker.abandon(call)
+        if self._remote:
             self._latency.add(latency_ms, now_s, censored=True)
 
     def abandoned(self, call: int) -> None:

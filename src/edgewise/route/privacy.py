@@ -13,7 +13,7 @@ from edgewise.errors import UsageError
 _AT = re.compile(r"[\w%+\-'.]@(?=(\w[\w.\-]{0,253}))")
 _DOMAIN = re.compile(r"(?:[\w\-]{1,63}\.)+[^\W\d_]{2,63}")
 _DIGIT = re.compile(r"\d")
-_PHONE = re.compile(r"(?<![\w.])\+?\(?\d(?:[ .\-/]?[()]?[ ]?\d){6,17}(?!\w)")
+_PHONE = re.compile(r"(?<![\w.])\+?\(?\d(?:(?:[ .\-/]\(?|\)[ \-]?|\()?\d){6,17}(?!\w)")
 _CARD = re.compile(r"(?<!\d)\d(?:[ \-]?\d){12,}")
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{2,39}(?:\.\d{1,3}){0,3}(?![\w:])")
@@ -21,18 +21,33 @@ _IBAN = re.compile(r"(?<![A-Za-z0-9])(?=([A-Za-z]{2}\d{2}(?:[ \-]?[A-Za-z0-9]){1
 _SEPARATORS = re.compile(r"[ .\-/()]")
 _CARD_STARTS = "23456"
 _CARD_LENGTHS = (13, 14, 15, 16, 19)
-# SWIFT, IBAN Registry, release 97: characters of a country's number.
-_IBAN_LENGTHS = {
-    entry[:2]: int(entry[2:])
-    for entry in (
-        "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 "
-        "DK18 DO28 EE20 EG29 ES24 FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HN28 HR21 HU28 "
-        "IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32 LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 "
-        "MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24 RS22 RU33 SA24 "
-        "SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30"
-    ).split()
+# SWIFT, IBAN Registry: characters of a country's number.
+_IBAN_COUNTRIES = {
+    15: "NO",
+    16: "BE",
+    18: "DK FI FK FO GL NL SD",
+    19: "MK SI",
+    20: "AT BA EE KZ LT LU MN XK",
+    21: "CH HR LI LV",
+    22: "BG BH CR DE GB GE IE ME RS VA",
+    23: "AE GI IL IQ OM SO TL",
+    24: "AD CZ ES MD PK RO SA SE SK TN VG",
+    25: "LY PT ST",
+    26: "IS TR",
+    27: "BI DJ FR GR IT MC MR SM",
+    28: "AL AZ BY CY DO GT HN HU LB NI PL SV",
+    29: "BR EG PS QA UA",
+    30: "JO KW MU YE",
+    31: "MT SC",
+    32: "LC",
+    33: "RU",
 }
-_DATE = re.compile(r"\d{4}([.\-/])\d{1,2}\1\d{1,2}|\d{1,2}([.\-/])\d{1,2}\2\d{4}")
+_IBAN_LENGTHS = {
+    country: length for length, all_ in _IBAN_COUNTRIES.items() for country in all_.split()
+}
+_DATE = re.compile(
+    r"\d{4}([.\-/])\d{1,2}\1\d{1,2}|\d{1,2}([.\-/])\d{1,2}\2\d{4}|(?:19|20)\d\d[\-/](?:19|20)\d\d"
+)
 
 
 def detect(text: str, kinds: Sequence[str]) -> tuple[str, ...]:
@@ -123,7 +138,7 @@ def _has_card(text: str) -> bool:
 
 
 def _holds_card(groups: Sequence[str]) -> bool:
-    """Say whether adjacent groups of digits make a card's number: other numbers may stand beside."""
+    """Say whether adjacent groups of digits make a card's number, whatever stands beside it."""
     for first in range(len(groups)):
         if groups[first][0] not in _CARD_STARTS:
             continue

@@ -1,0 +1,48 @@
+"""Binomial tails, exact to rounding, from a table of log-factorials."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def log_factorials(n: int) -> Floats:
+    """Give log(k!) for k = 0..n."""
+    return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
+
+
+class Binomial:
+    """Distributions of the number of successes in `n` trials. Holds one table."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        table = log_factorials(n)
+        self._choose = table[n] - table - table[::-1]
+        self._k = np.arange(n + 1)
+
+    def pmf(self, p: float) -> Floats:
+        """Give P(K = k) for k = 0..n."""
+        if p <= 0.0 or p >= 1.0:
+            found = np.zeros(self.n + 1)
+            found[0 if p <= 0.0 else self.n] = 1.0
+            return found
+        logs = self._choose + self._k * math.log(p) + (self.n - self._k) * math.log1p(-p)
+        return np.asarray(np.exp(logs), dtype=float)
+
+    def cdf(self, k: int, p: float) -> float:
+        """Give P(K ≤ k)."""
+        if k < 0:
+            return 0.0
+        return min(1.0, float(self.pmf(p)[: k + 1].sum()))
+
+    def upper_limit(self, k: int, level: float) -> float:
+        """Give the Clopper–Pearson upper limit: the largest p with P(K ≤ k) ≥ `level`."""
+        if k >= self.n:
+            return 1.0
+        low, high = k / self.n, 1.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.cdf(k, middle) >= level else (low, middle)
+        return high

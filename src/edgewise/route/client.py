@@ -1,0 +1,185 @@
+"""A client for one endpoint, with retries that can't pile up."""
+
+import random  # noqa: TID251 - only the type of the rng that is handed in
+import re
+from collections.abc import Sequence
+from typing import Any, Self
+
+from edgewise.errors import DeadlineExceeded, RemoteError, TierUnavailable, UsageError
+from edgewise.records import Input, Prediction, Protocol
+from edgewise.route.clock import Clock, SystemClock
+from edgewise.runtimes import RemoteModel
+
+_STATUS = re.compile(r"HTTP (\d{3})")
+_WORTH_RETRYING = (408, 425, 429)
+
+
+class RetryBudget:
+    """Allows retries as a share of the calls, with a burst for when there were few.
+
+    A failing endpoint then gets a tenth more traffic, not several times as much.
+    """
+
+    def __init__(self, *, share: float = 0.1, burst: float = 10.0) -> None:
+        self._share = share
+        self._burst = burst
+        self._left = burst
+
+    def deposit(self) -> None:
+        """Note a call."""
+        self._left = min(self._burst, self._left + self._share)
+
+    def withdraw(self) -> bool:
+        """Take one retry; `False` when none is left."""
+        if self._left < 1.0:
+            return False
+        self._left -= 1.0
+        return True
+
+
+class CloudInferenceClient:
+    """Asks one endpoint. Made and closed by the application (`with`, `async with`).
+
+    Parameters
+    ----------
+    api_endpoint
+        URL, with or without the protocol's own path.
+    protocol
+        `json` (POST `/predict`), `oip` or `openai`.
+    labels
+        In the order of the answer's probabilities; empty accepts any label, and gives none back.
+    timeout_ms
+        For each try.
+    retries
+        Most tries after the first one, within `budget`.
+    budget
+        Shared by clients of one endpoint, where there are several.
+    rng
+        For the jitter of the waits between tries.
+    """
+
+    def __init__(  # noqa: PLR0913 - the public contract
+        self,
+        api_endpoint: str,
+        api_key: str | None = None,
+        protocol: Protocol | str = "json",
+        *,
+        model: str = "",
+        labels: Sequence[str] = (),
+        timeout_ms: float = 10_000.0,
+        retries: int = 2,
+        budget: RetryBudget | None = None,
+        rng: random.Random | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        try:
+            spoken = Protocol(protocol)
+        except ValueError as unknown:
+            hint = f"one of: {', '.join(one.value for one in Protocol)}"
+            what = f"no protocol is called `{protocol}`"
+            raise UsageError(what, where="protocol", hint=hint) from unknown
+        self._labels = tuple(labels)
+        self._model = RemoteModel(
+            api_endpoint,
+            protocol=spoken,
+            model=model,
+            labels=self._labels,
+            api_key=api_key,
+            timeout_ms=timeout_ms,
+        )
+        self._retries = retries
+        self._budget = RetryBudget() if budget is None else budget
+        self._rng = random.Random() if rng is None else rng
+        self._clock = SystemClock() if clock is None else clock
+
+    def predict(self, input_data: Input) -> dict[str, Any]:
+        """Answer one input.
+
+        Returns
+        -------
+        dict
+            `prediction`, `label`, `confidence`, `probabilities` by label, `latency_ms`, `tries`.
+
+        Raises
+        ------
+        DeadlineExceeded, RemoteError
+            What the last try failed with.
+        """
+        start_s = self._clock.now_s()
+        self._budget.deposit()
+        tries = 1
+        while True:
+            try:
+                answer = self._model.predict(input_data)
+            except TierUnavailable as failure:
+                if not self._may_retry(failure, tries):
+                    raise
+                self._clock.wait(self._pause_s(tries))
+                tries += 1
+            else:
+                return self._told(answer, start_s, tries)
+
+    async def apredict(self, input_data: Input) -> dict[str, Any]:
+        """Answer one input; as `predict`, within an event loop."""
+        start_s = self._clock.now_s()
+        self._budget.deposit()
+        tries = 1
+        while True:
+            try:
+                answer = await self._model.apredict(input_data)
+            except TierUnavailable as failure:
+                if not self._may_retry(failure, tries):
+                    raise
+                await self._clock.await_(self._pause_s(tries))
+                tries += 1
+            else:
+                return self._told(answer, start_s, tries)
+
+    def close(self) -> None:
+        """Close the connections of `predict`."""
+        self._model.close()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._model.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def _may_retry(self, failure: TierUnavailable, tries: int) -> bool:
+        return tries <= self._retries and _is_passing(failure) and self._budget.withdraw()
+
+    def _pause_s(self, tries: int) -> float:
+        # Full jitter: uniform below an exponential, so that clients do not come back together.
+        return self._rng.uniform(0.0, min(2.0, 0.05 * 2.0**tries))
+
+    def _told(self, answer: Prediction, start_s: float, tries: int) -> dict[str, Any]:
+        return {
+            "prediction": answer.label,
+            "label": answer.label,
+            "confidence": answer.confidence,
+            "probabilities": dict(zip(self._labels, answer.probabilities, strict=False)),
+            "latency_ms": (self._clock.now_s() - start_s) * 1000,
+            "tries": tries,
+        }
+
+
+def _is_passing(failure: TierUnavailable) -> bool:
+    """Say whether the same call may succeed later: not where the endpoint refused or babbled."""
+    if isinstance(failure, DeadlineExceeded):
+        return True
+    if not isinstance(failure, RemoteError):
+        return False
+    status = _STATUS.search(failure.what)
+    if status is None:
+        return "can't be reached" in failure.what
+    return int(status[1]) >= 500 or int(status[1]) in _WORTH_RETRYING

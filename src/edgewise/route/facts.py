@@ -1,0 +1,71 @@
+"""From one request's input to what the decision may know of it: never the payload."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgewise.errors import InvalidData, UsageError
+from edgewise.records import Input, Policy, RequestFacts
+from edgewise.route.privacy import detect_in
+
+
+def facts_of(
+    policy: Policy,
+    one: Input,
+    length: Callable[[Input], int] | None,
+    *,
+    request_id: str,
+    force_location: str | None,
+    deadline_ms: float | None,
+) -> RequestFacts:
+    """Look at a request: privacy before anything else.
+
+    Parameters
+    ----------
+    length
+        Counts tokens or pixels; `None` where no local model can: then bytes are counted.
+
+    Raises
+    ------
+    InvalidData
+        When the input is no mapping, or its region no name.
+    UsageError
+        When the deadline is not above 0.
+    """
+    if not isinstance(one, Mapping):
+        what = f"the input is a {type(one).__name__}"
+        raise InvalidData(what, where="input", hint='give a mapping, like {"text": "..."}')
+    rules = policy.privacy
+    private = bool(one.get(rules.flag, False))
+    detected = detect_in(one, rules.detect)
+    region = one.get(rules.residency_key) if rules.residency else None
+    if region is not None and not isinstance(region, str):
+        what = f"`{rules.residency_key}` is a {type(region).__name__}"
+        raise InvalidData(what, where="input", hint='give a name, like "eu"')
+    if deadline_ms is not None and not deadline_ms > 0.0:
+        what = f"not above 0: {deadline_ms}"
+        raise UsageError(what, where="deadline_ms", hint="give milliseconds, like 100")
+    input_bytes = sum(map(size_bytes, one.values()))
+    too_large = input_bytes > max(tier.max_input_bytes for tier in policy.tiers)
+    return RequestFacts(
+        request_id=request_id,
+        input_length=input_bytes if length is None or too_large else length(one),
+        input_bytes=input_bytes,
+        private=private,
+        detected=detected,
+        region=region,
+        force_location=force_location,
+        deadline_ms=deadline_ms,
+    )
+
+
+def size_bytes(value: Any) -> int:
+    """Give the size of one value of an input: a text's in UTF-8, a buffer's or an image file's."""
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
+    if isinstance(value, bytes | bytearray | memoryview):
+        return len(value)
+    if isinstance(value, Path):
+        return value.stat().st_size if value.is_file() else 0
+    nbytes = getattr(value, "nbytes", 0)
+    return nbytes if isinstance(nbytes, int) else 0
