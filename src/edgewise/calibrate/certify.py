@@ -249,7 +249,7 @@ def _for_groups(
             return replace(blank, reasons=reasons, labels_missing=made.labels_missing)
     binding, where = max(found, key=lambda pair: pair[0].threshold or 0.0)
     confidence, edge, cloud = arrays
-    threshold = binding.threshold
+    threshold = binding.threshold or 0.0
     sequence = _sequence(confidence, _losses(whole.loss, edge, cloud))
     at = int(np.flatnonzero(sequence.thresholds >= threshold)[-1])
     total, kept = int(sequence.total[at]), int(sequence.kept[at])

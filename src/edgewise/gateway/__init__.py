@@ -1,1 +1,9 @@
-"""An ASGI server that answers by the Open Inference Protocol v2 and plain JSON."""
+"""A bundle behind a port: the Open Inference Protocol v2 and plain JSON.
+
+A bundle directory goes in, an ASGI application or a running server comes out. Read `app.py`.
+"""
+
+from edgewise.gateway.app import build_app
+from edgewise.gateway.server import resolve_bundle, serve
+
+__all__ = ["build_app", "resolve_bundle", "serve"]

@@ -35,8 +35,8 @@ from edgewise.route.clock import Clock, SystemClock
 from edgewise.route.decide import allowed_tiers, decide, expected_ms, location_of
 from edgewise.route.facts import facts_of
 from edgewise.route.network import TierMonitor
-from edgewise.route.result import InferenceResult
 from edgewise.route.opening import Setup, open_tiers
+from edgewise.route.result import InferenceResult
 from edgewise.route.tiers import LocalTier, TierModel
 
 _COSTS = (Outcome.ANSWERED, Outcome.TIMED_OUT, Outcome.CANCELLED)
@@ -271,7 +271,7 @@ class HybridInferenceEngine:
         tier = self._by_name[name]
         call = monitor.begin()
         start_s = self._clock.now_s()
-        outcome, confidence, error = Outcome.CANCELLED, None, ""
+        outcome, confidence, error, innocent = Outcome.CANCELLED, None, "", False
         try:
             answer = await self._tiers[name].ask(one, step.timeout_ms)
             confidence = answer.confidence
@@ -279,6 +279,9 @@ class HybridInferenceEngine:
                 confidence = tier.confidence(answer.probabilities)
             run.answers[name] = answer
             outcome = Outcome.ANSWERED
+        except InvalidData as wrong:
+            outcome, error, innocent = Outcome.FAILED, type(wrong).__name__, True
+            raise
         except DeadlineExceeded as late:
             outcome, error = Outcome.TIMED_OUT, type(late).__name__
         except (TierUnavailable, InvalidModel) as failure:
@@ -288,7 +291,7 @@ class HybridInferenceEngine:
             latency_ms = (now_s - start_s) * 1000
             if outcome is Outcome.ANSWERED:
                 monitor.answered(call, latency_ms, now_s)
-            elif outcome is Outcome.FAILED:
+            elif outcome is Outcome.FAILED and not innocent:
                 monitor.failed(call, now_s)
             elif outcome is Outcome.TIMED_OUT:
                 p95_ms = expected_ms(tier, monitor.state(now_s), run.facts.input_length)[1]

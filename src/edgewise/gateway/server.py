@@ -1,0 +1,92 @@
+"""Runs the application on a socket until it is told to stop."""
+
+import errno
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from edgewise import extras
+from edgewise.errors import InvalidModel, UsageError
+from edgewise.runtimes import open_bundle, read_manifest
+
+
+def resolve_bundle(path: Path) -> Path:
+    """Give the bundle of a run directory, or the bundle directory itself.
+
+    Raises
+    ------
+    InvalidModel
+        When the path is neither.
+    """
+    for folder in (path / "bundle", path):
+        if (folder / "manifest.json").is_file():
+            return folder
+    hint = "give a run directory of `edgewise run` or a bundle"
+    raise InvalidModel("neither a run nor a bundle", where=str(path), hint=hint)
+
+
+def serve(  # noqa: PLR0913 - the server's settings, each once
+    run: Path,
+    *,
+    port: int,
+    host: str = "127.0.0.1",
+    threads: int = 1,
+    delay_ms: tuple[float, float] | None = None,
+    fail_rate: float = 0.0,
+    seed: int = 0,
+    ready: Callable[[str], object] = print,
+) -> None:
+    """Serve a bundle until SIGTERM or SIGINT; what is under way is answered first.
+
+    Parameters
+    ----------
+    port
+        0 takes a free one.
+    ready
+        Called with the URL when the socket listens.
+
+    Raises
+    ------
+    UsageError
+        When the address is in use or not this machine's.
+    """
+    with extras.needed("gateway"):
+        import uvicorn  # noqa: PLC0415 - heavy
+
+        from edgewise.gateway.app import build_app  # noqa: PLC0415 - heavy
+    folder = resolve_bundle(run)
+    manifest = read_manifest(folder)
+    listening = _listen(host, port)
+    model = open_bundle(folder, threads=threads)
+    app = build_app(
+        model,
+        name=manifest.name,
+        rng=np.random.default_rng(seed),
+        delay_ms=delay_ms,
+        fail_rate=fail_rate,
+    )
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+    try:
+        ready(f"http://{host}:{listening.getsockname()[1]}")
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        listening.close()
+        model.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+        made.listen(1024)
+    except OSError as failure:
+        made.close()
+        taken = failure.errno == errno.EADDRINUSE
+        what = "the port is in use" if taken else f"can't listen there: {failure.strerror}"
+        hint = "choose another with `--port`, or 0 for a free one"
+        raise UsageError(what, where=f"{host}:{port}", hint=hint) from failure
+    return made

@@ -1,0 +1,198 @@
+"""Strategies for policies, facts and states, and fakes of the engine's borders.
+
+Public: for the tests of this house and of those who bring tiers of their own.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from hypothesis import strategies as st
+
+from edgewise.errors import DeadlineExceeded, EdgewiseError
+from edgewise.records import (
+    Attempt,
+    Decision,
+    Input,
+    LatencyLimit,
+    Outcome,
+    Policy,
+    Prediction,
+    PrivacyRules,
+    RequestFacts,
+    TierKind,
+    TierPolicy,
+    TierState,
+)
+
+_SHARES = st.floats(0.0, 1.0)
+_TIMES_MS = st.floats(0.0, 1000.0)
+_REGIONS = ("eu", "us", "ch")
+
+
+class FakeClock:
+    """A clock that stands still until it is told to go on; waiting only moves it."""
+
+    def __init__(self, start_s: float = 1000.0) -> None:
+        self.time_s = start_s
+        self.waits_s: list[float] = []
+
+    def now_s(self) -> float:
+        """Give the virtual time."""
+        return self.time_s
+
+    def utc_s(self) -> float:
+        """Give the virtual time as seconds since 1970."""
+        return 1.7e9 + self.time_s
+
+    def wait(self, duration_s: float) -> None:
+        """Move on."""
+        self.waits_s.append(duration_s)
+        self.time_s += duration_s
+
+    async def await_(self, duration_s: float) -> None:
+        """Move on, and let others run."""
+        self.wait(duration_s)
+        await asyncio.sleep(0)
+
+
+class FakeTier:
+    """A tier that does what its script says, in virtual time.
+
+    Parameters
+    ----------
+    script
+        For each call a prediction to answer or an error to raise; the last one is for all later.
+    latency_ms
+        What each call takes; one that would take longer than it may ends with `DeadlineExceeded`.
+    """
+
+    def __init__(
+        self,
+        clock: FakeClock,
+        script: Sequence[Prediction | EdgewiseError],
+        *,
+        latency_ms: float = 1.0,
+        remote: bool = False,
+    ) -> None:
+        self.remote = remote
+        self.latency_ms = latency_ms
+        self.script = list(script)
+        self.asked: list[Input] = []
+        self.closed = False
+        self._clock = clock
+
+    async def ask(self, one: Input, timeout_ms: float | None) -> Prediction:
+        """Do the next thing of the script."""
+        self.asked.append(one)
+        if timeout_ms is not None and self.latency_ms > timeout_ms:
+            await self._clock.await_(timeout_ms / 1000)
+            raise DeadlineExceeded(
+                f"no answer within {timeout_ms:.0f} ms", where="fake tier", hint="allow more time"
+            )
+        await self._clock.await_(self.latency_ms / 1000)
+        turn = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(turn, EdgewiseError):
+            raise turn
+        return turn
+
+    async def aclose(self) -> None:
+        """Note it."""
+        self.closed = True
+
+
+class ListSink:
+    """Keeps decisions in a list."""
+
+    def __init__(self) -> None:
+        self.decisions: list[Decision] = []
+
+    def append(self, decision: Decision) -> None:
+        """Keep one decision."""
+        self.decisions.append(decision)
+
+
+@st.composite
+def tier_policies(draw: st.DrawFn, name: str, kind: TierKind) -> TierPolicy:
+    """Give a tier of a name and kind."""
+    near = kind is TierKind.DEVICE
+    p50_ms, more_ms = draw(_TIMES_MS), draw(_TIMES_MS)
+    lengths = sorted(draw(st.sets(st.integers(1, 512), max_size=3))) if near else []
+    return TierPolicy(
+        name=name,
+        kind=kind,
+        threshold=draw(st.none() | _SHARES),
+        latency=tuple(
+            LatencyLimit(up_to_length=n, p50_ms=p50_ms, p95_ms=p50_ms + more_ms) for n in lengths
+        ),
+        latency_limit_ms=draw(st.none() | _TIMES_MS) if near else None,
+        rtt_p50_ms=0.0 if near else p50_ms,
+        rtt_p95_ms=0.0 if near else p50_ms + more_ms,
+        usd_per_request=0.0 if near else 0.002,
+        max_input_bytes=draw(st.sampled_from([1_000, 1_000_000])),
+    )
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    """Give a policy of one to four tiers, from near to far, with residency rules."""
+    order = list(TierKind)
+    kinds = sorted(draw(st.lists(st.sampled_from(order), min_size=1, max_size=4)), key=order.index)
+    names = [f"tier{place}" for place in range(len(kinds))]
+    tiers = tuple(draw(tier_policies(n, k)) for n, k in zip(names, kinds, strict=True))
+    some = st.lists(st.sampled_from(names), unique=True).map(tuple)
+    residency = draw(st.dictionaries(st.sampled_from(_REGIONS), some, max_size=2))
+    return Policy(
+        task="text-classification",
+        labels=("no", "yes"),
+        tiers=tiers,
+        privacy=PrivacyRules(residency=residency),
+        deadline_ms=draw(st.none() | _TIMES_MS),
+    )
+
+
+@st.composite
+def facts(draw: st.DrawFn, policy: Policy, *, forced: bool = False) -> RequestFacts:
+    """Give the facts of a request to a policy; with `forced`, some name a tier."""
+    names = [tier.name for tier in policy.tiers]
+    force = st.none() | st.sampled_from(names) if forced else st.none()
+    return RequestFacts(
+        request_id="r",
+        input_length=draw(st.integers(0, 600)),
+        input_bytes=draw(st.sampled_from([10, 10_000, 10_000_000])),
+        private=draw(st.booleans()),
+        detected=draw(st.sampled_from([(), ("email",)])),
+        region=draw(st.sampled_from([None, *_REGIONS, "EU"])),
+        force_location=draw(force),
+        deadline_ms=draw(st.none() | _TIMES_MS),
+    )
+
+
+@st.composite
+def states(draw: st.DrawFn, policy: Policy) -> dict[str, TierState]:
+    """Give a state for some tiers of a policy."""
+    found = {}
+    for tier in policy.tiers:
+        if draw(st.integers(0, 4)) == 0:
+            continue
+        p50_ms, more_ms = draw(_TIMES_MS), draw(_TIMES_MS)
+        found[tier.name] = TierState(
+            ready=draw(st.integers(0, 5)) > 0,
+            circuit_open=draw(st.integers(0, 3)) == 0,
+            rtt_p50_ms=p50_ms,
+            rtt_p95_ms=p50_ms + more_ms,
+        )
+    return found
+
+
+@st.composite
+def attempts_at(draw: st.DrawFn, tier: str) -> Attempt:
+    """Give the end of an attempt at a tier."""
+    outcome = draw(st.sampled_from(list(Outcome)))
+    answered = outcome is Outcome.ANSWERED
+    return Attempt(
+        tier=tier,
+        outcome=outcome,
+        latency_ms=draw(st.floats(0.0, 300.0)),
+        confidence=draw(_SHARES) if answered else None,
+        error="" if answered else "RemoteError",
+    )
