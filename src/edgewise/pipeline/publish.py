@@ -126,3 +126,23 @@ def _is_published(summary: RunSummary, out: Path) -> bool:
 def _with_stages(summary: RunSummary, cache: Cache) -> RunSummary:
     cached = tuple(stage for stage in cache.cached if stage not in cache.done)
     return replace(summary, done=tuple(cache.done), cached=cached)
+
+
+def _view(outcome: Outcome, summary: RunSummary) -> ReportView:
+    test, spec = outcome.test, outcome.spec
+    bins = reliability_bins(np.asarray(test.confidence), np.asarray(test.edge_right, dtype=float))
+    return ReportView(
+        run=summary,
+        task=spec.task.value,
+        max_quality_loss=spec.objective.max_quality_loss,
+        confidence_level=spec.objective.confidence,
+        requests_per_month=spec.workload.requests_per_month,
+        profile=outcome.profile,
+        certificate=outcome.certificate,
+        plan=outcome.plan,
+        confidence_map=outcome.confidence,
+        confidence=test.confidence,
+        edge_right=test.edge_right,
+        cloud_right=test.cloud_right,
+        reliability=tuple((b.confidence, b.accuracy, b.n) for b in bins),
+    )

@@ -1,0 +1,147 @@
+"""Line charts as SVG: scales, ticks, lines told apart by dash and label, marks."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+WIDTH, HEIGHT = 560, 320
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 96, 16, 44
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One series. `style` is a class of the page: colour and dash."""
+
+    name: str
+    points: Sequence[Point]
+    style: str
+    dots: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A vertical line with a note."""
+
+    x: float
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A chart's content; the title and the description are read aloud."""
+
+    title: str
+    description: str
+    x_label: str
+    y_label: str
+    lines: Sequence[Line]
+    marks: Sequence[Mark] = ()
+    log_x: bool = False
+    log_y: bool = False
+    x_format: Callable[[float], str] = "{:g}".format
+    y_format: Callable[[float], str] = "{:g}".format
+
+
+def draw(chart: Chart) -> str:
+    """Give the chart as one SVG element."""
+    xs = [x for line in chart.lines for x, _ in line.points] + [mark.x for mark in chart.marks]
+    ys = [y for line in chart.lines for _, y in line.points]
+    x_scale = _Scale(xs, (_LEFT, WIDTH - _RIGHT), log=chart.log_x)
+    y_scale = _Scale(ys, (HEIGHT - _BOTTOM, _TOP), log=chart.log_y)
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
+        f"<title>{escape(chart.title)}</title><desc>{escape(chart.description)}</desc>",
+        *_axes(chart, x_scale, y_scale),
+    ]
+    for mark in chart.marks:
+        x = x_scale.at(mark.x)
+        parts.append(
+            f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>'
+        )
+        anchor = "end" if x > WIDTH / 2 else "start"
+        shift = -5 if anchor == "end" else 5
+        parts.append(
+            f'<text class="note" x="{x + shift:.1f}" y="{_TOP + 10}" text-anchor="{anchor}">{escape(mark.note)}</text>'
+        )
+    labels = []
+    for line in chart.lines:
+        path = " ".join(f"{x_scale.at(x):.1f},{y_scale.at(y):.1f}" for x, y in line.points)
+        parts.append(
+            f'<polyline class="{line.style}" points="{path}"><title>{escape(line.name)}</title></polyline>'
+        )
+        if line.dots:
+            parts += [
+                f'<circle class="{line.style} dot" cx="{x_scale.at(x):.1f}" cy="{y_scale.at(y):.1f}" r="3.5">'
+                f"<title>{escape(chart.x_format(x))}, {escape(chart.y_format(y))}</title></circle>"
+                for x, y in line.points
+            ]
+        labels.append((y_scale.at(line.points[-1][1]), line))
+    parts += _labels(labels)
+    return "".join([*parts, "</svg>"])
+
+
+class _Scale:
+    def __init__(self, values: Sequence[float], ends: tuple[float, float], *, log: bool) -> None:
+        low, high = min(values), max(values)
+        if low == high:
+            low, high = (low / 2, high * 2) if log and low > 0 else (low - 0.5, high + 0.5)
+        elif not log:
+            low, high = low - 0.04 * (high - low), high + 0.04 * (high - low)
+        self.low, self.high, self.ends, self.log = low, high, ends, log
+
+    def at(self, value: float) -> float:
+        if self.log:
+            share = math.log(max(value, 1e-12) / self.low) / math.log(self.high / self.low)
+        else:
+            share = (value - self.low) / (self.high - self.low)
+        return self.ends[0] + share * (self.ends[1] - self.ends[0])
+
+    def ticks(self) -> list[float]:
+        if self.log:
+            first, last = math.ceil(math.log10(self.low)), math.floor(math.log10(self.high))
+            step = max(1, (last - first) // 5)
+            return [10.0**power for power in range(first, last + 1, step)]
+        rough = (self.high - self.low) / 5
+        size = 10 ** math.floor(math.log10(rough))
+        step = next(size * m for m in (1, 2, 5, 10) if size * m >= rough)
+        first = math.ceil(self.low / step)
+        return [round(step * k, 10) for k in range(first, math.floor(self.high / step) + 1)]
+
+
+def _axes(chart: Chart, x_scale: _Scale, y_scale: _Scale) -> list[str]:
+    base, right = HEIGHT - _BOTTOM, WIDTH - _RIGHT
+    parts = []
+    for tick in y_scale.ticks():
+        y = y_scale.at(tick)
+        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(
+            f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(chart.y_format(tick))}</text>'
+        )
+    for tick in x_scale.ticks():
+        x = x_scale.at(tick)
+        parts.append(
+            f'<text x="{x:.1f}" y="{base + 18}" text-anchor="middle">{escape(chart.x_format(tick))}</text>'
+        )
+    parts.append(f'<line class="axis" x1="{_LEFT}" x2="{right}" y1="{base}" y2="{base}"/>')
+    parts.append(
+        f'<text class="label" x="{(_LEFT + right) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(chart.x_label)}</text>'
+    )
+    parts.append(
+        f'<text class="label" x="{_LEFT}" y="{_TOP - 4}" text-anchor="start">{escape(chart.y_label)}</text>'
+    )
+    return parts
+
+
+def _labels(wanted: list[tuple[float, Line]]) -> list[str]:
+    """Name each line at its end, moved apart where they would touch."""
+    parts, last = [], -math.inf
+    for y, line in sorted(wanted, key=lambda pair: pair[0]):
+        placed = max(y, last + 14)
+        last = placed
+        parts.append(
+            f'<text class="name {line.style}" x="{WIDTH - _RIGHT + 6}" y="{placed + 4:.1f}">{escape(line.name)}</text>'
+        )
+    return parts

@@ -1,0 +1,126 @@
+"""The four plots of a run."""
+
+from itertools import accumulate
+
+from edgewise.report.chart import Chart, Line, Mark, draw
+from edgewise.report.view import ReportView
+
+_POINTS = 120
+
+
+def accuracy_by_deferral(view: ReportView) -> str:
+    """Draw the hybrid's accuracy for every share sent to the cloud, on the test split."""
+    if view.cloud_right is None:
+        return ""
+    n = len(view.confidence)
+    order = sorted(range(n), key=lambda i: view.confidence[i])
+    gains = [int(view.cloud_right[i]) - int(view.edge_right[i]) for i in order]
+    right = list(accumulate(gains, initial=sum(view.edge_right)))
+    cloud = sum(view.cloud_right) / n
+    step = max(1, n // _POINTS)
+    points = [(k / n, right[k] / n) for k in [*range(0, n, step), n]]
+    floor = cloud - view.max_quality_loss
+    lines = [
+        Line(name="hybrid", points=points, style="s1"),
+        Line(name="cloud", points=[(0, cloud), (1, cloud)], style="s2"),
+        Line(name="promised", points=[(0, floor), (1, floor)], style="s3"),
+    ]
+    shared = view.run.quality.deferral_rate or 0.0
+    return draw(
+        Chart(
+            title="Accuracy against deferral",
+            description=f"The hybrid reaches {right[round(shared * n)] / n:.1%} when {shared:.1%} go to the cloud.",
+            x_label="share sent to the cloud",
+            y_label="accuracy on the test split",
+            lines=lines,
+            marks=[Mark(x=shared, note=f"chosen: {shared:.1%}")],
+            x_format="{:.0%}".format,
+            y_format="{:.1%}".format,
+        )
+    )
+
+
+def reliability(view: ReportView) -> str:
+    """Draw how often answers of a confidence were right."""
+    points = [(c, a) for c, a, _ in view.reliability]
+    low = min(min(p) for p in points)
+    return draw(
+        Chart(
+            title="Reliability",
+            description="Calibrated confidence against accuracy; on the diagonal confidence is probability.",
+            x_label="calibrated confidence",
+            y_label="accuracy on the test split",
+            lines=[
+                Line(name="measured", points=points, style="s1", dots=True),
+                Line(name="ideal", points=[(low, low), (1, 1)], style="s3"),
+            ],
+            x_format="{:.0%}".format,
+            y_format="{:.0%}".format,
+        )
+    )
+
+
+def latency_by_length(view: ReportView) -> str:
+    """Draw latency percentiles by input length."""
+    buckets = view.profile.buckets
+    rows = (("p99", "s3", "p99_ms"), ("p95", "s2", "p95_ms"), ("p50", "s1", "p50_ms"))
+    lines = [
+        Line(
+            name=name,
+            points=[(float(b.up_to_length), float(getattr(b, field))) for b in buckets],
+            style=style,
+            dots=True,
+        )
+        for name, style, field in rows
+    ]
+    return draw(
+        Chart(
+            title="Latency by length",
+            description="Milliseconds of one answer on the edge, by input length.",
+            x_label="input length up to (tokens or pixels)",
+            y_label="ms, one at a time",
+            lines=lines,
+            y_format="{:.3g}".format,
+        )
+    )
+
+
+def cost_by_volume(view: ReportView) -> str:
+    """Draw the monthly cost of each option by volume, with the break-even."""
+    curve = view.plan.curve
+    lines = [Line(name="edge", points=[(p.requests_per_month, p.edge) for p in curve], style="s1")]
+    for name, style in (("cloud", "s2"), ("hybrid", "s3")):
+        points = [(p.requests_per_month, getattr(p, name)) for p in curve]
+        if all(value is not None for _, value in points):
+            lines.append(Line(name=name, points=points, style=style))
+    marks = [Mark(x=max(view.requests_per_month, 1.0), note="this workload")]
+    crossing = view.plan.break_even_requests_per_month
+    if crossing is not None:
+        marks = [Mark(x=crossing, note=f"break-even {short(crossing)}")]
+    return draw(
+        Chart(
+            title="Cost by volume",
+            description="US dollars a month by requests a month, both on logarithmic scales.",
+            x_label="requests a month",
+            y_label="USD a month",
+            lines=[_positive(line) for line in lines],
+            marks=marks,
+            log_x=True,
+            log_y=True,
+            x_format=short,
+            y_format=short,
+        )
+    )
+
+
+def short(value: float) -> str:
+    """Print a large number in three digits: 1.2 M."""
+    for size, mark in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= size:
+            return f"{value / size:.3g}{mark}"
+    return f"{value:.3g}"
+
+
+def _positive(line: Line) -> Line:
+    points = [(x, max(y, 0.01)) for x, y in line.points]
+    return Line(name=line.name, points=points, style=line.style)
