@@ -92,7 +92,9 @@ def heading(text: str) -> None:
 def edgewise(*arguments: str, quiet: bool = False) -> None:
     """Call the command line as a user would."""
     command = [sys.executable, "-m", "edgewise", *arguments]
-    done = subprocess.run(command, cwd=HERE, stdout=subprocess.DEVNULL if quiet else None, check=False)
+    done = subprocess.run(
+        command, cwd=HERE, stdout=subprocess.DEVNULL if quiet else None, check=False
+    )
     if done.returncode != 0:
         raise SystemExit(done.returncode)
 
@@ -127,9 +129,7 @@ async def route(cloud: Cloud) -> None:
         await show_outage(engine, cloud, [row for row in rows if not row.private])
 
 
-async def ask(
-    engine: HybridInferenceEngine, rows: Sequence[Row], where: str | None
-) -> list[Any]:
+async def ask(engine: HybridInferenceEngine, rows: Sequence[Row], where: str | None) -> list[Any]:
     """Send rows through the engine, a few at once, in order."""
     gate = asyncio.Semaphore(1 if where == "edge" else AT_ONCE)
 
@@ -155,18 +155,30 @@ def show_table(
         latency = sorted(result.latency_ms for result in results)
         sent = sum(any(a["tier"] == "cloud" for a in result.attempts) for result in results)
         cost = sum(result.cost for result in results) / len(results) * 1e6
-        lines.append((
-            name,
-            f"{right / n:.1%}",
-            f"{low:.1%} – {high:.1%}",
-            f"{statistics.median(latency):.1f}",
-            f"{latency[int(0.95 * len(latency))]:.1f}",
-            f"{cost:,.0f}",
-            f"{sent / len(results):.1%}",
-        ))
-    header = ("", "accuracy", "95% interval", "p50 ms", "p95 ms", "USD per million", "sent to cloud")
+        lines.append(
+            (
+                name,
+                f"{right / n:.1%}",
+                f"{low:.1%} – {high:.1%}",
+                f"{statistics.median(latency):.1f}",
+                f"{latency[int(0.95 * len(latency))]:.1f}",
+                f"{cost:,.0f}",
+                f"{sent / len(results):.1%}",
+            )
+        )
+    header = (
+        "",
+        "accuracy",
+        "95% interval",
+        "p50 ms",
+        "p95 ms",
+        "USD per million",
+        "sent to cloud",
+    )
     print(table(header, lines))
-    print(f"\n(cloud alone: accuracy on the {quality['n']:,} test rows, latency of {len(far)} calls)")
+    print(
+        f"\n(cloud alone: accuracy on the {quality['n']:,} test rows, latency of {len(far)} calls)"
+    )
 
 
 def count_right(rows: Sequence[Row], results: Sequence[Any]) -> int:
@@ -178,7 +190,9 @@ def show_privacy(rows: Sequence[Row], hybrid: Sequence[Any]) -> None:
     """Say what privacy kept home."""
     private = [result for row, result in zip(rows, hybrid, strict=True) if row.private]
     left = sum(any(a["tier"] != "edge" for a in result.attempts) for result in private)
-    print(f"privacy: {len(private)} requests held an e-mail address or a phone number; {left} of them left the device")
+    print(
+        f"privacy: {len(private)} requests held an e-mail address or a phone number; {left} of them left the device"
+    )
 
 
 def show_promise(run: dict[str, Any], hybrid: Sequence[Any]) -> None:
@@ -201,7 +215,9 @@ async def show_outage(engine: HybridInferenceEngine, cloud: Cloud, rows: Sequenc
     right = count_right(rows[:CUT_OFF_REQUESTS], dark)
     latency = sorted(result.latency_ms for result in dark)
     places = ", ".join(f"{name} {n}" for name, n in Counter(r.location for r in dark).most_common())
-    print(f"cut off:  {len(dark)} of {len(dark)} answered ({places}), {right / len(dark):.1%} right, p95 {latency[int(0.95 * len(latency))]:.1f} ms")
+    print(
+        f"cut off:  {len(dark)} of {len(dark)} answered ({places}), {right / len(dark):.1%} right, p95 {latency[int(0.95 * len(latency))]:.1f} ms"
+    )
     cloud.start()
     started = time.perf_counter()
     tried = 0
@@ -209,7 +225,9 @@ async def show_outage(engine: HybridInferenceEngine, cloud: Cloud, rows: Sequenc
         result = await engine.predict({"text": row.text})
         if result.location == "cloud_fallback":
             break
-    print(f"back:     the cloud answers again {time.perf_counter() - started:.1f} s and {tried} requests later")
+    print(
+        f"back:     the cloud answers again {time.perf_counter() - started:.1f} s and {tried} requests later"
+    )
 
 
 if __name__ == "__main__":

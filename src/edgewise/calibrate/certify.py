@@ -36,7 +36,7 @@ class _Sequence:
     nonzero: NDArray[np.int64]
 
 
-def certify(  # noqa: PLR0913 - the contract of the design page
+def certify(
     edge_confidence: ArrayLike,
     edge_correct: ArrayLike,
     cloud_correct: ArrayLike,
@@ -110,7 +110,7 @@ def labels_needed(alpha: float, delta: float, loss: str | Loss = Loss.REGRET) ->
     return low
 
 
-def _certify(  # noqa: PLR0913 - arrays and levels, each once
+def _certify(
     confidence: NDArray[np.float64],
     edge: NDArray[np.int64],
     cloud: NDArray[np.int64],
@@ -159,7 +159,7 @@ def _losses(loss: Loss, edge: NDArray[np.int64], cloud: NDArray[np.int64]) -> ND
 def _sequence(confidence: NDArray[np.float64], losses: NDArray[np.int64]) -> _Sequence:
     order = np.argsort(-confidence, kind="stable")
     ranked = confidence[order]
-    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # noqa: FBT003 - the end is one
+    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
     return _Sequence(
         thresholds=ranked[last],
         kept=last + 1,

@@ -25,7 +25,7 @@ from edgewise.errors import StorageError, UsageError
 )
 @click.option("--schema", is_flag=True, help="print the JSON schema for editors, and stop")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def command(  # noqa: PLR0913 - one parameter an option
+def command(
     data: Path | None, model: Path | None, out: Path, *, explain: bool, schema: bool, as_json: bool
 ) -> int:
     """Write a starting edgewise.yaml from a data file and a model.

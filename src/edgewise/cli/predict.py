@@ -25,7 +25,7 @@ from edgewise.records import Input, Policy, read_json
 @click.option("--deadline-ms", type=float, help="answer within this time")
 @click.option("--explain", is_flag=True, help="print the decision step by step")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def command(  # noqa: PLR0913 - one parameter an option
+def command(
     run: Path,
     text: str | None,
     file: Path | None,

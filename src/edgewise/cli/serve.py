@@ -31,7 +31,7 @@ from edgewise.errors import UsageError
     help="share of requests answered 503, for demos",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="of delays and failures")
-def command(  # noqa: PLR0913 - one parameter an option
+def command(
     run: Path, host: str, port: int, threads: int, delay_ms: str | None, fail_rate: float, seed: int
 ) -> int:
     """Serve the bundle of RUN (or a bundle directory) until SIGTERM or ^C."""

@@ -27,7 +27,7 @@ def resolve_bundle(path: Path) -> Path:
     raise InvalidModel("neither a run nor a bundle", where=str(path), hint=hint)
 
 
-def serve(  # noqa: PLR0913 - the server's settings, each once
+def serve(
     run: Path,
     *,
     port: int,

@@ -4,12 +4,14 @@ import json
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 
-from edgewise.errors import StorageError
-from edgewise.records import Decision, decode, encode
+from edgewise.errors import InvalidRecord, SchemaMismatch, StorageError, UsageError
+from edgewise.records import SCHEMA_VERSION, Decision, decode, encode
 
 _TABLE = """
 create table if not exists decisions (
@@ -26,33 +28,50 @@ create table if not exists decisions (
     decision text not null
 ) strict
 """
-_BATCH = 256
-_INTERVAL_S = 0.1
+_INSERT = (
+    "insert into decisions values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "on conflict (request_id) do nothing"
+)
 _WAITING = 10_000
-_CLOSE = None
+
+Row = tuple[str | float | None, ...]
 
 
 class DecisionLog:
     """A file of decisions. Made and closed by the composer; any thread may append.
 
-    Appending returns at once and waits only when 10,000 decisions are unwritten. A crash loses
-    at most those of the last 0.1 s; `flush` waits until all are on disk. A request is logged once:
-    a second decision of the same id is refused by the key.
+    Appending returns at once and waits only while 10,000 decisions are unwritten. A crash loses
+    at most those of the last interval; `flush` waits until all are on disk. A request is logged
+    once: of two decisions with one id the first stands, so a replay after a crash is harmless.
+
+    What can't be written is kept and tried again each interval; meanwhile `append` and `flush`
+    raise, and nothing is dropped unsaid.
+
+    Parameters
+    ----------
+    interval_s
+        Longest time that an appended decision waits for its batch.
+    batch
+        Decisions that are written at once without waiting for the interval's end.
+
+    Raises
+    ------
+    StorageError
+        When the file can't be made or is no decision log.
+    SchemaMismatch
+        When another version of the format wrote it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, interval_s: float = 0.1, batch: int = 256) -> None:
         self.path = path
-        self._queue: queue.Queue[Decision | threading.Event | None] = queue.Queue(_WAITING)
+        self._interval_s = interval_s
+        self._batch = batch
+        self._queue: queue.Queue[Row | threading.Event | None] = queue.Queue(_WAITING)
+        self._gate = threading.Lock()
+        self._closed = False
         self._failure: sqlite3.Error | None = None
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            connection = self._connect()
-            connection.execute("pragma journal_mode = wal")
-            connection.execute(_TABLE)
-            connection.commit()
-            connection.close()
-        except (OSError, sqlite3.Error) as failure:
-            raise self._storage(failure) from failure
+        self._unwritten: list[Row] = []
+        self._connection = self._open()
         self._writer = threading.Thread(target=self._write, name="decision-log", daemon=True)
         self._writer.start()
 
@@ -65,7 +84,12 @@ class DecisionLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except StorageError as failure:
+            if error is None:
+                raise
+            error.add_note(str(failure))
 
     def append(self, decision: Decision) -> None:
         """Add a decision.
@@ -73,99 +97,181 @@ class DecisionLog:
         Raises
         ------
         StorageError
-            When an earlier one could not be written.
+            When an earlier one could not be written; this one is not taken.
+        InvalidRecord
+            When the decision has no JSON form.
+        UsageError
+            When the log is closed.
         """
+        row = _row(decision)
         if self._failure is not None:
             raise self._storage(self._failure)
-        self._queue.put(decision)
+        self._put(row)
 
     def flush(self) -> None:
-        """Wait until everything appended is on disk."""
-        if self._writer.is_alive():
-            written = threading.Event()
-            self._queue.put(written)
-            written.wait()
+        """Wait until everything appended is on disk.
+
+        Raises
+        ------
+        StorageError
+            When it can't be written.
+        UsageError
+            When the log is closed.
+        """
+        written = threading.Event()
+        self._put(written)
+        written.wait()
         if self._failure is not None:
             raise self._storage(self._failure)
 
     def close(self) -> None:
-        """Write what waits and stop; a second call does nothing."""
-        if self._writer.is_alive():
-            self._queue.put(_CLOSE)
-            self._writer.join()
+        """Write what waits and stop; a second call does nothing.
+
+        Raises
+        ------
+        StorageError
+            When decisions are left that can't be written; says how many.
+        """
+        with self._gate:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
+        self._writer.join()
         if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise self._storage(failure)
+            raise self._storage(self._failure)
 
     def read(self) -> Iterator[Decision]:
-        """Give the decisions on disk in the order of their time."""
-        connection = self._connect()
+        """Give the decisions on disk in the order of their appending.
+
+        Raises
+        ------
+        StorageError
+            When the file can't be read.
+        InvalidRecord
+            When a row is not a decision of this schema version.
+        """
+        sql = "select decision from decisions order by rowid"
         try:
-            for (text,) in connection.execute(
-                "select decision from decisions order by at_s, rowid"
-            ):
-                yield decode(Decision, json.loads(text), where=str(self.path))
-        finally:
-            connection.close()
+            with closing(self._connect()) as connection:
+                for (text,) in connection.execute(sql):
+                    yield decode(Decision, json.loads(text), where=str(self.path))
+        except sqlite3.Error as failure:
+            raise self._unreadable(failure) from failure
 
     def count(self) -> int:
-        """Count the decisions on disk."""
-        connection = self._connect()
+        """Count the decisions on disk.
+
+        Raises
+        ------
+        StorageError
+            When the file can't be read.
+        """
         try:
-            return int(connection.execute("select count(*) from decisions").fetchone()[0])
-        finally:
+            with closing(self._connect()) as connection:
+                return int(connection.execute("select count(*) from decisions").fetchone()[0])
+        except sqlite3.Error as failure:
+            raise self._unreadable(failure) from failure
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = self._connect()
+        except (OSError, sqlite3.Error) as failure:
+            raise self._storage(failure) from failure
+        try:
+            with connection:
+                connection.execute("pragma journal_mode = wal")
+                connection.execute("pragma synchronous = full")
+                connection.execute(_TABLE)
+                self._check_version(connection)
+        except (sqlite3.Error, SchemaMismatch) as failure:
             connection.close()
+            if isinstance(failure, SchemaMismatch):
+                raise
+            raise self._storage(failure) from failure
+        return connection
+
+    def _check_version(self, connection: sqlite3.Connection) -> None:
+        version = int(connection.execute("pragma user_version").fetchone()[0])
+        if version == 0:
+            connection.execute(f"pragma user_version = {SCHEMA_VERSION}")
+        elif version != SCHEMA_VERSION:
+            what = f"schema version {version}, and this edgewise writes {SCHEMA_VERSION}"
+            hint = "use the edgewise version that wrote it, or begin another file"
+            raise SchemaMismatch(what, where=str(self.path), hint=hint)
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, timeout=10.0)
+        return sqlite3.connect(self.path, timeout=10.0, check_same_thread=False)
+
+    def _put(self, item: Row | threading.Event) -> None:
+        with self._gate:
+            if self._closed:
+                raise UsageError(
+                    "the decision log is closed", where=str(self.path), hint="close it last"
+                )
+            self._queue.put(item)
 
     def _write(self) -> None:
-        connection = self._connect()
-        connection.execute("pragma synchronous = normal")
         going = True
         while going:
-            batch, waiters, going = self._take()
-            try:
-                if batch and self._failure is None:
-                    marks = ",".join("?" * 11)
-                    sql = f"insert into decisions values ({marks})"  # noqa: S608 - question marks
-                    connection.executemany(sql, [_row(one) for one in batch])
-                    connection.commit()
-            except sqlite3.Error as failure:
-                self._failure = failure
-                connection.rollback()
+            rows, waiters, going = self._take()
+            self._unwritten += rows
+            self._failure = self._store()
             for waiter in waiters:
                 waiter.set()
-        connection.close()
+        self._connection.close()
 
-    def _take(self) -> tuple[list[Decision], list[threading.Event], bool]:
-        """Wait for a first item, then gather what comes within the interval."""
-        batch: list[Decision] = []
-        waiters: list[threading.Event] = []
-        item = self._queue.get()
-        while True:
-            if item is None:
-                return batch, waiters, False
-            if isinstance(item, threading.Event):
-                waiters.append(item)
-                return batch, waiters, True
-            batch.append(item)
-            if len(batch) >= _BATCH:
-                return batch, waiters, True
+    def _take(self) -> tuple[list[Row], list[threading.Event], bool]:
+        """Wait for a first item, then gather what comes until the interval ends."""
+        rows: list[Row] = []
+        wait_s = self._interval_s if self._unwritten else None
+        end_s = 0.0
+        while len(rows) < self._batch:
             try:
-                item = self._queue.get(timeout=_INTERVAL_S)
+                item = self._queue.get(timeout=wait_s)
             except queue.Empty:
-                return batch, waiters, True
+                break
+            if item is None:
+                return rows, [], False
+            if isinstance(item, threading.Event):
+                return rows, [item], True
+            now_s = time.monotonic()
+            end_s = end_s or now_s + self._interval_s
+            wait_s = max(0.0, end_s - now_s)
+            rows.append(item)
+        return rows, [], True
+
+    def _store(self) -> sqlite3.Error | None:
+        if not self._unwritten:
+            return None
+        try:
+            with self._connection as connection:
+                connection.executemany(_INSERT, self._unwritten)
+        except sqlite3.Error as failure:
+            return failure
+        self._unwritten.clear()
+        return None
 
     def _storage(self, failure: Exception) -> StorageError:
-        what = f"the decision log can't be written: {failure}"
+        waiting = f" ({len(self._unwritten)} unwritten)" if self._unwritten else ""
+        what = f"the decision log can't be written{waiting}: {failure}"
         return StorageError(
             what, where=str(self.path), hint="free some space or choose another place"
         )
 
+    def _unreadable(self, failure: sqlite3.Error) -> StorageError:
+        what = f"the decision log can't be read: {failure}"
+        return StorageError(what, where=str(self.path), hint="is it whole? keep a copy, begin anew")
 
-def _row(one: Decision) -> tuple[object, ...]:
-    return (
+
+def _row(one: Decision) -> Row:
+    try:
+        whole = json.dumps(encode(one), separators=(",", ":"), allow_nan=False)
+    except TypeError as wrong:
+        what = f"a field has no JSON form: {wrong}"
+        raise InvalidRecord(what, where="Decision", hint="give Python's own numbers") from wrong
+    row = (
         one.request_id,
         one.at_s,
         one.location,
@@ -176,5 +282,11 @@ def _row(one: Decision) -> tuple[object, ...]:
         one.certificate_state,
         one.error,
         ",".join(reason.value for reason in one.reasons),
-        json.dumps(encode(one), separators=(",", ":"), allow_nan=False),
+        whole,
     )
+    return tuple(_storable(value) for value in row)
+
+
+def _storable(value: str | float | None) -> str | float | None:
+    """Lone surrogates have no UTF-8, so SQLite would refuse them."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value

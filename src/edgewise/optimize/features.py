@@ -17,7 +17,7 @@ from edgewise.runtimes import find_runtime
 _BATCH = 32
 
 
-def encode_features(  # noqa: PLR0913 - the pass's inputs, each once
+def encode_features(
     source: Source,
     writer: BundleWriter,
     inputs: Sequence[Input],

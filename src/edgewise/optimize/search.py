@@ -251,7 +251,8 @@ class _Search:
             rows = [answer.probabilities for answer in model.predict_many(self.inputs)]
         finally:
             model.close()
-        return np.log(np.maximum(np.asarray(rows), 1e-30))
+        logs: NDArray[Any] = np.log(np.maximum(np.asarray(rows), 1e-30))
+        return logs
 
     def _check_labels(self, train: Split, found: tuple[str, ...]) -> None:
         if len(found) < 2 or not self.held.examples:

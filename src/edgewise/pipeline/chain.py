@@ -1,6 +1,7 @@
 """The build-time chain: spec → optimize → profile → calibrate → plan → report, each step cached."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -121,7 +122,6 @@ def run_project(
     model = open_bundle(folder / "bundle", threads=_build_threads())
     source = open_bundle(folder / "reference", threads=_build_threads())
     try:
-        _check_labels(model.labels, splits)
         if spec.cloud is not None:
             caller = CloudCaller(spec, spec.cloud, model.labels, kept, secret)
         confidence = _confidence(spec, model, held_out(splits.train), kept, progress)
@@ -188,7 +188,7 @@ def _optimize(
         digest(target),
     )
 
-    def probe(bundle: Path, inputs: list[Input]) -> Profile:
+    def probe(bundle: Path, inputs: Sequence[Input]) -> Profile:
         return measure(bundle, inputs[:_SELECTION_INPUTS], threads=spec.edge.threads)
 
     def make(folder: Path) -> None:
@@ -246,7 +246,7 @@ def _confidence(
     )
 
 
-def _certificate(  # noqa: PLR0913 - the stage's inputs, each once
+def _certificate(
     spec: ProjectSpec,
     model: LocalModel,
     split: Split,
@@ -296,7 +296,7 @@ def _certificate(  # noqa: PLR0913 - the stage's inputs, each once
     )
 
 
-def _test_answers(  # noqa: PLR0913 - the stage's inputs, each once
+def _test_answers(
     spec: ProjectSpec,
     model: LocalModel,
     source: LocalModel,

@@ -1,5 +1,6 @@
 """A statistical promise together with its data, and the map that makes confidence a probability."""
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -107,7 +108,8 @@ class ConfidenceMap:
         top = max(probabilities)
         if self.kind is CalibrationKind.TEMPERATURE and top > 0.0:
             power = 1.0 / self.temperature
-            return 1.0 / sum((p / top) ** power for p in probabilities if p > 0.0)
+            total = sum(math.exp(math.log(p / top) * power) for p in probabilities if p > 0.0)
+            return 1.0 / total
         if self.kind is CalibrationKind.ISOTONIC:
             return _interpolate(top, self.inputs, self.outputs)
         return top

@@ -24,6 +24,7 @@ from edgewise.records import (
     TierState,
 )
 
+_NO_TIME_MS = 0.001  # less than any call takes; what rounding leaves of a deadline is no time
 _WHY_LOCATION_FELL_BACK = (Reason.CIRCUIT_OPEN, Reason.NOT_LOADED)
 
 
@@ -182,6 +183,9 @@ class _Request:
     def expected(self, tier: TierPolicy) -> tuple[float, float]:
         return expected_ms(tier, self.states.get(tier.name), self.facts.input_length)
 
+    def out_of_time(self) -> bool:
+        return self.remaining_ms is not None and self.remaining_ms <= _NO_TIME_MS
+
     def in_time(self, tier: TierPolicy) -> bool:
         return self.remaining_ms is None or self.expected(tier)[0] <= self.remaining_ms
 
@@ -245,9 +249,7 @@ class _Request:
         if any(attempt.outcome is Outcome.ANSWERED for attempt in self.attempts):
             return remaining_ms
         usable, _, _ = self.left()
-        for nearer in usable:
-            if nearer is tier:
-                break
+        for nearer in usable[: usable.index(tier)]:
             kept_ms = remaining_ms - self.expected(nearer)[1]
             if kept_ms >= self.expected(tier)[1] and kept_ms > 0.0:
                 return kept_ms
@@ -256,7 +258,7 @@ class _Request:
 
 def _first(request: _Request) -> Step:
     usable, timely, reasons = request.left()
-    if request.remaining_ms is not None and request.remaining_ms <= 0.0:
+    if request.out_of_time():
         return request.give_up(*reasons, Reason.DEADLINE_PASSED, Reason.NO_TIER_LEFT)
     if not usable:
         return request.give_up(*reasons, Reason.NO_TIER_LEFT)
@@ -284,7 +286,7 @@ def _after_answer(request: _Request, last: Attempt) -> Step:
     if threshold is not None and last.confidence is not None and last.confidence >= threshold:
         return request.answer(last.tier, Reason.CONFIDENT)
     why = Reason.UNCERTIFIED if threshold is None else Reason.LOW_CONFIDENCE
-    if request.remaining_ms is not None and request.remaining_ms <= 0.0:
+    if request.out_of_time():
         return request.answer(last.tier, why, Reason.DEADLINE_PASSED, Reason.DEFERRAL_IMPOSSIBLE)
     _, timely, reasons = request.left()
     for tier in timely:
@@ -299,7 +301,7 @@ def _after_failure(request: _Request) -> Step:
         (one.tier for one in reversed(request.attempts) if one.outcome is Outcome.ANSWERED), None
     )
     usable, timely, reasons = request.left()
-    if request.remaining_ms is not None and request.remaining_ms <= 0.0:
+    if request.out_of_time():
         if kept is not None:
             return request.answer(kept, Reason.TIER_FAILED, Reason.DEADLINE_PASSED, Reason.FALLBACK)
         return request.give_up(Reason.TIER_FAILED, Reason.DEADLINE_PASSED, Reason.NO_TIER_LEFT)

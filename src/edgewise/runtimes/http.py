@@ -30,7 +30,7 @@ class RemoteModel:
         For calls that bring none.
     """
 
-    def __init__(  # noqa: PLR0913 - the endpoint's facts, each once
+    def __init__(
         self,
         endpoint: str,
         *,

@@ -4,7 +4,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgewise import extras
 from edgewise.errors import InvalidData, InvalidModel
 from edgewise.runtimes.protocol import Tensors
 
@@ -24,8 +23,8 @@ class OnnxRuntime:
 
     def load(self, model: Path, *, threads: int = 1) -> "OnnxSession":
         """Load an ONNX file with a fixed number of threads that do not spin."""
-        with extras.needed("onnxruntime"):
-            import onnxruntime as ort  # noqa: PLC0415 - heavy
+        import onnxruntime as ort  # noqa: PLC0415 - heavy
+
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -35,7 +34,7 @@ class OnnxRuntime:
             raise InvalidModel("no such model file", where=str(model), hint="check the path")
         try:
             session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        except Exception as broken:  # noqa: BLE001 - its errors share no other base
+        except Exception as broken:
             what = f"ONNX Runtime can't load it: {_first_line(broken)}"
             raise InvalidModel(what, where=str(model), hint="is it a whole ONNX file?") from broken
         return OnnxSession(session, str(model))
@@ -48,6 +47,7 @@ class OnnxSession:
         self._session = session
         self._where = where
         self.input_names = tuple(one.name for one in session.get_inputs())
+        self.input_shapes = tuple(_shape(one.shape) for one in session.get_inputs())
         self.output_names = tuple(one.name for one in session.get_outputs())
 
     def run(self, inputs: Tensors) -> "dict[str, NDArray[np.generic]]":
@@ -60,7 +60,7 @@ class OnnxSession:
             raise InvalidData(what, where=self._where, hint=hint) from absent
         try:
             outputs = self._session.run(None, feed)
-        except Exception as wrong:  # noqa: BLE001 - its errors share no other base
+        except Exception as wrong:
             what = f"the model can't take this input: {_first_line(wrong)}"
             raise InvalidData(what, where=self._where, hint="check shapes and types") from wrong
         return dict(zip(self.output_names, outputs, strict=True))
@@ -68,6 +68,10 @@ class OnnxSession:
     def close(self) -> None:
         """Free the model."""
         self._session = None
+
+
+def _shape(dimensions: list[Any]) -> tuple[int | None, ...]:
+    return tuple(one if isinstance(one, int) else None for one in dimensions)
 
 
 def _first_line(failure: Exception) -> str:

@@ -14,6 +14,8 @@ class Session(Protocol):
     """One loaded model. Any thread may call `run`; nothing may be called after `close`."""
 
     input_names: tuple[str, ...]
+    input_shapes: tuple[tuple[int | None, ...], ...]
+    """Of each input, in the order of the names; `None` is a size that calls may choose."""
     output_names: tuple[str, ...]
 
     def run(self, inputs: Tensors) -> dict[str, NDArray[np.generic]]:

@@ -71,7 +71,7 @@ class Data(Section):
     train: str = Field(description="only what trains heads and calibrators of probability")
     calibration: str = Field(description="only for the certificate")
     test: str = Field(description="only for reporting")
-    columns: Columns = Field(default_factory=lambda: Columns(), description="names of columns")
+    columns: Columns = Field(default_factory=Columns, description="names of columns")
 
 
 class Edge(Section):
@@ -126,7 +126,7 @@ class Cloud(Section):
     model: str = Field("", description="its name there")
     api_key: ApiKey | None = Field(None, description="{env: NAME} or {file: PATH}")
     usd_per_request: Usd = Field(0.0, description="price of a call")
-    rtt_ms: Rtt = Field(default_factory=lambda: Rtt(), description="until traffic is seen")
+    rtt_ms: Rtt = Field(default_factory=Rtt, description="until traffic is seen")
     answers: Literal["call", "assume_right"] | Column = Field(
         "call", description="call, assume_right or {column: NAME}"
     )
@@ -136,7 +136,7 @@ class Cloud(Section):
 class Tiers(Section):
     """Where answers may come from."""
 
-    edge: Edge = Field(default_factory=lambda: Edge(), description="the nearest tier")
+    edge: Edge = Field(default_factory=Edge, description="the nearest tier")
     cloud: Cloud | None = Field(None, description="the farthest tier; none: edge only")
 
 
@@ -206,10 +206,8 @@ class Project(Section):
     )
     model: Model = Field(description="what to optimize")
     data: Data = Field(description="the three splits")
-    tiers: Tiers = Field(default_factory=lambda: Tiers(), description="where answers may come from")
-    objective: Objective = Field(default_factory=lambda: Objective(), description="what to keep to")
-    optimize: Optimize = Field(default_factory=lambda: Optimize(), description="what may be tried")
-    privacy: Privacy = Field(
-        default_factory=lambda: Privacy(), description="what keeps a request near"
-    )
-    workload: Workload = Field(default_factory=lambda: Workload(), description="for the plan")
+    tiers: Tiers = Field(default_factory=Tiers, description="where answers may come from")
+    objective: Objective = Field(default_factory=Objective, description="what to keep to")
+    optimize: Optimize = Field(default_factory=Optimize, description="what may be tried")
+    privacy: Privacy = Field(default_factory=Privacy, description="what keeps a request near")
+    workload: Workload = Field(default_factory=Workload, description="for the plan")

@@ -116,7 +116,7 @@ def _explain_section(section: type[BaseModel], indent: str, lines: list[str]) ->
         kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
         inner = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
         meaning = field.description or ""
-        if inner is not None and field.annotation is inner:
+        if inner is not None and field.annotation is inner:  # a section of its own
             lines.append(f"{indent}{name}:  # {meaning}")
             _explain_section(inner, indent + "  ", lines)
             continue

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
-from tokenizers.implementations import BertWordPieceTokenizer
+from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 
 from edgewise.errors import InvalidData, InvalidModel
 from edgewise.records import Input, Prediction
@@ -23,14 +23,16 @@ def load_tokenizer(path: Path) -> Tokenizer:
     """
     file = path / "tokenizer.json" if path.is_dir() else path
     vocabulary = file.with_name("vocab.txt")
-    if vocabulary.exists() and (file == vocabulary or not file.exists()):
-        return BertWordPieceTokenizer(str(vocabulary))._tokenizer  # noqa: SLF001 - its only way out
-    if not file.exists():
+    if vocabulary.is_file() and not file.is_file():
+        file = vocabulary
+    if not file.is_file():
         hint = "put tokenizer.json beside the model, or set model.tokenizer"
         raise InvalidModel("there is no tokenizer", where=str(file), hint=hint)
     try:
+        if file == vocabulary:
+            return BertWordPieceTokenizer(str(file))._tokenizer
         return Tokenizer.from_file(str(file))
-    except Exception as broken:  # noqa: BLE001 - tokenizers raises bare Exception
+    except Exception as broken:
         raise InvalidModel(
             f"not a tokenizer: {broken}", where=str(file), hint="export it again"
         ) from broken
@@ -43,19 +45,24 @@ class TextClassification:
         self.labels = labels
         self._tokenizer = tokenizer
         self._pad = _padding_id(tokenizer)
+        around = tokenizer.num_special_tokens_to_add(is_pair=False)
+        if max_length <= around:
+            what = f"max_length is {max_length}, and {around} special tokens stand around each text"
+            hint = f"set max_length to {around + 1} or more"
+            raise InvalidModel(what, where="max_length", hint=hint)
         tokenizer.no_padding()
         tokenizer.enable_truncation(max_length)
 
     def encode(self, inputs: Sequence[Input]) -> dict[str, NDArray[np.generic]]:
         """Give `input_ids`, `attention_mask` and `token_type_ids` of shape (n, longest)."""
         if len(inputs) == 1:
-            ids = np.array([self._tokenizer.encode(_text(inputs[0])).ids], dtype=np.int64)
+            ids = np.array([self._ids(inputs[0])], dtype=np.int64)
             return {
                 "input_ids": ids,
                 "attention_mask": np.ones_like(ids),
                 "token_type_ids": np.zeros_like(ids),
             }
-        rows = [e.ids for e in self._tokenizer.encode_batch([_text(one) for one in inputs])]
+        rows = [self._ids(one) for one in inputs]
         longest = max(map(len, rows), default=0)
         ids = np.full((len(rows), longest), self._pad, dtype=np.int64)
         mask = np.zeros((len(rows), longest), dtype=np.int64)
@@ -70,15 +77,24 @@ class TextClassification:
 
     def length(self, one: Input) -> int:
         """Count tokens, special ones included, after truncation."""
-        return len(self._tokenizer.encode(_text(one)).ids)
+        return len(self._ids(one))
+
+    def _ids(self, one: Input) -> list[int]:
+        text = one.get("text")
+        try:
+            found: list[int] = self._tokenizer.encode(text).ids
+        except TypeError as unfit:
+            raise _not_text(text) from unfit
+        return found
 
 
-def _text(one: Input) -> str:
-    text = one.get("text")
-    if not isinstance(text, str):
-        what = "the input has no `text`" if text is None else f"`text` is a {type(text).__name__}"
-        raise InvalidData(what, where="input", hint='give {"text": "..."}')
-    return text
+def _not_text(text: object) -> InvalidData:
+    what, hint = f"`text` is a {type(text).__name__}", 'give {"text": "..."}'
+    if text is None:
+        what = "the input has no `text`"
+    elif isinstance(text, str):
+        what, hint = "`text` holds half of a surrogate pair", "give text that UTF-8 can hold"
+    return InvalidData(what, where="input", hint=hint)
 
 
 def _padding_id(tokenizer: Tokenizer) -> int:

@@ -4,7 +4,11 @@ Public: for the tests of this house and of those who bring tiers of their own.
 """
 
 import asyncio
+import json
+import threading
 from collections.abc import Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
 
 from hypothesis import strategies as st
 
@@ -98,6 +102,60 @@ class FakeTier:
     async def aclose(self) -> None:
         """Note it."""
         self.closed = True
+
+
+class FakeEndpoint:
+    """A loopback HTTP server that answers what its script says; a context manager.
+
+    Parameters
+    ----------
+    script
+        For each request a status and a body; the last one is for all later. A status of 0 holds
+        the answer back until the endpoint is closed.
+    """
+
+    def __init__(self, script: Sequence[tuple[int, Any]]) -> None:
+        self.script = list(script)
+        self.bodies: list[Any] = []
+        self._let_go = threading.Event()
+        endpoint = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                length = int(self.headers["content-length"])
+                endpoint.bodies.append(json.loads(self.rfile.read(length)))
+                turn = endpoint.script.pop(0) if len(endpoint.script) > 1 else endpoint.script[0]
+                status, body = turn
+                if status == 0:
+                    endpoint._let_go.wait(30)
+                    self.close_connection = True
+                    return
+                payload = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(payload)))
+                self.end_headers()
+                self.wfile.write(payload)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._let_go.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
 
 
 class ListSink:

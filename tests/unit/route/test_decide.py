@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -37,9 +38,9 @@ FACTS = RequestFacts(request_id="r", input_length=8, input_bytes=40)
 OPEN = TierState(circuit_open=True)
 
 
-def policy(*tiers: TierPolicy, **changes: object) -> Policy:
+def policy(*tiers: TierPolicy, **changes: Any) -> Policy:
     made = Policy(task="text-classification", labels=("no", "yes"), tiers=tiers or (EDGE, CLOUD))
-    return replace(made, **changes)  # type: ignore[arg-type] - a test's shorthand
+    return replace(made, **changes)
 
 
 def answered(tier: str, confidence: float | None) -> Attempt:

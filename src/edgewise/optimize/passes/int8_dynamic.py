@@ -37,7 +37,7 @@ def quantize(model: Path, out: Path, *, reduce_range: bool) -> None:
                 reduce_range=reduce_range,
                 extra_options={"MatMulConstBOnly": True},
             )
-    except Exception as broken:  # noqa: BLE001 - its errors share no base
+    except Exception as broken:
         what = f"can't be quantized: {(str(broken).splitlines() or ['unknown'])[0][:120]}"
         raise InvalidModel(
             what, where=str(model), hint="set optimize.precisions: [float32]"

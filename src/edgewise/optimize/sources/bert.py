@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from edgewise.errors import InvalidModel
-from edgewise.optimize.sources.families import FAMILIES, Family
+from edgewise.optimize.sources.families import FAMILIES
 from edgewise.optimize.sources.graph import Graph
 
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")

@@ -1,6 +1,7 @@
 """Where the weights of each BERT-like family are, by the names that Hugging Face gives them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ class Family:
     relative_bias: bool = False
 
 
-_BERT = {
+_BERT: dict[str, Any] = {
     "layer": "encoder.layer.{i}.",
     "query": "attention.self.query",
     "key": "attention.self.key",

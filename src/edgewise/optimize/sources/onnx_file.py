@@ -27,7 +27,7 @@ class OnnxSource:
         try:
             self._model = onnx.load(str(path))
             onnx.checker.check_model(self._model)
-        except Exception as broken:  # noqa: BLE001 - protobuf and the checker share no base
+        except Exception as broken:
             reason = (str(broken).splitlines() or ["unreadable"])[0][:120]
             what = f"not a valid ONNX model: {reason}"
             raise InvalidModel(what, where=str(path), hint="export or copy it again") from broken

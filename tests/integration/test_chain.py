@@ -1,0 +1,141 @@
+"""From edgewise.yaml to a run directory, by the command line, on a real small model."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from tiny_project import SPEC, write_project
+
+from edgewise import HybridInferenceEngine
+from edgewise.cli import main
+
+pytestmark = pytest.mark.integration
+
+
+def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict]:  # type: ignore[type-arg]
+    code = main([*arguments, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_a_run_has_the_parts_and_keys_of_the_design(
+    finished_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = finished_run / "run"
+
+    code, found = run_json(capsys, "run", str(finished_run / "edgewise.yaml"), "--out", str(out))
+
+    assert code == 0
+    names = {"profile.json", "certificate.json", "policy.json", "plan.json", "report.html"}
+    assert names <= {path.name for path in out.iterdir()}
+    assert set(found["bundle"]) >= {"path", "sha256", "size_bytes", "runtime", "recipe"}
+    assert set(found["profile"]) >= {"p50_ms", "p95_ms", "peak_memory_bytes", "cold_start_ms"}
+    assert set(found["quality"]) >= {"metric", "edge", "cloud", "hybrid", "source", "n"}
+    keys = {"state", "loss", "alpha", "delta", "n", "threshold", "deferral_rate"}
+    assert set(found["certificate"]) >= keys
+    assert set(found["plan"]["monthly_usd"]) == {"edge", "cloud", "hybrid"}
+    assert "break_even_requests_per_month" in found["plan"]
+    assert found["source"]["size_bytes"] > 0
+
+
+def test_a_second_run_does_nothing(finished_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = finished_run / "run"
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+
+    _, found = run_json(capsys, "run", str(finished_run / "edgewise.yaml"), "--out", str(out))
+
+    assert found["done"] == []
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_an_uninterrupted_run_verifies(
+    finished_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, found = run_json(capsys, "verify", str(finished_run / "run"))
+
+    assert code == 0
+    assert found["holds"]
+
+
+def test_a_changed_byte_fails_verification_and_prediction(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished_run / "run", run)
+    model = run / "bundle" / "model.onnx"
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(content)
+
+    assert main(["verify", str(run)]) == 3
+    assert main(["predict", str(run), "--text", "a good day"]) == 1
+    assert "differ from the manifest's hash" in capsys.readouterr().err
+
+
+def test_a_policy_for_another_bundle_is_refused(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished_run / "run", run)
+    policy = json.loads((run / "policy.json").read_text())
+    policy["bundle_sha256"] = "0" * 64
+    (run / "policy.json").write_text(json.dumps(policy))
+
+    assert main(["verify", str(run)]) == 3
+    assert main(["predict", str(run), "--text", "a good day", "--private"]) == 1
+    assert "bundle" in capsys.readouterr().err
+
+
+def test_predict_explains_and_logs_each_decision(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished_run / "run", run)
+
+    assert main(["predict", str(run), "--text", "a superb film", "--private", "--explain"]) == 0
+
+    assert "privacy_flag" in capsys.readouterr().out
+    assert (run / "decisions.sqlite").is_file()
+    assert b"superb" not in (run / "decisions.sqlite").read_bytes()
+
+
+def test_the_python_api_answers_from_a_run(finished_run: Path) -> None:
+    with HybridInferenceEngine(policy=finished_run / "run" / "policy.json") as engine:
+        result = engine.predict_sync({"text": "a great trip", "privacy_flag": True})
+
+    assert result["location"] == "edge"
+    assert result.prediction in ("negative", "positive")
+    assert 0.0 <= result["confidence"] <= 1.0
+
+
+def test_no_room_on_the_device_is_answered_no(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = write_project(tmp_path, SPEC.replace("memory: 1GiB", "storage: 1KiB"))
+
+    code, found = run_json(capsys, "run", str(project), "--out", str(tmp_path / "run"))
+
+    assert code == 3
+    assert "storage" in found["reasons"][0]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_corrupt_model_leaves_nothing_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = write_project(tmp_path)
+    (tmp_path / "model/model.safetensors").write_bytes(b"not a model")
+
+    assert main(["run", str(project), "--out", str(tmp_path / "run")]) == 1
+    assert "safetensors" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_overlapping_splits_are_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = write_project(tmp_path)
+    shutil.copy(tmp_path / "train.csv", tmp_path / "test.csv")
+
+    assert main(["run", str(project)]) == 1
+    assert "two splits" in capsys.readouterr().err

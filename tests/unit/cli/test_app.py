@@ -1,0 +1,80 @@
+"""The command line's exits, and what it says of mistakes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgewise.cli import main
+
+
+def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+
+    shown = capsys.readouterr().out
+    assert all(verb in shown for verb in ("init", "doctor", "run", "predict", "serve", "verify"))
+
+
+def test_an_unknown_verb_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fly"]) == 2
+    assert "hint: edgewise --help" in capsys.readouterr().err
+
+
+def test_an_error_is_json_where_json_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "nowhere.yaml", "--json"]) == 1
+
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["kind"] == "InvalidSpec"
+    assert "edgewise init" in error["hint"]
+
+
+def test_doctor_names_what_is_there_and_how_to_get_what_is_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["doctor"]) == 0
+
+    assert "onnxruntime" in capsys.readouterr().out
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["cores"] >= 1
+    assert all(part["found"] or part["command"] for part in found["runtimes"])
+
+
+@pytest.mark.parametrize("text", ["60", "a,b", "180,60", "0,5"])
+def test_a_bad_delay_is_wrong_usage(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "nowhere", "--delay-ms", text]) == 2
+    assert "--delay-ms" in capsys.readouterr().err
+
+
+def test_serving_what_is_no_bundle_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", str(tmp_path), "--port", "0"]) == 1
+    assert "neither a run nor a bundle" in capsys.readouterr().err
+
+
+def test_init_writes_a_project_that_loads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(100))
+    (tmp_path / "all.csv").write_text(f"review,label\n{rows}", encoding="utf-8")
+    out = tmp_path / "project" / "edgewise.yaml"
+
+    arguments = ["init", "--data", str(tmp_path / "all.csv"), "--model", str(tmp_path / "m.onnx")]
+    assert main([*arguments, "--out", str(out), "--json"]) == 0
+    assert main([*arguments, "--out", str(out)]) == 1
+
+    assert {path.name for path in (out.parent / "data").iterdir()} == {
+        "train.csv",
+        "calibration.csv",
+        "test.csv",
+    }
+    assert "there is a file already" in capsys.readouterr().err
+
+
+def test_init_explains_every_key_and_gives_a_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", "--explain"]) == 0
+    assert "max_quality_loss: 0.02" in capsys.readouterr().out
+    assert main(["init", "--schema"]) == 0
+    assert "properties" in json.loads(capsys.readouterr().out)["schema"]
+    assert main(["init"]) == 2

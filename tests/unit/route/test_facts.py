@@ -1,0 +1,86 @@
+"""What the decision may know of an input."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgewise.errors import InvalidData, UsageError
+from edgewise.records import Input, Policy, PrivacyRules, RequestFacts, TierKind, TierPolicy
+from edgewise.route.facts import facts_of, size_bytes
+
+POLICY = Policy(
+    task="text-classification",
+    labels=("no", "yes"),
+    tiers=(TierPolicy(name="edge", kind=TierKind.DEVICE, max_input_bytes=100),),
+    privacy=PrivacyRules(detect=("email",), residency={"eu": ("edge",)}),
+)
+
+
+def look(one: Input, *, counted: bool = True, deadline_ms: float | None = None) -> RequestFacts:
+    return facts_of(
+        POLICY,
+        one,
+        (lambda _: 7) if counted else None,
+        request_id="r",
+        force_location=None,
+        deadline_ms=deadline_ms,
+    )
+
+
+def test_facts_hold_sizes_flags_and_kinds_but_no_payload() -> None:
+    seen = look({"text": "to ana@example.org", "privacy_flag": 1, "region": "eu"})
+
+    assert (seen.input_length, seen.input_bytes) == (7, 20)
+    assert (seen.private, seen.detected, seen.region) == (True, ("email",), "eu")
+    assert "ana" not in repr(seen)
+
+
+def test_without_a_local_model_bytes_are_counted() -> None:
+    assert look({"text": "hello"}, counted=False).input_length == 5
+
+
+def test_what_no_tier_takes_is_not_tokenized() -> None:
+    assert look({"text": "a" * 101}).input_length == 101
+
+
+@pytest.mark.parametrize("wrong", ["just a text", ["a"], None])
+def test_an_input_that_is_no_mapping_is_refused(wrong: Input) -> None:
+    with pytest.raises(InvalidData) as caught:
+        look(wrong)
+
+    assert caught.value.what.startswith("the input is a ")
+    assert (caught.value.where, caught.value.hint) == (
+        "input",
+        'give a mapping, like {"text": "..."}',
+    )
+
+
+def test_a_region_that_is_no_name_is_refused() -> None:
+    with pytest.raises(InvalidData) as caught:
+        look({"text": "hello", "region": 49})
+
+    assert caught.value.what == "`region` is a int"
+    assert (caught.value.where, caught.value.hint) == ("input", 'give a name, like "eu"')
+
+
+@pytest.mark.parametrize("deadline_ms", [0.0, -1.0, float("nan")])
+def test_a_deadline_that_is_not_above_zero_is_refused(deadline_ms: float) -> None:
+    with pytest.raises(UsageError) as caught:
+        look({"text": "hello"}, deadline_ms=deadline_ms)
+
+    assert caught.value.what.startswith("not above 0: ")
+    assert caught.value.where == "deadline_ms"
+    assert caught.value.hint == "give milliseconds, like 100"
+
+
+def test_every_kind_of_value_has_a_size(tmp_path: Path) -> None:
+    image = tmp_path / "a.png"
+    image.write_bytes(b"123")
+
+    assert size_bytes("jörg") == 5
+    assert size_bytes(b"1234") == 4
+    assert size_bytes(np.zeros((2, 3), dtype=np.uint8)) == 6
+    assert size_bytes(image) == 3
+    assert size_bytes(tmp_path / "absent.png") == 0
+    assert size_bytes(True) == 0
