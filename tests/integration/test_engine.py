@@ -21,6 +21,7 @@ from edgewise.records import (
     LatencyLimit,
     Policy,
     Prediction,
+    Protocol,
     TierKind,
     TierPolicy,
     write_json,
@@ -57,7 +58,9 @@ def policy_for(bundle: Path, endpoint: str | None) -> Policy:
         labels=model.labels,
         tiers=(
             TierPolicy(name="edge", kind=TierKind.DEVICE, threshold=0.8),
-            TierPolicy(name="cloud", kind=TierKind.CLOUD, endpoint=endpoint),
+            TierPolicy(
+                name="cloud", kind=TierKind.CLOUD, endpoint=endpoint, protocol=Protocol.JSON
+            ),
         ),
         bundle_sha256=model.sha256,
     )
@@ -302,6 +305,11 @@ def test_each_event_loop_has_connections_of_its_own() -> None:
             await tier.aclose()
             return answer.label
 
+        async def left_open() -> None:
+            with pytest.raises(InvalidData):
+                await tier.ask({"text": object()}, 100.0)
+
+        asyncio.run(left_open())
         answers = [asyncio.run(once()) for _ in range(2)]
 
     assert answers == ["negative", "negative"]

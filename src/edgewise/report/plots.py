@@ -95,7 +95,7 @@ def cost_by_volume(view: ReportView) -> str:
             lines.append(Line(name=name, points=points, style=style))
     marks = [Mark(x=max(view.requests_per_month, 1.0), note="this workload")]
     crossing = view.plan.break_even_requests_per_month
-    if crossing is not None:
+    if crossing:
         marks = [Mark(x=crossing, note=f"break-even {short(crossing)}")]
     return draw(
         Chart(

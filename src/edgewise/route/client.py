@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Self
 
-from edgewise.errors import DeadlineExceeded, RemoteError, TierUnavailable, UsageError
+from edgewise.errors import DeadlineExceeded, RemoteError, UsageError
 from edgewise.records import Input, Prediction, Protocol
 from edgewise.route.clock import Clock, SystemClock
 from edgewise.runtimes import RemoteModel
@@ -111,7 +111,7 @@ class CloudInferenceClient:
         while True:
             try:
                 answer = self._model.predict(input_data)
-            except TierUnavailable as failure:
+            except (DeadlineExceeded, RemoteError) as failure:
                 if not self._may_retry(failure, tries):
                     raise
                 self._clock.wait(self._pause_s(tries))
@@ -127,7 +127,7 @@ class CloudInferenceClient:
         while True:
             try:
                 answer = await self._model.apredict(input_data)
-            except TierUnavailable as failure:
+            except (DeadlineExceeded, RemoteError) as failure:
                 if not self._may_retry(failure, tries):
                     raise
                 await self._clock.await_(self._pause_s(tries))
@@ -155,7 +155,7 @@ class CloudInferenceClient:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def _may_retry(self, failure: TierUnavailable, tries: int) -> bool:
+    def _may_retry(self, failure: DeadlineExceeded | RemoteError, tries: int) -> bool:
         return tries <= self._retries and _is_passing(failure) and self._budget.withdraw()
 
     def _pause_s(self, tries: int) -> float:
@@ -173,12 +173,10 @@ class CloudInferenceClient:
         }
 
 
-def _is_passing(failure: TierUnavailable) -> bool:
+def _is_passing(failure: DeadlineExceeded | RemoteError) -> bool:
     """Say whether the same call may succeed later: not where the endpoint refused or babbled."""
     if isinstance(failure, DeadlineExceeded):
         return True
-    if not isinstance(failure, RemoteError):
-        return False
     status = _STATUS.search(failure.what)
     if status is None:
         return "can't be reached" in failure.what

@@ -281,7 +281,8 @@ class HybridInferenceEngine:
             outcome = Outcome.ANSWERED
         except InvalidData as wrong:
             outcome, error, innocent = Outcome.FAILED, type(wrong).__name__, True
-            raise
+            if not run.answers:  # another tier could read it: then it is not the caller's fault
+                raise
         except DeadlineExceeded as late:
             outcome, error = Outcome.TIMED_OUT, type(late).__name__
         except (TierUnavailable, InvalidModel) as failure:

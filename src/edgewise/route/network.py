@@ -31,32 +31,30 @@ class Breaker:
     Every `begin` is followed by one `succeed`, `fail` or `abandon` with the number it gave.
     """
 
-    __slots__ = ("_calls", "_generation", "_opened_at_s", "_probing", "_rules")
+    __slots__ = ("_calls", "_generation", "_probing", "_retry_at_s", "_rules")
 
     def __init__(self, rules: BreakerRules) -> None:
         self._rules = rules
         self._calls: deque[bool] = deque(maxlen=rules.window)
-        self._opened_at_s: float | None = None
+        self._retry_at_s: float | None = None
         self._probing = False
         self._generation = 0
 
     def state(self, now_s: float) -> CircuitState:
         """Give the circuit's state."""
-        if self._opened_at_s is None:
+        if self._retry_at_s is None:
             return CircuitState.CLOSED
-        if now_s - self._opened_at_s < self._rules.open_s:
-            return CircuitState.OPEN
-        return CircuitState.HALF_OPEN
+        return CircuitState.OPEN if now_s < self._retry_at_s else CircuitState.HALF_OPEN
 
     def allows(self, now_s: float) -> bool:
         """Say whether a call may begin."""
-        if self._opened_at_s is None:
+        if self._retry_at_s is None:
             return True
         return not self._probing and self.state(now_s) is CircuitState.HALF_OPEN
 
     def begin(self) -> int:
         """Note that a call begins; give the number to end it with."""
-        if self._opened_at_s is not None:
+        if self._retry_at_s is not None:
             self._probing = True
         return self._generation
 
@@ -64,10 +62,10 @@ class Breaker:
         """Note that a call was answered."""
         if call != self._generation:
             return
-        if self._opened_at_s is None:
+        if self._retry_at_s is None:
             self._calls.append(True)
             return
-        self._opened_at_s = None
+        self._retry_at_s = None
         self._probing = False
         self._turn()
 
@@ -75,13 +73,13 @@ class Breaker:
         """Note that a call failed."""
         if call != self._generation:
             return
-        if self._opened_at_s is None:
+        if self._retry_at_s is None:
             self._calls.append(False)
             failures = self._calls.count(False)
             enough = len(self._calls) >= min(self._rules.minimum_calls, self._rules.window)
             if not enough or failures < self._rules.failure_share * len(self._calls):
                 return
-        self._opened_at_s = now_s
+        self._retry_at_s = now_s + self._rules.open_s
         self._probing = False
         self._turn()
 

@@ -100,7 +100,8 @@ def _mark(node: yaml.Node, at: tuple[str | int, ...], marks: Marks, path: Path) 
 
 
 def _explained(wrong: ValidationError, marks: Marks, path: Path) -> InvalidSpec:
-    first = wrong.errors(include_url=False)[0]
+    found = wrong.errors(include_url=False)
+    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
     at = tuple(first["loc"])
     extra = first["type"] == "extra_forbidden"
     mark = marks.get((*at, "<key>")) if extra else None

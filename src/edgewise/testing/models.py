@@ -143,7 +143,7 @@ def _text_model(weights: NDArray[np.float32]) -> bytes:
         helper.make_node("Mul", ["by_word", "wide_mask"], ["kept"]),
         helper.make_node("ReduceSum", ["kept", "middle"], ["logits"], keepdims=0),
     ]
-    constants = {
+    constants: dict[str, NDArray[Any]] = {
         "weights": weights,
         "last": np.asarray([2], dtype=np.int64),
         "middle": np.asarray([1], dtype=np.int64),
@@ -160,7 +160,7 @@ def _image_model(slope: NDArray[np.float32], offset: NDArray[np.float32], side: 
         helper.make_node("Flatten", ["image"], ["flat"]),
         helper.make_node("Gemm", ["flat", "slope", "offset"], ["logits"]),
     ]
-    shape = ["batch", 3, side, side]
+    shape: tuple[str | int | None, ...] = ("batch", 3, side, side)
     inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)]
     return _serialize(nodes, inputs, len(offset), {"slope": slope, "offset": offset})
 

@@ -240,6 +240,16 @@ async def test_an_input_at_fault_does_not_blame_the_tier() -> None:
     assert house.sink.decisions[0].error == "InvalidData"
 
 
+async def test_what_one_tier_read_and_another_can_not_take_is_a_fallback() -> None:
+    wrong = InvalidData("the input can't be sent", where="tier cloud", hint="give a text")
+    house = House(edge=[UNSURE], cloud=[wrong])
+
+    results = [await house.engine.predict(TEXT) for _ in range(6)]
+
+    assert [one.location for one in results] == ["edge_fallback"] * 6
+    assert len(house.cloud.asked) == 6
+
+
 async def test_a_cancelled_request_is_logged_and_frees_the_tier() -> None:
     house = House()
     request = asyncio.create_task(house.engine.predict(TEXT))
