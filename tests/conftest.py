@@ -9,9 +9,9 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tiny_project import write_project  # noqa: E402 - needs the path above
+from tiny_project import write_project
 
-from edgewise.cli import main  # noqa: E402
+from edgewise.cli import main
 
 
 @pytest.fixture(scope="session")

@@ -221,7 +221,8 @@ async def show_outage(engine: HybridInferenceEngine, cloud: Cloud, rows: Sequenc
     cloud.start()
     started = time.perf_counter()
     tried = 0
-    for tried, row in enumerate(rows[CUT_OFF_REQUESTS:], start=1):
+    for row in rows[CUT_OFF_REQUESTS:]:
+        tried += 1
         result = await engine.predict({"text": row.text})
         if result.location == "cloud_fallback":
             break

@@ -137,7 +137,8 @@ def _section_at(at: Sequence[str | int]) -> type[BaseModel] | None:
             return None
         kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
         current = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
-    return current if current is None else current
+    found: type[BaseModel] | None = current
+    return found
 
 
 def _keys_at(at: Sequence[str | int]) -> list[str]:

@@ -37,7 +37,7 @@ class Image(Section):
     channels: Literal[1, 3] = Field(3, description="1 for grey, 3 for RGB")
     mean: list[float] = Field([0.485, 0.456, 0.406], description="subtracted by channel, of 0..1")
     std: list[float] = Field([0.229, 0.224, 0.225], description="divided by channel")
-    channels_first: bool = Field(True, description="(c, h, w) rather than (h, w, c)")
+    channels_first: bool = Field(default=True, description="(c, h, w) rather than (h, w, c)")
 
 
 class Model(Section):

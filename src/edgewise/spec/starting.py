@@ -114,7 +114,8 @@ def _write_splits(
 def _explain_section(section: type[BaseModel], indent: str, lines: list[str]) -> None:
     for name, field in section.model_fields.items():
         kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        inner = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
+        sections = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
+        inner: type[BaseModel] | None = sections[0] if sections else None
         meaning = field.description or ""
         if inner is not None and field.annotation is inner:  # a section of its own
             lines.append(f"{indent}{name}:  # {meaning}")
