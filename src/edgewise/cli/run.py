@@ -102,7 +102,7 @@ def _candidates(candidates: tuple[Candidate, ...]) -> str:
                 format_bytes(one.peak_memory_bytes) if one.peak_memory_bytes is not None else "–",
                 f"{found.metric:.1%}" if found is not None else "–",
                 f"{agreement:.1%}" if agreement is not None else "–",
-                ("kept" if one.kept else "out") + (f": {one.why[0]}" if one.why else ""),
+                one.why[0] if one.why else "kept",
             )
         )
     return table(("candidate", "size", "p50", "memory", "held-out", "agreement", ""), rows)

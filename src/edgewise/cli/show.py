@@ -27,15 +27,20 @@ def to_stderr(line: str) -> None:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Lay out a table for people; the first column to the left, the others to the right."""
+    """Lay out a table for people: the first column and one without a name to the left."""
     lines = [list(header), *(list(row) for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     shown = []
     for line in lines:
         cells = [line[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
+        cells += [
+            cell.rjust(width) if name else cell
+            for name, cell, width in zip(header[1:], line[1:], widths[1:], strict=True)
+        ]
         shown.append("  ".join(cells).rstrip())
-    shown.insert(1, "  ".join("─" * width for width in widths))
+    shown.insert(
+        1, "  ".join("─" * w for name, w in zip(("-", *header[1:]), widths, strict=True) if name)
+    )
     return "\n".join(shown)
 
 

@@ -114,10 +114,12 @@ def _write_splits(
 def _explain_section(section: type[BaseModel], indent: str, lines: list[str]) -> None:
     for name, field in section.model_fields.items():
         kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        sections = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
-        inner: type[BaseModel] | None = sections[0] if sections else None
+        sections: list[type[BaseModel]] = [
+            k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)
+        ]
+        inner = sections[0] if sections else None
         meaning = field.description or ""
-        if inner is not None and field.annotation is inner:  # a section of its own
+        if inner is not None and field.annotation == inner:
             lines.append(f"{indent}{name}:  # {meaning}")
             _explain_section(inner, indent + "  ", lines)
             continue
