@@ -116,13 +116,17 @@ def _spawn(bundle: Path, file: Path, threads: int, rounds: int) -> tuple[float, 
     command = [sys.executable, "-m", "edgewise.profile.probe"]
     command += [str(bundle), str(file), str(threads), str(rounds)]
     started = time.perf_counter()
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as child:
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as errors_file,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors_file, text=True) as child,
+    ):
         assert child.stdout is not None
         first = child.stdout.readline()
         first_ms = (time.perf_counter() - started) * 1000
-        rest, trouble = child.communicate()
+        rest = child.stdout.read()
+        child.wait()
+        errors_file.seek(0)
+        trouble = errors_file.read()
     lines = [line for line in (first, *rest.splitlines()) if line.strip()]
     last: dict[str, Any] = json.loads(lines[-1]) if lines else {}
     if "error" in last:

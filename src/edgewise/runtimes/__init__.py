@@ -5,6 +5,7 @@ out. Nothing heavy is imported before a model is opened. Read `protocol.py` and 
 """
 
 from edgewise.runtimes.bundle import (
+    RUNTIMES,
     LocalModel,
     bundle_sha256,
     find_runtime,
@@ -16,11 +17,8 @@ from edgewise.runtimes.bundle import (
     write_manifest,
 )
 from edgewise.runtimes.http import RemoteModel
-from edgewise.runtimes.ort import OnnxRuntime
 from edgewise.runtimes.protocol import Runtime, Session
 from edgewise.runtimes.wire import WIRES, Wire
-
-RUNTIMES: tuple[Runtime, ...] = (OnnxRuntime(),)
 
 __all__ = [
     "RUNTIMES",

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from edgewise.errors import IntegrityError, InvalidModel
+from edgewise.errors import IntegrityError, InvalidModel, StorageError
 from edgewise.records import (
     BundleManifest,
+    ImageInput,
     Input,
     Prediction,
     Task,
@@ -17,6 +18,7 @@ from edgewise.records import (
     read_json,
     write_json,
 )
+from edgewise.runtimes.ort import OnnxRuntime
 from edgewise.runtimes.protocol import Runtime, Session
 from edgewise.tasks import TaskModel, open_task
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MANIFEST = "manifest.json"
+RUNTIMES: tuple[Runtime, ...] = (OnnxRuntime(),)
+
+_TOKENIZERS = ("tokenizer.json", "vocab.txt")
 
 
 class LocalModel:
@@ -43,8 +48,16 @@ class LocalModel:
         """Answer one input."""
         return self._run([one])[0]
 
-    def predict_many(self, inputs: Sequence[Input], *, batch_size: int = 32) -> list[Prediction]:
-        """Answer inputs in order; alike lengths share a batch, so little is padded."""
+    def predict_many(self, inputs: Sequence[Input], *, batch_size: int = 1) -> list[Prediction]:
+        """Answer inputs in order; alike lengths share a batch, so little is padded.
+
+        Parameters
+        ----------
+        batch_size
+            At 1 each answer is the one that `predict` gives. In a larger batch a dynamically
+            quantized model scales its numbers over all of it, so answers depend on their company:
+            of 600 sentences through a MiniLM in INT8, 2.5 % got another label by 32.
+        """
         order = sorted(range(len(inputs)), key=lambda i: self._size(inputs[i]))
         found: list[Prediction | None] = [None] * len(inputs)
         for start in range(0, len(order), batch_size):
@@ -80,9 +93,21 @@ class LocalModel:
 
 
 def hash_file(path: Path) -> str:
-    """Give a file's SHA-256 in hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Give a file's SHA-256 in hex.
+
+    Raises
+    ------
+    StorageError
+        When the file can't be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as failure:
+        what = f"can't read: {failure.strerror or failure}"
+        raise StorageError(
+            what, where=str(path), hint="check that it is there, and who may read it"
+        ) from failure
 
 
 def bundle_sha256(manifest: BundleManifest) -> str:
@@ -91,8 +116,19 @@ def bundle_sha256(manifest: BundleManifest) -> str:
 
 
 def write_manifest(folder: Path, manifest: BundleManifest) -> BundleManifest:
-    """Hash the files of a folder and write its manifest."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    """Hash every file of a folder but the manifest, and write that.
+
+    Returns
+    -------
+    BundleManifest
+        The one given, with `files` made anew.
+
+    Raises
+    ------
+    StorageError
+        When a file can't be read, or the manifest not be written.
+    """
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST)
     hashes = {path.relative_to(folder).as_posix(): hash_file(path) for path in files}
     whole = replace(manifest, files=hashes)
     write_json(folder / MANIFEST, whole)
@@ -106,8 +142,10 @@ def read_manifest(folder: Path, *, verify: bool = True) -> BundleManifest:
     ------
     InvalidModel
         When the folder holds no manifest.
+    InvalidRecord, SchemaMismatch
+        When the manifest is no manifest, or of another version.
     IntegrityError
-        When a file is absent or a byte of it differs.
+        When a file is absent, a byte of it differs, or one that is used has no hash.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -117,50 +155,66 @@ def read_manifest(folder: Path, *, verify: bool = True) -> BundleManifest:
             hint="make one with `edgewise run`",
         )
     manifest = read_json(BundleManifest, path)
-    for name, sha256 in manifest.files.items() if verify else ():
-        file = folder / name
-        if not file.resolve().is_relative_to(folder.resolve()):
-            raise IntegrityError(
-                "a file outside the bundle is listed", where=str(file), hint="make the bundle anew"
-            )
-        if not file.is_file():
-            raise IntegrityError(
-                "the file is missing", where=str(file), hint="copy the bundle again"
-            )
-        if hash_file(file) != sha256:
-            what = "its bytes differ from the manifest's hash"
-            raise IntegrityError(
-                what, where=str(file), hint="copy the bundle again, or make it anew"
-            )
+    if verify:
+        _verify(manifest, folder)
     return manifest
 
 
 def open_bundle(folder: Path, *, threads: int = 1, verify: bool = True) -> LocalModel:
     """Open a bundle directory for use; hashes are checked first."""
     manifest = read_manifest(folder, verify=verify)
-    return _open(manifest, folder, threads)
+    session = find_runtime(manifest.runtime).load(folder / manifest.model, threads=threads)
+    return LocalModel(manifest, open_task(manifest, folder), session)
 
 
-def open_onnx(model: Path, *, labels: Sequence[str] = (), threads: int = 1) -> LocalModel:
-    """Open a plain text classifier: an ONNX file with `tokenizer.json` and its labels beside it.
+def open_onnx(
+    model: Path,
+    *,
+    labels: Sequence[str] = (),
+    tokenizer: Path | None = None,
+    image: ImageInput | None = None,
+    threads: int = 1,
+) -> LocalModel:
+    """Open a plain classifier: an ONNX file with its labels, and for text its tokenizer, beside it.
+
+    A model with an input `input_ids` takes text, one with a single input of four dimensions takes
+    images.
 
     Parameters
     ----------
     labels
         In the order of the outputs; by default from `labels.json` or `labels.txt` beside the file.
+    tokenizer
+        By default `tokenizer.json` or `vocab.txt` beside the file.
+    image
+        By default of the size that the model says, normalized as ImageNet's images are.
+
+    Raises
+    ------
+    InvalidModel
+        When the model can't be loaded, or what it takes and gives is not known.
     """
+    runtime = RUNTIMES[0]
+    session = runtime.load(model, threads=threads)
+    text = "input_ids" in session.input_names
+    beside = [model.with_name(name) for name in _TOKENIZERS]
+    if text and tokenizer is None:
+        tokenizer = next((path for path in beside if path.is_file()), beside[0])
     manifest = BundleManifest(
         name=model.stem,
-        task=Task.TEXT_CLASSIFICATION,
+        task=Task.TEXT_CLASSIFICATION if text else Task.IMAGE_CLASSIFICATION,
         labels=tuple(labels) or _labels_beside(model),
-        files={model.name: hash_file(model)} if model.is_file() else {},
+        files={
+            path.name: hash_file(path)
+            for path in (model, tokenizer)
+            if path is not None and path.is_file()
+        },
         model=model.name,
+        runtime=runtime.name,
+        tokenizer=tokenizer.name if tokenizer else None,
+        image=None if text else image or _image_input(session, model),
     )
-    return _open(manifest, model.parent, threads)
-
-
-def _open(manifest: BundleManifest, folder: Path, threads: int) -> LocalModel:
-    session = find_runtime(manifest.runtime).load(folder / manifest.model, threads=threads)
+    folder = tokenizer.parent if tokenizer else model.parent
     return LocalModel(manifest, open_task(manifest, folder), session)
 
 
@@ -172,12 +226,11 @@ def find_runtime(name: str) -> Runtime:
     InvalidModel
         When there is none of that name.
     """
-    from edgewise.runtimes.ort import OnnxRuntime  # noqa: PLC0415 - the registry's one entry
-
-    for one in (OnnxRuntime(),):
+    for one in RUNTIMES:
         if one.name == name:
             return one
-    raise InvalidModel(f"no such runtime: {name}", where="runtime", hint="there is: onnxruntime")
+    known = ", ".join(one.name for one in RUNTIMES)
+    raise InvalidModel(f"no such runtime: {name}", where="runtime", hint=f"there is: {known}")
 
 
 def open_task_of(manifest: BundleManifest, folder: Path) -> TaskModel:
@@ -185,12 +238,66 @@ def open_task_of(manifest: BundleManifest, folder: Path) -> TaskModel:
     return open_task(manifest, folder)
 
 
+def _verify(manifest: BundleManifest, folder: Path) -> None:
+    used = [manifest.model]
+    if manifest.task is Task.TEXT_CLASSIFICATION:
+        found = [name for name in _TOKENIZERS if (folder / name).is_file()]
+        used += [manifest.tokenizer] if manifest.tokenizer else found
+    for name in used:
+        if name not in manifest.files:
+            what, hint = "the manifest has no hash of it", "make the bundle anew"
+            raise IntegrityError(what, where=str(folder / name), hint=hint)
+    for name, sha256 in manifest.files.items():
+        file = folder / name
+        if not file.resolve().is_relative_to(folder.resolve()):
+            what, hint = "a file outside the bundle is listed", "make the bundle anew"
+            raise IntegrityError(what, where=str(file), hint=hint)
+        if not file.is_file():
+            what, hint = "the file is missing", "copy the bundle again"
+            raise IntegrityError(what, where=str(file), hint=hint)
+        if hash_file(file) != sha256:
+            what = "its bytes differ from the manifest's hash"
+            hint = "copy the bundle again, or make it anew"
+            raise IntegrityError(what, where=str(file), hint=hint)
+
+
+def _image_input(session: Session, model: Path) -> ImageInput:
+    shape = session.input_shapes[0] if len(session.input_shapes) == 1 else ()
+    for at, first in ((1, True), (3, False)):
+        if len(shape) == 4 and shape[at] in (1, 3):
+            height, width = shape[2:] if first else shape[1:3]
+            if height and width:
+                channels = shape[at] or 3
+                return ImageInput(
+                    height=height, width=width, channels=channels, channels_first=first
+                )
+    taken = ", ".join(
+        f"{name} {list(shape)}"
+        for name, shape in zip(session.input_names, session.input_shapes, strict=True)
+    )
+    what = f"what the model takes is not known from its inputs: {taken}"
+    hint = "give text models an input `input_ids`; for images of any size, give `image`"
+    raise InvalidModel(what, where=str(model), hint=hint)
+
+
 def _labels_beside(model: Path) -> tuple[str, ...]:
     listed, plain = model.with_name("labels.json"), model.with_name("labels.txt")
-    if listed.is_file():
-        return tuple(map(str, json.loads(listed.read_text(encoding="utf-8"))))
-    if plain.is_file():
-        return tuple(plain.read_text(encoding="utf-8").split("\n")[:-1])
-    raise InvalidModel(
-        "no label names", where=str(model), hint="put labels.txt beside it, one a line"
-    )
+    path = listed if listed.is_file() else plain
+    if not path.is_file():
+        hint = "put labels.txt beside it, one a line"
+        raise InvalidModel("no label names", where=str(model), hint=hint)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        found = json.loads(text) if path == listed else text.strip("\n").split("\n")
+    except (OSError, ValueError) as broken:
+        what = f"can't be read: {broken}"
+        raise InvalidModel(what, where=str(path), hint="write the label names anew") from broken
+    names = found if isinstance(found, list) else []
+    if (
+        not names
+        or not all(isinstance(x, str) and x for x in names)
+        or len(set(names)) < len(names)
+    ):
+        what, hint = "not a list of different names", 'write them like ["negative", "positive"]'
+        raise InvalidModel(what, where=str(path), hint=hint)
+    return tuple(names)

@@ -117,9 +117,10 @@ def _explain_section(section: type[BaseModel], indent: str, lines: list[str]) ->
         sections: list[type[BaseModel]] = [
             k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)
         ]
-        inner = sections[0] if sections else None
+        inner = next(iter(sections), None)
         meaning = field.description or ""
-        if inner is not None and field.annotation == inner:
+        whole = kinds[0] is inner
+        if inner is not None and whole:
             lines.append(f"{indent}{name}:  # {meaning}")
             _explain_section(inner, indent + "  ", lines)
             continue

@@ -30,7 +30,7 @@ class Graph:
     def weight(self, name: str, value: NDArray[Any]) -> str:
         """Add a weight once and give its name."""
         if name not in self.weights:
-            self.weights[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+            self.weights[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
         return name
 
     def number(self, value: float) -> str:

@@ -1,0 +1,82 @@
+"""The numpy import of the BERT family equals the reference implementation to 1e-4."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgewise.errors import InvalidModel
+from edgewise.optimize.sources import open_source
+from edgewise.optimize.sources.bert import BertSource
+from edgewise.runtimes import find_runtime
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "bert_family"
+FAMILIES = ("bert", "distilbert", "roberta", "mpnet")
+
+
+def run(
+    model: bytes, case: Path, folder: Path
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    path = folder / "model.onnx"
+    path.write_bytes(model)
+    expected = dict(np.load(case / "expected.npz"))
+    session = find_runtime("onnxruntime").load(path)
+    ids = expected["input_ids"].astype(np.int64)
+    inputs = {
+        "input_ids": ids,
+        "attention_mask": expected["attention_mask"].astype(np.int64),
+        "token_type_ids": np.zeros_like(ids),
+    }
+    taken = {name: inputs[name] for name in session.input_names}
+    return dict(session.run(taken)), expected
+
+
+@pytest.mark.parametrize("case", [*FAMILIES, *(f"{name}_head" for name in FAMILIES)])
+def test_every_layers_mean_equals_the_reference(case: str, tmp_path: Path) -> None:
+    source = BertSource(GOLDEN / case)
+
+    found, expected = run(source.features().SerializeToString(), GOLDEN / case, tmp_path)
+
+    for layer in range(1, source.layers + 1):
+        np.testing.assert_allclose(
+            found[f"features_{layer}"], expected[f"layer_{layer}"], atol=1e-4
+        )
+
+
+@pytest.mark.parametrize("case", [f"{name}_head" for name in FAMILIES])
+def test_the_checkpoints_own_head_equals_the_reference(case: str, tmp_path: Path) -> None:
+    source = BertSource(GOLDEN / case)
+    assert source.has_head
+    assert len(source.labels) == 3
+
+    model = source.classifier(source.layers, None).SerializeToString()
+    found, expected = run(model, GOLDEN / case, tmp_path)
+
+    np.testing.assert_allclose(found["logits"], expected["logits"], atol=1e-4)
+
+
+def test_an_unknown_family_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "t5"}')
+
+    with pytest.raises(InvalidModel) as caught:
+        open_source(tmp_path, ())
+
+    assert "`t5`" in caught.value.what
+    assert "mpnet" in caught.value.hint
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    wrong = tmp_path / "model.onnx"
+    wrong.write_bytes(b"nothing")
+    other = tmp_path / "model.pt"
+    other.write_bytes(b"nothing")
+
+    for path, what in (
+        (wrong, "not a valid ONNX"),
+        (other, "can't import"),
+        (tmp_path / "no", "no such"),
+    ):
+        with pytest.raises(InvalidModel) as caught:
+            open_source(path, ())
+        assert what in caught.value.what
+        assert caught.value.hint

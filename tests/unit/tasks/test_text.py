@@ -1,0 +1,186 @@
+import json
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer
+
+from edgewise.errors import InvalidData, InvalidModel
+from edgewise.records import BundleManifest, Task
+from edgewise.tasks import TaskModel, open_task
+from edgewise.tasks.text import TextClassification, load_tokenizer
+from edgewise.testing.models import tiny_text_bundle
+
+LABELS = ("negative", "positive")
+WORDPIECE = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "##ness")
+CLS, SEP, UNK, GOOD, BAD = 2, 3, 1, 4, 6
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tiny_text_bundle(tmp_path / "bundle")
+
+
+@pytest.fixture
+def task(folder: Path) -> TextClassification:
+    return TextClassification(load_tokenizer(folder), LABELS, 6)
+
+
+def write_vocabulary(folder: Path) -> Path:
+    path = folder / "vocab.txt"
+    path.write_text("\n".join(WORDPIECE) + "\n", encoding="utf-8")
+    return path
+
+
+def test_one_text_becomes_three_tensors_without_padding(task: TextClassification) -> None:
+    found = task.encode([{"text": "Good thing"}])
+
+    assert list(found) == ["input_ids", "attention_mask", "token_type_ids"]
+    assert {value.dtype.name for value in found.values()} == {"int64"}
+    assert found["input_ids"].tolist() == [[CLS, GOOD, UNK, SEP]]
+    assert found["attention_mask"].tolist() == [[1, 1, 1, 1]]
+    assert found["token_type_ids"].tolist() == [[0, 0, 0, 0]]
+
+
+def test_batch_is_padded_to_its_longest_only(task: TextClassification) -> None:
+    found = task.encode([{"text": "bad"}, {"text": "good bad"}, {"text": ""}])
+
+    assert found["input_ids"].tolist() == [
+        [CLS, BAD, SEP, 0],
+        [CLS, GOOD, BAD, SEP],
+        [CLS, SEP, 0, 0],
+    ]
+    assert found["attention_mask"].tolist() == [[1, 1, 1, 0], [1, 1, 1, 1], [1, 1, 0, 0]]
+
+
+def test_empty_batch_has_no_rows(task: TextClassification) -> None:
+    assert task.encode([])["input_ids"].shape == (0, 0)
+
+
+def test_empty_text_is_its_special_tokens(task: TextClassification) -> None:
+    assert task.encode([{"text": ""}])["input_ids"].tolist() == [[CLS, SEP]]
+    assert task.length({"text": ""}) == 2
+
+
+def test_long_text_is_cut_at_max_length(task: TextClassification) -> None:
+    text = {"text": "good " * 50}
+
+    assert task.encode([text])["input_ids"].tolist() == [[CLS, *[GOOD] * 4, SEP]]
+    assert task.length(text) == 6
+
+
+@pytest.mark.parametrize("text", ["\0", "\U0001f600 \u202e", " \t\n", "a" * 100_000])
+def test_strange_text_is_answered(task: TextClassification, text: str) -> None:
+    assert 2 <= task.length({"text": text}) <= 6
+
+
+@pytest.mark.parametrize(
+    ("one", "what", "hint"),
+    [
+        ({}, "the input has no `text`", 'give {"text": "..."}'),
+        ({"text": None}, "the input has no `text`", 'give {"text": "..."}'),
+        ({"text": 7}, "`text` is a int", 'give {"text": "..."}'),
+        ({"text": ["a"]}, "`text` is a list", 'give {"text": "..."}'),
+        ({"text": b"a"}, "`text` is a bytes", 'give {"text": "..."}'),
+        (
+            {"text": "\ud800"},
+            "`text` holds half of a surrogate pair",
+            "give text that UTF-8 can hold",
+        ),
+    ],
+)
+def test_what_is_no_text_is_invalid_data(
+    task: TextClassification, one: dict[str, object], what: str, hint: str
+) -> None:
+    for ask in (lambda: task.encode([one]), lambda: task.length(one)):
+        with pytest.raises(InvalidData) as caught:
+            ask()
+
+        assert (caught.value.what, caught.value.where, caught.value.hint) == (what, "input", hint)
+
+
+def test_invalid_text_never_shows_in_the_error(task: TextClassification) -> None:
+    with pytest.raises(InvalidData) as caught:
+        task.encode([{"text": "my secret \ud800"}])
+
+    assert "secret" not in str(caught.value)
+
+
+def test_max_length_without_room_for_text_is_invalid(folder: Path) -> None:
+    with pytest.raises(InvalidModel) as caught:
+        TextClassification(load_tokenizer(folder), LABELS, 2)
+
+    assert caught.value.what == "max_length is 2, and 2 special tokens stand around each text"
+    assert caught.value.where == "max_length"
+    assert caught.value.hint == "set max_length to 3 or more"
+
+
+def test_padding_of_the_tokenizer_is_taken_for_its_token_only(folder: Path) -> None:
+    tokenizer = load_tokenizer(folder)
+    tokenizer.enable_padding(pad_id=7, pad_token="awful", length=32)
+
+    found = TextClassification(tokenizer, LABELS, 6).encode([{"text": ""}, {"text": "good"}])
+
+    assert found["input_ids"].tolist() == [[CLS, SEP, 7], [CLS, GOOD, SEP]]
+
+
+def test_tokenizer_without_padding_token_pads_with_zeros(folder: Path) -> None:
+    described = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    del described["model"]["vocab"]["[PAD]"]
+    described["added_tokens"] = described["added_tokens"][1:]
+
+    task = TextClassification(Tokenizer.from_str(json.dumps(described)), LABELS, 6)
+
+    assert task.encode([{"text": ""}, {"text": "bad"}])["input_ids"].tolist()[0] == [CLS, SEP, 0]
+
+
+def test_vocabulary_alone_makes_a_word_piece_tokenizer(tmp_path: Path) -> None:
+    path = write_vocabulary(tmp_path)
+
+    for place in (tmp_path, path, tmp_path / "tokenizer.json"):
+        assert load_tokenizer(place).encode("Goodness").tokens == [
+            "[CLS]",
+            "good",
+            "##ness",
+            "[SEP]",
+        ]
+
+
+def test_tokenizer_json_goes_before_a_vocabulary(folder: Path) -> None:
+    write_vocabulary(folder)
+
+    assert load_tokenizer(folder).encode("goodness").tokens == ["[CLS]", "[UNK]", "[SEP]"]
+
+
+def test_absent_tokenizer_is_an_invalid_model(tmp_path: Path) -> None:
+    with pytest.raises(InvalidModel) as caught:
+        load_tokenizer(tmp_path)
+
+    assert caught.value.what == "there is no tokenizer"
+    assert caught.value.where == str(tmp_path / "tokenizer.json")
+    assert caught.value.hint == "put tokenizer.json beside the model, or set model.tokenizer"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("tokenizer.json", b"{}"), ("tokenizer.json", b"\xff"), ("vocab.txt", b"just\nwords\n")],
+)
+def test_broken_tokenizer_is_an_invalid_model(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+
+    with pytest.raises(InvalidModel) as caught:
+        load_tokenizer(tmp_path)
+
+    assert caught.value.what.startswith("not a tokenizer: ")
+    assert caught.value.where == str(tmp_path / name)
+    assert caught.value.hint == "export it again"
+
+
+def test_manifest_opens_its_task(folder: Path) -> None:
+    manifest = BundleManifest(
+        name="tiny", task=Task.TEXT_CLASSIFICATION, labels=LABELS, files={}, max_length=3
+    )
+
+    task: TaskModel = open_task(manifest, folder)
+
+    assert task.labels == LABELS
+    assert task.length({"text": "good good good"}) == 3
