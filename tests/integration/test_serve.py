@@ -124,10 +124,12 @@ def test_a_huge_body_is_answered_413(url: str) -> None:
 def test_failures_and_delays_are_those_asked_for(bundle: Path) -> None:
     process, url = start(bundle, "--fail-rate", "1", "--delay-ms", "30,60")
     try:
+        model = RemoteModel(url)
         with pytest.raises(RemoteError) as caught:
-            RemoteModel(url).predict({"text": "good"})
+            model.predict({"text": "good"})
         with pytest.raises(DeadlineExceeded) as late:
-            RemoteModel(url).predict({"text": "good"}, timeout_ms=1)
+            model.predict({"text": "good"}, timeout_ms=1)
+        model.close()
     finally:
         assert stop(process) in (0, -signal.SIGTERM)
 
@@ -145,10 +147,10 @@ def test_a_closed_port_and_a_taken_one_are_named(
         assert main(["serve", str(bundle), "--port", str(port)]) == 2
     assert "the port is in use" in capsys.readouterr().err
 
+    model = RemoteModel(f"http://user:secret@127.0.0.1:{port}", api_key="hunter2")
     with pytest.raises(RemoteError) as caught:
-        RemoteModel(f"http://user:secret@127.0.0.1:{port}", api_key="hunter2").predict(
-            {"text": "x"}
-        )
+        model.predict({"text": "x"})
+    model.close()
     assert "can't be reached" in caught.value.what
     assert "secret" not in str(caught.value)
     assert "hunter2" not in repr(caught.value)

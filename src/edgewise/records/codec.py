@@ -1,5 +1,6 @@
 """Records to JSON and back, checked, with a schema version."""
 
+import contextlib
 import dataclasses
 import enum
 import hashlib
@@ -89,7 +90,8 @@ def write_text(path: Path, text: str) -> None:
             what, where=str(path), hint="free some space or pick another place"
         ) from failure
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
 
 
 def read_json(kind: type[R], path: Path) -> R:
