@@ -95,7 +95,6 @@ def test_a_killed_process_loses_at_most_what_was_not_flushed(tmp_path: Path) -> 
         assert connection.execute("pragma integrity_check").fetchall() == [("ok",)]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on file size")
 def test_a_full_disk_is_said_and_nothing_taken_is_lost_once_there_is_space(tmp_path: Path) -> None:
     with start(ON_A_DISK_THAT_FILLS, str(tmp_path / "log.sqlite")) as child:
         told, _ = child.communicate()

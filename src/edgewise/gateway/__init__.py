@@ -3,7 +3,10 @@
 A bundle directory goes in, an ASGI application or a running server comes out. Read `app.py`.
 """
 
-from edgewise.gateway.app import build_app
-from edgewise.gateway.server import resolve_bundle, serve
+from edgewise import extras
+
+with extras.needed("gateway"):
+    from edgewise.gateway.app import build_app
+    from edgewise.gateway.server import resolve_bundle, serve
 
 __all__ = ["build_app", "resolve_bundle", "serve"]

@@ -26,13 +26,14 @@ create table if not exists decisions (
     error text not null,
     reasons text not null,
     decision text not null
-) strict
+)
 """
 _INSERT = (
     "insert into decisions values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "on conflict (request_id) do nothing"
 )
 _WAITING = 10_000
+_LOCKED_S = 10.0
 
 Row = tuple[str | float | None, ...]
 
@@ -174,22 +175,31 @@ class DecisionLog:
             raise self._unreadable(failure) from failure
 
     def _open(self) -> sqlite3.Connection:
+        """Open the file, again while another opener holds it.
+
+        SQLite asks no busy handler when it switches a file to the write-ahead log, so openers of
+        a new file that meet would fail at once.
+        """
+        end_s = time.monotonic() + _LOCKED_S
+        while True:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                return self._prepare(self._connect())
+            except (OSError, sqlite3.Error) as failure:
+                code = getattr(failure, "sqlite_errorcode", 0) & 0xFF
+                if code != sqlite3.SQLITE_BUSY or time.monotonic() > end_s:
+                    raise self._storage(failure) from failure
+            time.sleep(0.005)
+
+    def _prepare(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = self._connect()
-        except (OSError, sqlite3.Error) as failure:
-            raise self._storage(failure) from failure
-        try:
-            with connection:
-                connection.execute("pragma journal_mode = wal")
-                connection.execute("pragma synchronous = full")
-                connection.execute(_TABLE)
-                self._check_version(connection)
-        except (sqlite3.Error, SchemaMismatch) as failure:
+            connection.execute("pragma journal_mode = wal")
+            connection.execute("pragma synchronous = full")
+            connection.execute(_TABLE)
+            self._check_version(connection)
+        except BaseException:
             connection.close()
-            if isinstance(failure, SchemaMismatch):
-                raise
-            raise self._storage(failure) from failure
+            raise
         return connection
 
     def _check_version(self, connection: sqlite3.Connection) -> None:
@@ -202,7 +212,7 @@ class DecisionLog:
             raise SchemaMismatch(what, where=str(self.path), hint=hint)
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, timeout=10.0, check_same_thread=False)
+        return sqlite3.connect(self.path, timeout=_LOCKED_S, check_same_thread=False)
 
     def _put(self, item: Row | threading.Event) -> None:
         with self._gate:

@@ -4,7 +4,13 @@ A bundle directory and natural inputs go in, a `Profile` comes out, measured in 
 Read `measure.py` first.
 """
 
-from edgewise.profile.machine import MachineReport, Part, describe_target, doctor
+from edgewise.profile.machine import (
+    MachineReport,
+    Part,
+    describe_target,
+    doctor,
+    find_runtimes,
+)
 from edgewise.profile.measure import measure
 
-__all__ = ["MachineReport", "Part", "describe_target", "doctor", "measure"]
+__all__ = ["MachineReport", "Part", "describe_target", "doctor", "find_runtimes", "measure"]

@@ -148,6 +148,25 @@ def test_threads_lose_nothing_and_a_second_opening_goes_on(tmp_path: Path) -> No
     assert {one.request_id for one in log.read()} == {f"request-{n}" for n in range(800)}
 
 
+def test_openers_of_a_new_file_that_meet_all_get_it(tmp_path: Path) -> None:
+    for round_ in range(15):
+        path, gate = tmp_path / f"{round_}.sqlite", threading.Barrier(4)
+
+        def append(number: int, path: Path = path, gate: threading.Barrier = gate) -> None:
+            gate.wait()
+            with DecisionLog(path) as log:
+                log.append(decision(number))
+
+        threads = [threading.Thread(target=append, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        with DecisionLog(path) as log:
+            assert log.count() == 4
+
+
 @settings(max_examples=25, deadline=None)
 @given(texts=st.lists(st.text(st.characters(codec=None), max_size=8), unique=True, max_size=20))
 def test_any_text_can_be_an_id(texts: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:

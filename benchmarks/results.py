@@ -1,0 +1,84 @@
+"""The JSON form that every benchmark writes: claims, each with its bound, and where they are from.
+
+A claim that falls short stays in the file with `"holds": false`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from edgewise.profile import describe_target
+from edgewise.profile.machine import installed_version
+from edgewise.records import write_text
+
+RESULTS = Path(__file__).parent / "results"
+_PACKAGES = ("edgewise", "numpy", "onnx", "onnxruntime", "scikit-learn", "tokenizers")
+_NEEDED = ("claim", "value", "bound", "better", "holds", "runs")
+
+
+def claim(
+    name: str,
+    value: float,
+    bound: float,
+    *,
+    runs: int,
+    better: str = "lower",
+    peers: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """Give a claim; it holds where `value` is on the better side of `bound`, or on it.
+
+    Parameters
+    ----------
+    name
+        Ends with its unit.
+    better
+        `lower` or `higher`.
+    peers
+        The same of others, from the same runs.
+    """
+    holds = value <= bound if better == "lower" else value >= bound
+    return {
+        "claim": name,
+        "value": value,
+        "bound": bound,
+        "better": better,
+        "holds": holds,
+        "peers": dict(peers or {}),
+        "runs": runs,
+    }
+
+
+def write(name: str, claims: Sequence[Mapping[str, Any]]) -> Path:
+    """Print the claims as a table, write `results/NAME.json`, and give its path."""
+    for one in claims:
+        absent = [key for key in _NEEDED if key not in one]
+        if absent:
+            raise ValueError(f"claim {one.get('claim')!r} lacks {', '.join(absent)}")
+    target = describe_target(1, "onnxruntime")
+    found = {
+        "schema_version": 1,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "cpu": target.cpu,
+            "cpu_features": list(target.cpu_features),
+            "cores": target.cores,
+            "memory_bytes": target.memory_bytes,
+        },
+        "versions": {
+            package: version for package in _PACKAGES if (version := installed_version(package))
+        },
+        "claims": [dict(one) for one in claims],
+    }
+    path = RESULTS / f"{name}.json"
+    write_text(path, json.dumps(found, indent=2, allow_nan=False) + "\n")
+    for one in claims:
+        sign = "<=" if one["better"] == "lower" else ">="
+        peers = ", ".join(f"{peer} {value:g}" for peer, value in one.get("peers", {}).items())
+        print(
+            f"{'holds' if one['holds'] else 'FALLS SHORT':<12}{one['claim']:<36}"
+            f"{one['value']:>10g} {sign} {one['bound']:g}{'  (' + peers + ')' if peers else ''}"
+        )
+    print(f"wrote {path}")
+    return path

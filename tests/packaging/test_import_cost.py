@@ -1,0 +1,196 @@
+"""`import edgewise` brings in nothing heavy, and a device install does its work without extras."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import edgewise
+from edgewise.testing.models import tiny_image_bundle, tiny_text_bundle
+
+HEAVY = (
+    "PIL",
+    "asyncio",
+    "click",
+    "httpx2",
+    "jinja2",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "pydantic",
+    "safetensors",
+    "sklearn",
+    "sqlite3",
+    "starlette",
+    "tokenizers",
+    "tqdm",
+    "uvicorn",
+    "yaml",
+)
+OF_EXTRAS = (
+    "PIL",
+    "httptools",
+    "jinja2",
+    "onnx",
+    "pydantic",
+    "safetensors",
+    "sklearn",
+    "starlette",
+    "tqdm",
+    "uvicorn",
+    "yaml",
+)
+ABSENT = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Absent())
+"""
+
+
+def run(
+    program: str, *arguments: str, without: tuple[str, ...] = ()
+) -> "subprocess.CompletedProcess[str]":
+    program = ABSENT.format(names=without) + program
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def modules_after(statement: str) -> set[str]:
+    done = run(f"{statement}\nimport sys\nprint(*sys.modules)")
+    assert done.returncode == 0, done.stderr
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+def test_importing_edgewise_imports_nothing_heavy() -> None:
+    assert modules_after("import edgewise") & set(HEAVY) == set()
+
+
+def test_the_command_lines_help_imports_click_and_nothing_else_that_is_heavy() -> None:
+    found = modules_after("from edgewise.cli import main; main(['--help'])")
+
+    assert found & (set(HEAVY) - {"asyncio"}) == {"click"}
+
+
+@pytest.mark.parametrize(
+    "stage",
+    ["errors", "records", "units", "extras", "observe", "route.decide", "calibrate", "plan"],
+)
+def test_a_pure_package_loads_no_model_runtime(stage: str) -> None:
+    found = modules_after(f"import edgewise.{stage}")
+
+    assert found & {"onnxruntime", "tokenizers", "httpx2", "onnx", "sklearn"} == set()
+
+
+def test_public_names_are_sorted_and_each_resolves_without_any_extra() -> None:
+    assert edgewise.__all__ == sorted(edgewise.__all__)
+    assert set(edgewise.__all__) <= set(dir(edgewise))
+
+    done = run(
+        "import edgewise\nfor name in edgewise.__all__: assert getattr(edgewise, name), name",
+        without=OF_EXTRAS,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_each_packages_all_is_true() -> None:
+    program = """
+import importlib, pkgutil, edgewise
+for found in pkgutil.iter_modules(edgewise.__path__, "edgewise."):
+    if found.name == "edgewise.__main__":
+        continue
+    package = importlib.import_module(found.name)
+    assert package.__doc__, found.name
+    for name in getattr(package, "__all__", ()):
+        assert hasattr(package, name), (found.name, name)
+"""
+
+    done = run(program)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_unknown_public_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = edgewise.nothing
+
+
+def test_a_device_predicts_without_any_extra(tmp_path: Path) -> None:
+    bundle = tiny_text_bundle(tmp_path / "bundle")
+    program = """
+import sys
+from edgewise import HybridInferenceEngine
+with HybridInferenceEngine(edge_model_path=sys.argv[1]) as engine:
+    print(engine.predict_sync({"text": "good great"})["prediction"])
+"""
+
+    done = run(program, str(bundle), without=OF_EXTRAS)
+
+    assert (done.returncode, done.stdout) == (0, "positive\n"), done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["doctor"], ["doctor", "--json"]])
+def test_verbs_of_a_device_work_without_any_extra(arguments: list[str]) -> None:
+    program = "import sys; from edgewise.cli import main; sys.exit(main(sys.argv[1:]))"
+
+    done = run(program, *arguments, without=OF_EXTRAS)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def missing(arguments: list[str], module: str) -> "subprocess.CompletedProcess[str]":
+    program = "import sys; from edgewise.cli import main; sys.exit(main(sys.argv[1:]))"
+    return run(program, *arguments, without=(module,))
+
+
+@pytest.mark.parametrize("module", ["pydantic", "yaml"])
+def test_a_build_without_its_extra_names_the_command_to_get_it(module: str, tmp_path: Path) -> None:
+    spec = tmp_path / "edgewise.yaml"
+    spec.write_text("name: a\n")
+
+    done = missing(["run", str(spec), "--out", str(tmp_path / "out")], module)
+
+    assert done.returncode == 1
+    assert f"`{module}` is not installed" in done.stderr
+    assert 'pip install "edgewise[optimize]"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("module", ["starlette", "uvicorn"])
+def test_serving_without_its_extra_names_the_command_to_get_it(module: str, tmp_path: Path) -> None:
+    bundle = tiny_text_bundle(tmp_path / "bundle")
+
+    done = missing(["serve", str(bundle), "--port", "0"], module)
+
+    assert done.returncode == 1
+    assert f"`{module}` is not installed" in done.stderr
+    assert 'pip install "edgewise[gateway]"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_image_file_without_its_extra_names_the_command_to_get_it(tmp_path: Path) -> None:
+    bundle = tiny_image_bundle(tmp_path / "bundle")
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"\x89PNG")
+    program = """
+import sys
+from pathlib import Path
+from edgewise.errors import MissingExtra
+from edgewise.runtimes import open_bundle
+try:
+    open_bundle(Path(sys.argv[1])).predict({"image": sys.argv[2]})
+except MissingExtra as missing:
+    print(missing.what, missing.hint)
+"""
+
+    done = run(program, str(bundle), str(picture), without=("PIL",))
+
+    assert done.stdout == '`PIL` is not installed pip install "edgewise[image]"\n', done.stderr
