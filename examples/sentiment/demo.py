@@ -191,7 +191,8 @@ def show_privacy(rows: Sequence[Row], hybrid: Sequence[Any]) -> None:
     private = [result for row, result in zip(rows, hybrid, strict=True) if row.private]
     left = sum(any(a["tier"] != "edge" for a in result.attempts) for result in private)
     print(
-        f"privacy: {len(private)} requests held an e-mail address or a phone number; {left} of them left the device"
+        f"privacy: {len(private)} requests held an e-mail address or a phone number; "
+        f"{left} of them left the device"
     )
 
 
@@ -200,9 +201,11 @@ def show_promise(run: dict[str, Any], hybrid: Sequence[Any]) -> None:
     certificate, quality = run["certificate"], run["quality"]
     lost = quality["cloud"] - quality["hybrid"]
     print(
-        f"certificate: {certificate['state']}; at {1 - certificate['delta']:.0%} confidence the hybrid loses at most "
-        f"{certificate['alpha']:.1%} against the cloud (n = {certificate['n']:,})\n"
-        f"test split:  it loses {lost:.1%} (n = {quality['n']:,}), deferring {quality['deferral_rate']:.1%}"
+        f"certificate: {certificate['state']}; at {1 - certificate['delta']:.0%} confidence "
+        f"the hybrid loses at most {certificate['alpha']:.1%} against the cloud "
+        f"(n = {certificate['n']:,})\n"
+        f"test split:  it loses {lost:.1%} (n = {quality['n']:,}), "
+        f"deferring {quality['deferral_rate']:.1%}"
     )
     reasons = Counter(reason for result in hybrid for reason in result.reasons)
     print("reasons:     " + ", ".join(f"{name} {count}" for name, count in reasons.most_common(6)))
@@ -216,7 +219,8 @@ async def show_outage(engine: HybridInferenceEngine, cloud: Cloud, rows: Sequenc
     latency = sorted(result.latency_ms for result in dark)
     places = ", ".join(f"{name} {n}" for name, n in Counter(r.location for r in dark).most_common())
     print(
-        f"cut off:  {len(dark)} of {len(dark)} answered ({places}), {right / len(dark):.1%} right, p95 {latency[int(0.95 * len(latency))]:.1f} ms"
+        f"cut off:  {len(dark)} of {len(dark)} answered ({places}), "
+        f"{right / len(dark):.1%} right, p95 {latency[int(0.95 * len(latency))]:.1f} ms"
     )
     cloud.start()
     started = time.perf_counter()
@@ -227,7 +231,8 @@ async def show_outage(engine: HybridInferenceEngine, cloud: Cloud, rows: Sequenc
         if result.location == "cloud_fallback":
             break
     print(
-        f"back:     the cloud answers again {time.perf_counter() - started:.1f} s and {tried} requests later"
+        f"back:     the cloud answers again {time.perf_counter() - started:.1f} s "
+        f"and {tried} requests later"
     )
 
 

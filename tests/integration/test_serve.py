@@ -1,4 +1,4 @@
-"""A bundle behind a real socket, asked by every protocol's client, and by clients that misbehave."""
+"""A bundle behind a real socket, asked by each protocol's client and by clients that misbehave."""
 
 import os
 import signal

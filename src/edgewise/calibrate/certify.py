@@ -214,7 +214,8 @@ def _uncertified(loss: Loss, alpha: float, delta: float, n: int) -> Certificate:
     if missing:
         reason = f"{n} labels are too few: {needed} would do at the least, {missing} more"
     else:
-        reason = f"even the surest answers lose too much to promise {alpha:.1%} at {1 - delta:.0%} confidence"
+        promise = f"{alpha:.1%} at {1 - delta:.0%} confidence"
+        reason = f"even the surest answers lose too much to promise {promise}"
     return Certificate(
         state=CertificateState.UNCERTIFIED,
         loss=loss,

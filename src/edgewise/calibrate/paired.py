@@ -34,7 +34,7 @@ class PairedTest:
         self._limits: dict[int, float] = {}
 
     def p_value(self, total: int, discordant: int, alpha: float) -> float:
-        """Give the p-value of "the mean is at least `alpha`" from the sum and the count of X ≠ 0."""
+        """Give the p-value of "the mean is at least `alpha`": from the sum, the count of X ≠ 0."""
         limit = self._limit(discordant)
         if limit < alpha:
             return self.gamma

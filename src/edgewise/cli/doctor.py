@@ -20,9 +20,8 @@ def command(*, as_json: bool) -> int:
     say(f"edgewise  {found.edgewise_version}, Python {found.python_version}")
     say(f"cpu       {found.cpu}, {found.cores} cores")
     say(f"features  {', '.join(found.cpu_features) or 'none that matter here'}")
-    say(
-        f"memory    {format_bytes(found.memory_bytes)}, disk free {format_bytes(found.disk_free_bytes)}"
-    )
+    free = format_bytes(found.disk_free_bytes)
+    say(f"memory    {format_bytes(found.memory_bytes)}, disk free {free}")
     for title, parts in (("runtimes", found.runtimes), ("extras", found.extras)):
         say(f"\n{title}")
         for part in parts:

@@ -58,11 +58,13 @@ def show_summary(run: RunSummary) -> None:
     say(_candidates(run.candidates))
     say()
     share = run.bundle.size_bytes / run.source.size_bytes
+    recipe = " → ".join(run.bundle.recipe)
+    say(f"bundle       {format_bytes(run.bundle.size_bytes)}, {share:.0%} of the source ({recipe})")
+    profile = run.profile
     say(
-        f"bundle       {format_bytes(run.bundle.size_bytes)}, {share:.0%} of the source ({' → '.join(run.bundle.recipe)})"
-    )
-    say(
-        f"profile      p50 {format_ms(run.profile.p50_ms)}, p95 {format_ms(run.profile.p95_ms)}, peak memory {format_bytes(run.profile.peak_memory_bytes)}, cold start {format_ms(run.profile.cold_start_ms)}"
+        f"profile      p50 {format_ms(profile.p50_ms)}, p95 {format_ms(profile.p95_ms)}, "
+        f"peak memory {format_bytes(profile.peak_memory_bytes)}, "
+        f"cold start {format_ms(profile.cold_start_ms)}"
     )
     parts = [f"edge {quality.edge:.1%}", f"source {quality.source:.1%}"]
     if quality.cloud is not None and quality.hybrid is not None:
@@ -70,7 +72,9 @@ def show_summary(run: RunSummary) -> None:
     say(f"quality      {', '.join(parts)} ({quality.metric} on {quality.n} test rows)")
     if certificate.threshold is not None:
         say(
-            f"certificate  {certificate.state}: {certificate.loss} loss ≤ {certificate.alpha:.1%} at {1 - certificate.delta:.0%} confidence (n = {certificate.n}), deferring {certificate.deferral_rate:.1%}"
+            f"certificate  {certificate.state}: {certificate.loss} loss ≤ {certificate.alpha:.1%} "
+            f"at {1 - certificate.delta:.0%} confidence (n = {certificate.n}), "
+            f"deferring {certificate.deferral_rate:.1%}"
         )
     else:
         say(f"certificate  {certificate.state}")

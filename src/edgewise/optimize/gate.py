@@ -71,7 +71,8 @@ def _reasons(gate: Gate, found: Fidelity) -> tuple[str, ...]:
         )
     if gate.min_agreement is not None and (found.agreement or 0.0) < gate.min_agreement:
         reasons.append(
-            f"agrees with its {gate.reference} on {found.agreement:.1%}, and {gate.min_agreement:.1%} is asked"
+            f"agrees with its {gate.reference} on {found.agreement:.1%}, "
+            f"and {gate.min_agreement:.1%} is asked"
         )
     return tuple(reasons)
 

@@ -1,4 +1,4 @@
-"""The recipe search: one pass for features, a head for each cut, INT8 of each, the gate, the choice."""
+"""The recipe search: features in one pass, a head for each cut, INT8 of each, gate and choice."""
 
 import shutil
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The answers of edge, source and cloud on a split: local models run, the cloud is called in chunks."""
+"""The answers of edge, source and cloud on a split: models run, the cloud is called in chunks."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -71,7 +71,7 @@ def local_answers(
 
 
 class CloudCaller:
-    """Gets the cloud's labels for splits, as the spec says: by calls, from a column, or assumed right.
+    """Gets the cloud's labels for splits as the spec says: called, from a column, or assumed right.
 
     Made by `run_project`. Calls are kept in the cache by chunk, so an interrupted run pays once.
     """
@@ -110,8 +110,9 @@ class CloudCaller:
             )
         calls = sum(len(split.examples) for split in splits)
         cost = calls * self._cloud.usd_per_request
-        if cost > self._cloud.budget_usd:
-            what = f"{calls} cloud calls cost {cost:.2f} USD, and budget_usd is {self._cloud.budget_usd:.2f}"
+        budget = self._cloud.budget_usd
+        if cost > budget:
+            what = f"{calls} cloud calls cost {cost:.2f} USD, and budget_usd is {budget:.2f}"
             raise InvalidSpec(
                 what,
                 where=where,

@@ -46,7 +46,7 @@ class Cache:
     def directory(
         self, stage: str, parts: tuple[object, ...], make: Callable[[Path], None]
     ) -> Path:
-        """Give the stage's folder for these parts; `make` fills an empty one when it is not there."""
+        """Give the stage's folder for these parts; `make` fills it when it is not there."""
         path = self.folder / f"{stage}-{key_of(stage, parts)}"
         if path.is_dir():
             self._note(self.cached, stage)

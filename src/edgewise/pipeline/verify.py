@@ -19,7 +19,7 @@ class Check:
 
 
 def verify_run(run: Path) -> tuple[Check, ...]:
-    """Check hashes, schema versions, and that certificate, policy, profile and bundle belong together.
+    """Check that the parts can be read, are whole, and belong to one bundle.
 
     Parameters
     ----------
@@ -31,60 +31,68 @@ def verify_run(run: Path) -> tuple[Check, ...]:
     tuple of Check
         In the order in which they build on each other; a part that can't be read fails its check.
     """
-    bundle: list[str] = []
+    parts = _Parts(run)
+    return (
+        _check("bundle", parts.bundle),
+        _check("profile", parts.profile),
+        _check("certificate", parts.certificate),
+        _check("policy", parts.policy),
+        _check("plan", parts.plan),
+        _check("summary", parts.summary),
+    )
 
-    def bundle_holds() -> str:
-        manifest = read_manifest(run / "bundle", verify=True)
-        bundle.append(bundle_sha256(manifest))
-        return f"{len(manifest.files)} files match their hashes, bundle {bundle[0][:12]}"
 
-    def belongs(kind: str, sha256: str) -> str:
-        if not bundle:
-            raise IntegrityError("the bundle itself can't be read", where=str(run / kind))
-        if sha256 != bundle[0]:
-            what = f"made for bundle {sha256[:12]}, and this one is {bundle[0][:12]}"
-            raise IntegrityError(what, where=str(run / kind), hint="run `edgewise run` again")
-        return f"belongs to bundle {sha256[:12]}"
+class _Parts:
+    """The looks at one run; each says what it found, or raises. `bundle` is asked first."""
 
-    def profile_holds() -> str:
-        return belongs("profile.json", read_json(Profile, run / "profile.json").bundle_sha256)
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self._bundle_sha256: str | None = None
 
-    def certificate_holds() -> str:
-        certificate = read_json(Certificate, run / "certificate.json")
-        return (
-            f"{certificate.state.value}, {belongs('certificate.json', certificate.bundle_sha256)}"
-        )
+    def bundle(self) -> str:
+        manifest = read_manifest(self._run / "bundle", verify=True)
+        self._bundle_sha256 = bundle_sha256(manifest)
+        return f"{len(manifest.files)} files match their hashes, bundle {self._bundle_sha256[:12]}"
 
-    def policy_holds() -> str:
-        policy = read_json(Policy, run / "policy.json")
-        if policy.certificate != read_json(Certificate, run / "certificate.json"):
-            what = "holds another certificate than certificate.json"
-            raise IntegrityError(
-                what, where=str(run / "policy.json"), hint="run `edgewise run` again"
-            )
+    def profile(self) -> str:
+        path = self._run / "profile.json"
+        return self._belongs(path, read_json(Profile, path).bundle_sha256)
+
+    def certificate(self) -> str:
+        path = self._run / "certificate.json"
+        certificate = read_json(Certificate, path)
+        return f"{certificate.state.value}, {self._belongs(path, certificate.bundle_sha256)}"
+
+    def policy(self) -> str:
+        path = self._run / "policy.json"
+        policy = read_json(Policy, path)
+        certificate = read_json(Certificate, self._run / "certificate.json")
+        if policy.certificate != certificate:
+            raise _stranger("holds another certificate than certificate.json", path)
         threshold = policy.tiers[0].threshold
-        if policy.certificate is not None and threshold != policy.certificate.threshold:
-            what = f"its threshold {threshold} is not the certified one"
-            raise IntegrityError(
-                what, where=str(run / "policy.json"), hint="run `edgewise run` again"
-            )
-        return belongs("policy.json", policy.bundle_sha256)
+        if threshold != certificate.threshold:
+            raise _stranger(f"its threshold {threshold} is not the certified one", path)
+        return self._belongs(path, policy.bundle_sha256)
 
-    def plan_holds() -> str:
-        read_json(Plan, run / "plan.json")
+    def plan(self) -> str:
+        read_json(Plan, self._run / "plan.json")
         return "can be read"
 
-    def summary_holds() -> str:
-        return belongs("run.json", read_json(RunSummary, run / "run.json").bundle.sha256)
+    def summary(self) -> str:
+        path = self._run / "run.json"
+        return self._belongs(path, read_json(RunSummary, path).bundle.sha256)
 
-    return (
-        _check("bundle", bundle_holds),
-        _check("profile", profile_holds),
-        _check("certificate", certificate_holds),
-        _check("policy", policy_holds),
-        _check("plan", plan_holds),
-        _check("summary", summary_holds),
-    )
+    def _belongs(self, path: Path, sha256: str) -> str:
+        if self._bundle_sha256 is None:
+            raise IntegrityError("the bundle itself can't be read", where=str(path))
+        if sha256 != self._bundle_sha256:
+            what = f"made for bundle {sha256[:12]}, and this one is {self._bundle_sha256[:12]}"
+            raise _stranger(what, path)
+        return f"belongs to bundle {sha256[:12]}"
+
+
+def _stranger(what: str, path: Path) -> IntegrityError:
+    return IntegrityError(what, where=str(path), hint="run `edgewise run` again")
 
 
 def _check(name: str, look: Callable[[], str]) -> Check:

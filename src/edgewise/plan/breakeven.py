@@ -76,9 +76,8 @@ def break_even(  # noqa: PLR0913 - the contract of the design page
     if saved > 0:
         crossing = monthly / saved
     elif saved < 0 or monthly > 0:
-        reasons = (
-            f"a cloud call costs {usd_per_request:g} USD, no more than the edge's {edge_usd_per_request:g}",
-        )
+        edge = f"the edge's {edge_usd_per_request:g}"
+        reasons = (f"a cloud call costs {usd_per_request:g} USD, no more than {edge}",)
     else:
         reasons = ("neither the edge nor the cloud costs anything",)
     return BreakEven(

@@ -165,7 +165,8 @@ def _sentence(
     cost = format_usd(choice.monthly_usd or 0.0)
     cloud = price.get("cloud")
     if choice.name == "cloud":
-        return f"Use the cloud: at {volume} it costs {cost} a month, the least of what meets the objective."
+        costs = f"at {volume} it costs {cost} a month"
+        return f"Use the cloud: {costs}, the least of what meets the objective."
     how = "Run on the edge" if choice.name == "edge" else "Run hybrid"
     if cloud is None:
         return f"{how}: at {volume} it costs {cost} a month."

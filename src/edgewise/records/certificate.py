@@ -39,7 +39,7 @@ class CloudAnswers(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """The hybrid loses at most `alpha`, at confidence `1 - delta`, keeping what reaches `threshold`."""
+    """At confidence `1 - delta`, keeping what reaches `threshold` loses at most `alpha`."""
 
     state: CertificateState
     loss: Loss

@@ -63,18 +63,16 @@ def draw(chart: Chart) -> str:
         )
         anchor = "end" if x > WIDTH / 2 else "start"
         shift = -5 if anchor == "end" else 5
-        parts.append(
-            f'<text class="note" x="{x + shift:.1f}" y="{_TOP + 10}" text-anchor="{anchor}">{escape(mark.note)}</text>'
-        )
+        parts.append(_text(mark.note, (x + shift, _TOP + 10), anchor=anchor, style="note"))
     labels = []
     for line in chart.lines:
         path = " ".join(f"{x_scale.at(x):.1f},{y_scale.at(y):.1f}" for x, y in line.points)
-        parts.append(
-            f'<polyline class="{line.style}" points="{path}"><title>{escape(line.name)}</title></polyline>'
-        )
+        name = f"<title>{escape(line.name)}</title>"
+        parts.append(f'<polyline class="{line.style}" points="{path}">{name}</polyline>')
         if line.dots:
             parts += [
-                f'<circle class="{line.style} dot" cx="{x_scale.at(x):.1f}" cy="{y_scale.at(y):.1f}" r="3.5">'
+                f'<circle class="{line.style} dot" r="3.5" '
+                f'cx="{x_scale.at(x):.1f}" cy="{y_scale.at(y):.1f}">'
                 f"<title>{escape(chart.x_format(x))}, {escape(chart.y_format(y))}</title></circle>"
                 for x, y in line.points
             ]
@@ -117,21 +115,14 @@ def _axes(chart: Chart, x_scale: _Scale, y_scale: _Scale) -> list[str]:
     for tick in y_scale.ticks():
         y = y_scale.at(tick)
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(
-            f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(chart.y_format(tick))}</text>'
-        )
+        parts.append(_text(chart.y_format(tick), (_LEFT - 8, y + 4), anchor="end"))
     for tick in x_scale.ticks():
-        x = x_scale.at(tick)
-        parts.append(
-            f'<text x="{x:.1f}" y="{base + 18}" text-anchor="middle">{escape(chart.x_format(tick))}</text>'
-        )
+        place = (x_scale.at(tick), base + 18)
+        parts.append(_text(chart.x_format(tick), place, anchor="middle"))
     parts.append(f'<line class="axis" x1="{_LEFT}" x2="{right}" y1="{base}" y2="{base}"/>')
-    parts.append(
-        f'<text class="label" x="{(_LEFT + right) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(chart.x_label)}</text>'
-    )
-    parts.append(
-        f'<text class="label" x="{_LEFT}" y="{_TOP - 4}" text-anchor="start">{escape(chart.y_label)}</text>'
-    )
+    below = ((_LEFT + right) / 2, HEIGHT - 6)
+    parts.append(_text(chart.x_label, below, anchor="middle", style="label"))
+    parts.append(_text(chart.y_label, (_LEFT, _TOP - 4), anchor="start", style="label"))
     return parts
 
 
@@ -141,7 +132,12 @@ def _labels(wanted: list[tuple[float, Line]]) -> list[str]:
     for y, line in sorted(wanted, key=lambda pair: pair[0]):
         placed = max(y, last + 14)
         last = placed
-        parts.append(
-            f'<text class="name {line.style}" x="{WIDTH - _RIGHT + 6}" y="{placed + 4:.1f}">{escape(line.name)}</text>'
-        )
+        place = (WIDTH - _RIGHT + 6, placed + 4)
+        parts.append(_text(line.name, place, anchor="start", style=f"name {line.style}"))
     return parts
+
+
+def _text(words: str, place: Point, *, anchor: str, style: str = "tick") -> str:
+    x, y = place
+    spot = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text class="{style}" {spot}>{escape(words)}</text>'

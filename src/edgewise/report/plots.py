@@ -26,10 +26,11 @@ def accuracy_by_deferral(view: ReportView) -> str:
         Line(name="promised", points=[(0, floor), (1, floor)], style="s3"),
     ]
     shared = view.run.quality.deferral_rate or 0.0
+    reached = right[round(shared * n)] / n
     return draw(
         Chart(
             title="Accuracy against deferral",
-            description=f"The hybrid reaches {right[round(shared * n)] / n:.1%} when {shared:.1%} go to the cloud.",
+            description=f"The hybrid reaches {reached:.1%} when {shared:.1%} go to the cloud.",
             x_label="share sent to the cloud",
             y_label="accuracy on the test split",
             lines=lines,
@@ -47,7 +48,7 @@ def reliability(view: ReportView) -> str:
     return draw(
         Chart(
             title="Reliability",
-            description="Calibrated confidence against accuracy; on the diagonal confidence is probability.",
+            description="Calibrated confidence against accuracy; the diagonal is the ideal.",
             x_label="calibrated confidence",
             y_label="accuracy on the test split",
             lines=[

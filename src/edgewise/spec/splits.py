@@ -3,7 +3,7 @@
 import csv
 import difflib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgewise.errors import InvalidData
@@ -60,50 +60,23 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     InvalidData
         When the file is absent, empty, not UTF-8, or a row has another number of fields.
     """
-    csv.field_size_limit(_MAX_FIELD)
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as absent:
-        raise InvalidData("no such file", where=str(path), hint="check the data paths") from absent
-    except OSError as failure:
-        raise InvalidData(
-            f"can't be read: {failure.strerror}", where=str(path), hint="check it"
-        ) from failure
-    except UnicodeDecodeError as wrong:
-        line = wrong.object[: wrong.start].count(b"\n") + 1
-        hint = "save it as UTF-8"
-        raise InvalidData(
-            f"not UTF-8 (byte {wrong.start})", where=f"{path}:{line}", hint=hint
-        ) from wrong
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
     rows: list[tuple[int, dict[str, str]]] = []
     header: list[str] | None = None
-    try:
-        for fields in reader:
-            if not fields:
-                continue
-            if header is None:
-                header = fields
-                continue
-            if len(fields) != len(header):
-                what = f"{len(fields)} fields, and the header has {len(header)}"
-                raise InvalidData(
-                    what, where=f"{path}:{reader.line_num}", hint="quote fields that hold commas"
-                )
-            rows.append((reader.line_num, dict(zip(header, fields, strict=True))))
-            if len(rows) > _MAX_ROWS:
-                raise InvalidData(
-                    f"more than {_MAX_ROWS} rows", where=str(path), hint="take a sample"
-                )
-    except csv.Error as broken:
-        what = f"not valid CSV: {broken}"
-        raise InvalidData(
-            what, where=f"{path}:{reader.line_num}", hint='quote fields by "'
-        ) from broken
+    for line, fields in _fields(path, _text(path)):
+        if header is None:
+            header = fields
+            continue
+        if len(fields) != len(header):
+            what = f"{len(fields)} fields, and the header has {len(header)}"
+            hint = "quote fields that hold commas"
+            raise InvalidData(what, where=f"{path}:{line}", hint=hint)
+        rows.append((line, dict(zip(header, fields, strict=True))))
+        if len(rows) > _MAX_ROWS:
+            what = f"more than {_MAX_ROWS} rows"
+            raise InvalidData(what, where=str(path), hint="take a sample")
     if not rows:
-        raise InvalidData(
-            "the file has no rows", where=str(path), hint="give a header and at least one row"
-        )
+        hint = "give a header and at least one row"
+        raise InvalidData("the file has no rows", where=str(path), hint=hint)
     return rows
 
 
@@ -145,6 +118,33 @@ def check_overlap(splits: Sequence[Split]) -> None:
                 raise InvalidData(
                     f"label `{example.label}` is not in train", where=where, hint=hint
                 )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as absent:
+        raise InvalidData("no such file", where=str(path), hint="check the data paths") from absent
+    except OSError as failure:
+        what = f"can't be read: {failure.strerror}"
+        raise InvalidData(what, where=str(path), hint="check it") from failure
+    except UnicodeDecodeError as wrong:
+        line = wrong.object[: wrong.start].count(b"\n") + 1
+        what = f"not UTF-8 (byte {wrong.start})"
+        raise InvalidData(what, where=f"{path}:{line}", hint="save it as UTF-8") from wrong
+
+
+def _fields(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Give the fields of each row that is not blank, with the line it ends on."""
+    csv.field_size_limit(_MAX_FIELD)
+    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    try:
+        for fields in reader:
+            if fields:
+                yield reader.line_num, fields
+    except csv.Error as broken:
+        what, where = f"not valid CSV: {broken}", f"{path}:{reader.line_num}"
+        raise InvalidData(what, where=where, hint='quote fields by "') from broken
 
 
 def _check_columns(path: Path, there: list[str], wanted: list[str]) -> None:
