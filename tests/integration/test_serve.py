@@ -1,5 +1,6 @@
 """A bundle behind a real socket, asked by each protocol's client and by clients that misbehave."""
 
+import json
 import os
 import signal
 import socket
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import numpy as np
@@ -25,7 +27,7 @@ pytestmark = pytest.mark.integration
 
 def start(bundle: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
     command = [sys.executable, "-m", "edgewise", "serve", str(bundle), "--port", "0", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line.startswith("ready: ")
@@ -33,11 +35,11 @@ def start(bundle: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
 
 
 def stop(process: subprocess.Popen[str]) -> int:
+    """End a server, which has said nothing on stderr, and give its exit code."""
     os.kill(process.pid, signal.SIGTERM)
-    code = process.wait(timeout=20)
-    assert process.stdout is not None
-    process.stdout.close()
-    return code
+    _, said = process.communicate(timeout=20)
+    assert said == ""
+    return process.returncode
 
 
 @pytest.fixture(scope="module")
@@ -106,15 +108,132 @@ def test_oip_gives_the_outputs_that_were_asked(url: str) -> None:
     assert [one["name"] for one in answer["outputs"]] == ["label"]
 
 
+@pytest.fixture(scope="module")
+def image_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    process, where = start(tiny_image_bundle(tmp_path_factory.mktemp("served") / "light"))
+    yield where
+    stop(process)
+
+
 @pytest.mark.parametrize(
     "content",
-    [b"no json", b"[]", b"{}", b'{"inputs": 3}', b'{"inputs": []}', b'{"text": 5}'],
+    [
+        b"no json",
+        b"\xff\xfe",
+        b"[]",
+        b"{}",
+        b'{"inputs": 3}',
+        b'{"inputs": []}',
+        b'{"text": 5}',
+        b'{"text": "half a pair: \\ud800"}',
+        b"[" * 100_000,
+        b'{"text":' * 100_000,
+    ],
 )
 def test_a_wrong_body_is_answered_400(url: str, content: bytes) -> None:
     for path in ("/predict", "/v2/models/tiny/infer"):
         answer = httpx2.post(url + path, content=content)
         assert answer.status_code == 400
         assert answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "outputs", [5, "label", {"name": "label"}, [5], [{"name": "loss"}], [{"name": ["label"]}]]
+)
+def test_outputs_that_are_not_the_models_are_answered_400(url: str, outputs: Any) -> None:
+    tensor = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["good"]}
+
+    answer = httpx2.post(
+        f"{url}/v2/models/tiny/infer", json={"inputs": [tensor], "outputs": outputs}
+    )
+
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "error": "`outputs` is no list of the model's outputs",
+        "hint": "name `label`, `probabilities` or both, or leave it out",
+    }
+
+
+@pytest.mark.parametrize("outputs", [None, []])
+def test_no_outputs_asked_are_all_outputs(url: str, outputs: Any) -> None:
+    tensor = {"name": "text", "shape": [1], "datatype": "BYTES", "data": ["good"]}
+
+    answer = httpx2.post(
+        f"{url}/v2/models/tiny/infer", json={"inputs": [tensor], "outputs": outputs}
+    ).json()
+
+    assert [one["name"] for one in answer["outputs"]] == ["label", "probabilities"]
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        {"name": "pixels", "shape": [1, 4, 4, 3], "data": [1.0] * 48},
+        {"name": "image", "shape": None, "data": [1.0] * 48},
+        {"name": "image", "shape": [1, 4, 4, 3], "data": "1.0"},
+        {"name": "image", "shape": [], "data": [1.0]},
+        {"name": "image", "shape": [48], "data": [1.0] * 48},
+        {"name": "image", "shape": [4, 4, 3], "data": [1.0] * 48},
+        {"name": "image", "shape": [-1, -1], "data": [1.0] * 48},
+        {"name": "image", "shape": [1, 4, 4, 3.5], "data": [1.0] * 48},
+        {"name": "image", "shape": [2, 4, 4, 3], "data": [1.0] * 48},
+        {"name": "image", "shape": [1, 4, 4, 3], "data": [2.0] * 48},
+        {"name": "image", "shape": [1, 4, 4, 3], "data": [10**400] * 48},
+        {"name": "image", "shape": [1, 4, 4, 3], "data": ["bright"] * 48},
+        {"name": "image", "shape": [1, 4, 4, 3], "data": [float("nan")] * 48},
+        {"name": "text", "shape": [1], "data": ["good"]},
+    ],
+)
+def test_a_wrong_image_tensor_is_answered_400(image_url: str, tensor: dict[str, Any]) -> None:
+    body = json.dumps({"inputs": [{"datatype": "FP32", **tensor}]})
+
+    answer = httpx2.post(f"{image_url}/v2/models/light/infer", content=body.encode())
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+    assert answer.json()["hint"]
+
+
+def test_the_model_says_that_it_takes_images(image_url: str) -> None:
+    inputs = httpx2.get(f"{image_url}/v2/models/light").json()["inputs"]
+
+    assert inputs == [{"name": "image", "datatype": "FP32", "shape": [-1, -1, -1, -1]}]
+
+
+def test_pixels_are_taken_as_plain_json(image_url: str) -> None:
+    white = [[[255] * 3] * 4] * 4
+
+    answer = httpx2.post(f"{image_url}/predict", json={"image": white}).json()
+
+    assert answer["label"] == "bright"
+
+
+def test_a_client_can_not_make_the_server_open_a_file(image_url: str, tmp_path: Path) -> None:
+    there, absent = tmp_path / "white.npy", tmp_path / "absent.npy"
+    np.save(there, np.full((4, 4, 3), 255, dtype=np.uint8))
+
+    answers = [
+        httpx2.post(f"{image_url}/predict", json={"inputs": [{"image": str(path)}]})
+        for path in (there, absent)
+    ]
+
+    assert [answer.status_code for answer in answers] == [400, 400]
+    assert answers[0].json() == answers[1].json()
+    assert "pixels" in answers[0].json()["hint"]
+
+
+def test_a_client_that_hangs_up_does_no_harm(bundle: Path) -> None:
+    process, url = start(bundle)
+    host, port = url.removeprefix("http://").split(":")
+    try:
+        for sent in (b"", b"POST", b"POST /predict HTTP/1.1\r\nContent-Length: 9\r\n\r\n{"):
+            with socket.create_connection((host, int(port))) as client:
+                client.sendall(sent)
+        answer = httpx2.post(f"{url}/predict", json={"text": "good"})
+    finally:
+        stop(process)
+
+    assert answer.status_code == 200
 
 
 def test_a_huge_body_is_answered_413(url: str) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from edgewise import __version__
@@ -20,6 +20,7 @@ from edgewise.runtimes import LocalModel
 
 _MAX_BODY_BYTES = 8_000_000
 _MAX_BATCH = 1024
+_OUTPUTS = ("label", "probabilities")
 _Z95 = 1.6448536269514722
 
 
@@ -93,7 +94,7 @@ class Service:
         """Answer an OIP v2 inference request."""
         self._check_name(request)
         body = await _body(request)
-        inputs = _oip_inputs(body)
+        inputs, wanted = _oip_inputs(body), _oip_outputs(body)
         answers = await self._answer(inputs)
         flat = [value for answer in answers for value in answer.probabilities]
         outputs = [
@@ -110,10 +111,8 @@ class Service:
                 "data": flat,
             },
         ]
-        wanted = [one.get("name") for one in body.get("outputs", []) if isinstance(one, dict)]
-        if wanted:
-            outputs = [one for one in outputs if one["name"] in wanted]
-        answer = {"model_name": self._name, "model_version": "1", "outputs": outputs}
+        shown = [one for one in outputs if one["name"] in wanted]
+        answer = {"model_name": self._name, "model_version": "1", "outputs": shown}
         if isinstance(body.get("id"), str):
             answer["id"] = body["id"]
         return JSONResponse(answer)
@@ -134,6 +133,10 @@ class Service:
         if not 0 < len(inputs) <= _MAX_BATCH:
             what = f"{len(inputs)} inputs"
             raise InvalidData(what, where="body", hint=f"give 1 to {_MAX_BATCH}")
+        if any(isinstance(one.get("image"), str) for one in inputs):
+            # A path would be opened here, on the server, for whoever can reach the port.
+            what, hint = "`image` is a string", "give its pixels, [[[r, g, b], …], …]"
+            raise InvalidData(what, where="body", hint=hint)
         if not await self._delay.wait():
             raise Unavailable
         async with self._turn:
@@ -205,6 +208,7 @@ def build_app(
         Unavailable: lambda *_: JSONResponse({"error": "unavailable"}, 503),
         UnknownModel: lambda *_: JSONResponse({"error": "no such model"}, 404),
         BodyTooLarge: lambda *_: JSONResponse({"error": f"more than {_MAX_BODY_BYTES} bytes"}, 413),
+        ClientDisconnect: lambda *_: Response(status_code=400),
         404: lambda *_: JSONResponse({"error": "no such path"}, 404),
         405: lambda *_: JSONResponse({"error": "another method is needed"}, 405),
     }
@@ -224,7 +228,7 @@ async def _body(request: Request) -> dict[str, Any]:
             raise BodyTooLarge
     try:
         value = json.loads(received)
-    except ValueError as wrong:
+    except (ValueError, RecursionError) as wrong:
         raise InvalidData(
             "the body is no JSON", where="body", hint="send application/json"
         ) from wrong
@@ -242,14 +246,25 @@ def _oip_inputs(body: dict[str, Any]) -> list[Input]:
         return [{"text": one} for one in data]
     if name == "image" and isinstance(data, list) and isinstance(shape, list):
         try:
-            pixels = np.asarray(data, dtype=np.float32).reshape(shape)
-        except (ValueError, TypeError) as wrong:
+            return [{"image": one} for one in np.asarray(data, dtype=np.float32).reshape(shape)]
+        except (ValueError, TypeError, OverflowError) as wrong:
             raise InvalidData(
                 "the data does not fit the shape", where="image", hint="give n·h·w·c values"
             ) from wrong
-        return [{"image": one} for one in pixels]
     raise InvalidData(
         "the input tensor is neither text nor image",
         where="inputs",
         hint="see the model's metadata",
     )
+
+
+def _oip_outputs(body: dict[str, Any]) -> list[str]:
+    """Give the names of the outputs that were asked for: all, where none is named."""
+    asked = body.get("outputs") or []
+    if not isinstance(asked, list) or not all(
+        isinstance(one, dict) and one.get("name") in _OUTPUTS for one in asked
+    ):
+        what = "`outputs` is no list of the model's outputs"
+        hint = "name `label`, `probabilities` or both, or leave it out"
+        raise InvalidData(what, where="outputs", hint=hint)
+    return [one["name"] for one in asked] or list(_OUTPUTS)
