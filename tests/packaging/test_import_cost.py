@@ -1,5 +1,6 @@
 """`import edgewise` brings in nothing heavy, and a device install does its work without extras."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,8 +58,14 @@ def run(
     program: str, *arguments: str, without: tuple[str, ...] = ()
 ) -> "subprocess.CompletedProcess[str]":
     program = ABSENT.format(names=without) + program
+    # Coverage, where it follows child processes, brings in modules of its own.
+    plain = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
     return subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=plain,
     )
 
 
