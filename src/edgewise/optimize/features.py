@@ -3,6 +3,7 @@
 import hashlib
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,8 @@ def encode_features(
     data_sha256: str,
     workdir: Path,
     progress: Progress,
+    *,
+    workers: int,
 ) -> NDArray[np.float32]:
     """Give features of shape (layers, n, width), from `workdir` where they are there already.
 
@@ -41,7 +44,7 @@ def encode_features(
     with tempfile.TemporaryDirectory(prefix="edgewise-") as folder:
         model = Path(folder) / "features.onnx"
         model.write_bytes(source.features().SerializeToString())
-        found = _run(model, writer, inputs, source.layers, progress)
+        found = _run(model, writer, inputs, source.layers, workers, progress)
     if not np.isfinite(found).all():
         raise InvalidModel(
             "a feature is not finite", where=str(source.folder), hint="check the model"
@@ -60,22 +63,33 @@ def encode_features(
 
 
 def _run(
-    model: Path, writer: BundleWriter, inputs: Sequence[Input], layers: int, progress: Progress
+    model: Path,
+    writer: BundleWriter,
+    inputs: Sequence[Input],
+    layers: int,
+    workers: int,
+    progress: Progress,
 ) -> NDArray[np.float32]:
-    session = find_runtime("onnxruntime").load(model, threads=2)
+    session = find_runtime("onnxruntime").load(model)
     order = sorted(range(len(inputs)), key=lambda i: len(str(inputs[i].get("text", ""))))
+    batches = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
     found: NDArray[np.float32] | None = None
-    for start in range(0, len(order), _BATCH):
-        chosen = order[start : start + _BATCH]
+    done = 0
+
+    def encode(chosen: list[int]) -> NDArray[np.float32]:
         tensors = writer.task.encode([inputs[i] for i in chosen])
         if "image" in tensors:
             tensors = {session.input_names[0]: tensors["image"]}
         outputs = session.run(tensors)
-        stacked = np.stack([outputs[f"features_{k}"] for k in range(1, layers + 1)])
-        if found is None:
-            found = np.empty((layers, len(inputs), stacked.shape[2]), dtype=np.float32)
-        found[:, chosen] = stacked
-        progress("optimize: features", start + len(chosen), len(order))
+        return np.stack([outputs[f"features_{k}"] for k in range(1, layers + 1)])
+
+    with ThreadPoolExecutor(workers, "edgewise-features") as pool:
+        for chosen, stacked in zip(batches, pool.map(encode, batches), strict=True):
+            if found is None:
+                found = np.empty((layers, len(inputs), stacked.shape[2]), dtype=np.float32)
+            found[:, chosen] = stacked
+            done += len(chosen)
+            progress("optimize: features", done, len(order))
     session.close()
     assert found is not None
     return found

@@ -49,7 +49,13 @@ class OptimizeResult:
 
 
 def optimize(
-    spec: ProjectSpec, train: Split, workdir: Path, *, probe: Probe, progress: Progress = silent
+    spec: ProjectSpec,
+    train: Split,
+    workdir: Path,
+    *,
+    probe: Probe,
+    workers: int = 1,
+    progress: Progress = silent,
 ) -> OptimizeResult:
     """Make the best bundle of a source for the spec's edge tier.
 
@@ -61,6 +67,8 @@ def optimize(
         Features are kept here, so an interrupted search continues behind them.
     probe
         Measures one bundle on the target.
+    workers
+        Answers computed at once, a thread each.
 
     Returns
     -------
@@ -75,14 +83,21 @@ def optimize(
     with extras.needed("optimize"):
         import onnx  # noqa: F401, PLC0415 - a missing extra is said before any work
         import sklearn  # noqa: F401, PLC0415
-    return _Search(spec, train, workdir, probe, progress).run()
+    return _Search(spec, train, workdir, probe, workers, progress).run()
 
 
 class _Search:
     def __init__(
-        self, spec: ProjectSpec, train: Split, workdir: Path, probe: Probe, progress: Progress
+        self,
+        spec: ProjectSpec,
+        train: Split,
+        workdir: Path,
+        probe: Probe,
+        workers: int,
+        progress: Progress,
     ) -> None:
         self.spec, self.workdir, self.probe, self.progress = spec, workdir, probe, progress
+        self.workers = workers
         self.fit, self.held = fit_part(train), held_out(train)
         found = tuple(sorted({e.label for e in train.examples}))
         self.source: Source = open_source(spec.model.source, spec.model.labels or found)
@@ -136,7 +151,13 @@ class _Search:
         if self.source.has_head and wanted == [full]:
             return {full: None}
         features = encode_features(
-            self.source, self.writer, self.fit_inputs, self.fit.sha256, self.workdir, self.progress
+            self.source,
+            self.writer,
+            self.fit_inputs,
+            self.fit.sha256,
+            self.workdir,
+            self.progress,
+            workers=self.workers,
         )
         strength = head_pass.choose_strength(features[full - 1], self.fit_truth, len(self.labels))
         heads: dict[int, Head | None] = {}
@@ -248,10 +269,11 @@ class _Search:
         """Give log-probabilities on the held-out part: logits but for a constant a row."""
         model = open_bundle(path, verify=False)
         try:
-            rows = [answer.probabilities for answer in model.predict_many(self.inputs)]
+            answers = model.predict_many(self.inputs, workers=self.workers)
         finally:
             model.close()
-        logs: NDArray[Any] = np.log(np.maximum(np.asarray(rows), 1e-30))
+        rows = np.asarray([answer.probabilities for answer in answers])
+        logs: NDArray[Any] = np.log(np.maximum(rows, 1e-30))
         return logs
 
     def _check_labels(self, train: Split, found: tuple[str, ...]) -> None:

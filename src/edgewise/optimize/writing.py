@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgewise.errors import InvalidModel, StorageError
+from edgewise.optimize.output_layer import output_layer
 from edgewise.optimize.passes import int8_dynamic
 from edgewise.optimize.sources import Head, Source
 from edgewise.records import BundleManifest, Fidelity, ProjectSpec, Task
@@ -59,12 +60,17 @@ class BundleWriter:
         return path
 
     def write_int8(self, source: Path, recipe: tuple[str, ...], *, reduce_range: bool) -> Path:
-        """Write the dynamic INT8 form of a float candidate."""
+        """Write the dynamic INT8 form of a float candidate; the layer of the logits stays float."""
+        import onnx  # noqa: PLC0415 - heavy
+
         path = source.with_name(source.name.replace("float", "int8"))
+        keep_float = output_layer(onnx.load(str(source / _MODEL), load_external_data=False))
         self._fill(
             path,
             recipe,
-            lambda file: int8_dynamic.quantize(source / _MODEL, file, reduce_range=reduce_range),
+            lambda file: int8_dynamic.quantize(
+                source / _MODEL, file, reduce_range=reduce_range, keep_float=keep_float
+            ),
         )
         return path
 

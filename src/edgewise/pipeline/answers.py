@@ -57,13 +57,13 @@ def may_leave(spec: ProjectSpec, split: Split) -> Split:
 
 
 def local_answers(
-    model: LocalModel, inputs: Sequence[Input], progress: Progress, stage: str
+    model: LocalModel, inputs: Sequence[Input], workers: int, progress: Progress, stage: str
 ) -> LocalAnswers:
-    """Run a bundle over inputs."""
+    """Run a bundle over inputs, each by itself, `workers` at once."""
     labels: list[str] = []
     probabilities: list[tuple[float, ...]] = []
     for start in range(0, len(inputs), _CHUNK):
-        for answer in model.predict_many(inputs[start : start + _CHUNK]):
+        for answer in model.predict_many(inputs[start : start + _CHUNK], workers=workers):
             labels.append(answer.label)
             probabilities.append(answer.probabilities)
         progress(stage, min(start + _CHUNK, len(inputs)), len(inputs))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from edgewise import __version__
 from edgewise.errors import InvalidRecord, StorageError
 from edgewise.records import read_json, write_json
 
@@ -70,8 +71,8 @@ class Cache:
 
 
 def key_of(stage: str, parts: tuple[object, ...]) -> str:
-    """Hash a stage's name and all that its result depends on; 20 hex digits."""
-    text = json.dumps([stage, [str(part) for part in parts]])
+    """Hash a stage's name and all that its result depends on, this version too; 20 hex digits."""
+    text = json.dumps([__version__, stage, [str(part) for part in parts]])
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 

@@ -119,8 +119,8 @@ def run_project(
             name=spec.name, stage="optimize", reasons=outcome.reasons, candidates=outcome.candidates
         )
     profile = _profile(spec, folder / "bundle", splits.train, kept, progress)
-    model = open_bundle(folder / "bundle", threads=_build_threads())
-    source = open_bundle(folder / "reference", threads=_build_threads())
+    model = open_bundle(folder / "bundle")
+    source = open_bundle(folder / "reference")
     try:
         if spec.cloud is not None:
             caller = CloudCaller(spec, spec.cloud, model.labels, kept, secret)
@@ -163,11 +163,6 @@ def _read_splits(spec: ProjectSpec) -> _Splits:
     return splits
 
 
-def _build_threads() -> int:
-    """One thread: with another process on the cores, two can be several times slower."""
-    return 1
-
-
 def _optimize(
     spec: ProjectSpec, train: Split, cache: Cache, progress: Progress
 ) -> tuple[_OptimizeOutcome, Path]:
@@ -192,7 +187,14 @@ def _optimize(
         return measure(bundle, inputs[:_SELECTION_INPUTS], threads=spec.edge.threads)
 
     def make(folder: Path) -> None:
-        result = optimize(spec, train, cache.folder / "features", probe=probe, progress=progress)
+        result = optimize(
+            spec,
+            train,
+            cache.folder / "features",
+            probe=probe,
+            workers=target.cores,
+            progress=progress,
+        )
         if result.ok:
             shutil.copytree(result.chosen, folder / "bundle")
             shutil.copytree(result.reference, folder / "reference")
@@ -224,11 +226,12 @@ def _answers(
 ) -> LocalAnswers:
     """Run a bundle over a split once for all."""
     inputs = inputs_of(spec, split.examples)
+    workers = describe_target(1, "onnxruntime").cores
     return cache.record(
         "answers",
         (model.sha256, split.sha256, len(inputs)),
         LocalAnswers,
-        lambda: local_answers(model, inputs, progress, f"edge on {split.name}"),
+        lambda: local_answers(model, inputs, workers, progress, f"edge on {split.name}"),
     )
 
 

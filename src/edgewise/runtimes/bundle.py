@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -48,22 +49,34 @@ class LocalModel:
         """Answer one input."""
         return self._run([one])[0]
 
-    def predict_many(self, inputs: Sequence[Input], *, batch_size: int = 1) -> list[Prediction]:
+    def predict_many(
+        self, inputs: Sequence[Input], *, batch_size: int = 1, workers: int = 1
+    ) -> list[Prediction]:
         """Answer inputs in order; alike lengths share a batch, so little is padded.
 
         Parameters
         ----------
+        workers
+            Batches under way at once, a thread each; the answers do not depend on it.
         batch_size
             At 1 each answer is the one that `predict` gives. In a larger batch a dynamically
             quantized model scales its numbers over all of it, so answers depend on their company:
             of 600 sentences through a MiniLM in INT8, 2.5 % got another label by 32.
         """
         order = sorted(range(len(inputs)), key=lambda i: self._size(inputs[i]))
+        batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
         found: list[Prediction | None] = [None] * len(inputs)
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            for index, answer in zip(chosen, self._run([inputs[i] for i in chosen]), strict=True):
-                found[index] = answer
+
+        def answer(chosen: list[int]) -> None:
+            for index, one in zip(chosen, self._run([inputs[i] for i in chosen]), strict=True):
+                found[index] = one
+
+        if workers == 1:
+            for chosen in batches:
+                answer(chosen)
+        else:
+            with ThreadPoolExecutor(workers, "edgewise-answers") as pool:
+                list(pool.map(answer, batches))
         return cast("list[Prediction]", found)
 
     def length(self, one: Input) -> int:

@@ -16,6 +16,15 @@ from edgewise.spec.model import Project
 from edgewise.spec.splits import read_rows
 
 _LABEL_NAMES = ("label", "class", "category", "intent", "sentiment", "target", "y")
+_HEAD = "# Every key and default: edgewise init --explain\n"
+_CLOUD = """\
+# The far tier: without one there is nothing to defer to, and nothing to certify against.
+# `answers` says where its answers on the calibration and test files come from: `call` its endpoint,
+# `{column: NAME}` of the files, or `assume_right`, which needs no cloud and is the hardest to meet.
+#  cloud: {kind: cloud, endpoint: "https://…", protocol: json, usd_per_request: 0.002, answers: call}
+# privacy: {flag: privacy_flag, detect: [email, phone, card, iban, ip]}
+# workload: {requests_per_month: 1_000_000, devices: 1000, device_usd: 35, horizon_months: 24}
+"""
 _SHARES = (("train", 60), ("calibration", 80), ("test", 100))
 
 
@@ -71,8 +80,8 @@ def start_project(data: Path, model: Path, out: Path) -> list[Path]:
     }
     if image:
         project["model"]["image"] = {"height": 224, "width": 224}
-    head = "# Every key and default: edgewise init --explain\n"
-    write_text(out, head + yaml.safe_dump(project, sort_keys=False))
+    text = yaml.safe_dump(project, sort_keys=False)
+    write_text(out, _HEAD + text.replace("objective:\n", _CLOUD + "objective:\n", 1))
     return [*written, out]
 
 

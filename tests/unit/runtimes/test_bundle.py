@@ -136,11 +136,12 @@ def test_many_answers_keep_their_order(folder: Path, batch_size: int) -> None:
         assert answer.probabilities == pytest.approx(model.predict(one).probabilities)
 
 
-def test_many_answers_are_bit_for_bit_the_single_ones(folder: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 3])
+def test_many_answers_are_bit_for_bit_the_single_ones(folder: Path, workers: int) -> None:
     model = open_bundle(folder)
     inputs: list[Input] = [{"text": "good " * n} for n in range(5)]
 
-    assert model.predict_many(inputs) == [model.predict(one) for one in inputs]
+    assert model.predict_many(inputs, workers=workers) == [model.predict(one) for one in inputs]
 
 
 def test_many_images_are_answered(images: Path) -> None:

@@ -7,6 +7,7 @@ where the CPU has no VNNI, whose 16-bit sums would saturate.
 import contextlib
 import io
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgewise.errors import InvalidModel
@@ -14,8 +15,13 @@ from edgewise.errors import InvalidModel
 NAME = "int8-dynamic"
 
 
-def quantize(model: Path, out: Path, *, reduce_range: bool) -> None:
+def quantize(model: Path, out: Path, *, reduce_range: bool, keep_float: Sequence[str] = ()) -> None:
     """Write the INT8 form of an ONNX file.
+
+    Parameters
+    ----------
+    keep_float
+        Names of nodes that are left as they are.
 
     Raises
     ------
@@ -35,6 +41,7 @@ def quantize(model: Path, out: Path, *, reduce_range: bool) -> None:
                 weight_type=QuantType.QInt8,
                 per_channel=True,
                 reduce_range=reduce_range,
+                nodes_to_exclude=list(keep_float),
                 extra_options={"MatMulConstBOnly": True},
             )
     except Exception as broken:
