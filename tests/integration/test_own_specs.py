@@ -1,4 +1,4 @@
-"""A spec of one's own works without touching code: real intents and real reviews, from `init` on."""
+"""A spec of one's own works without touching code: real intents and reviews, from `init` on."""
 
 import json
 import subprocess

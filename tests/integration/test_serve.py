@@ -1,11 +1,8 @@
 """A bundle behind a real socket, asked by each protocol's client and by clients that misbehave."""
 
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from typing import Any
 import httpx2
 import numpy as np
 import pytest
+from serving import start, stop
 
 from edgewise import CloudInferenceClient
 from edgewise.cli import main
@@ -23,23 +21,6 @@ from edgewise.runtimes import RemoteModel, open_bundle
 from edgewise.testing.models import tiny_image_bundle, tiny_text_bundle
 
 pytestmark = pytest.mark.integration
-
-
-def start(bundle: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
-    command = [sys.executable, "-m", "edgewise", "serve", str(bundle), "--port", "0", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line.startswith("ready: ")
-    return process, line.removeprefix("ready: ").strip()
-
-
-def stop(process: subprocess.Popen[str]) -> int:
-    """End a server, which has said nothing on stderr, and give its exit code."""
-    os.kill(process.pid, signal.SIGTERM)
-    _, said = process.communicate(timeout=20)
-    assert said == ""
-    return process.returncode
 
 
 @pytest.fixture(scope="module")

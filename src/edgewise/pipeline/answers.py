@@ -49,10 +49,21 @@ def inputs_of(spec: ProjectSpec, examples: Sequence[Example]) -> list[Input]:
 
 
 def may_leave(spec: ProjectSpec, split: Split) -> Split:
-    """Keep the examples that privacy lets the cloud see: no promise is made for the others."""
-    if spec.task is not Task.TEXT_CLASSIFICATION or not spec.privacy.detect:
+    """Keep the examples that privacy lets the cloud see: no promise is made for the others.
+
+    Raises
+    ------
+    InvalidData
+        When none is left: nothing could be promised of the hybrid, nor measured.
+    """
+    text = spec.task is Task.TEXT_CLASSIFICATION
+    if spec.cloud is None or not text or not spec.privacy.detect:
         return split
     kept = tuple(e for e in split.examples if not detect(e.input, spec.privacy.detect))
+    if not kept:
+        what = f"privacy.detect keeps every row of the {split.name} split on the device"
+        hint = "detect fewer kinds, or leave the cloud tier out"
+        raise InvalidData(what, where=f"{spec.path}: privacy", hint=hint)
     return Split(name=split.name, examples=kept, sha256=split.sha256)
 
 

@@ -21,7 +21,8 @@ _CLOUD = """\
 # The far tier: without one there is nothing to defer to, and nothing to certify against.
 # `answers` says where its answers on the calibration and test files come from: `call` its endpoint,
 # `{column: NAME}` of the files, or `assume_right`, which needs no cloud and is the hardest to meet.
-#  cloud: {kind: cloud, endpoint: "https://…", protocol: json, usd_per_request: 0.002, answers: call}
+#  cloud: {kind: cloud, endpoint: "https://…", protocol: json, usd_per_request: 0.002,
+#          answers: call}
 # privacy: {flag: privacy_flag, detect: [email, phone, card, iban, ip]}
 # workload: {requests_per_month: 1_000_000, devices: 1000, device_usd: 35, horizon_months: 24}
 """

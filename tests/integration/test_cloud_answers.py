@@ -1,0 +1,120 @@
+"""The cloud's answers on a split come from a real endpoint, in chunks that are paid for once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from serving import start, stop
+
+from edgewise.errors import InvalidSpec, RemoteError
+from edgewise.pipeline.answers import CloudCaller
+from edgewise.pipeline.cache import Cache
+from edgewise.records import (
+    ApiKey,
+    CloudTier,
+    DataSpec,
+    Example,
+    ModelSpec,
+    ProjectSpec,
+    Split,
+    Task,
+)
+from edgewise.testing.models import tiny_text_bundle
+
+pytestmark = pytest.mark.integration
+
+LABELS = ("negative", "positive")
+TEXTS = [f"{'good' if k % 3 else 'bad'} number {k}" for k in range(300)]
+RIGHT = tuple("positive" if k % 3 else "negative" for k in range(300))
+SPLIT = Split(name="test", examples=tuple(Example(text, "positive") for text in TEXTS), sha256="ab")
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_text_bundle(tmp_path_factory.mktemp("cloud") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def url(bundle: Path) -> Iterator[str]:
+    process, where = start(bundle)
+    yield where
+    stop(process)
+
+
+class Keys:
+    """Gives one secret, or none, and knows for which key it was asked."""
+
+    def __init__(self, secret: str = "") -> None:
+        self.secret = secret
+        self.asked: list[ApiKey] = []
+
+    def __call__(self, key: ApiKey) -> str:
+        self.asked.append(key)
+        if not self.secret:
+            raise InvalidSpec("the variable is not set")
+        return self.secret
+
+
+def caller(folder: Path, endpoint: str, keys: Keys, api_key: ApiKey | None = None) -> CloudCaller:
+    cloud = CloudTier(endpoint=endpoint, api_key=api_key)
+    spec = ProjectSpec(
+        name="tiny",
+        task=Task.TEXT_CLASSIFICATION,
+        model=ModelSpec(source=Path("model")),
+        data=DataSpec(train=Path("a"), calibration=Path("b"), test=Path("c")),
+        cloud=cloud,
+    )
+    return CloudCaller(spec, cloud, LABELS, Cache(folder), keys)
+
+
+def test_every_row_is_answered_in_order_and_progress_is_told(tmp_path: Path, url: str) -> None:
+    told: list[tuple[str, int, int]] = []
+
+    found = caller(tmp_path, url, Keys()).labels_for(SPLIT, lambda *step: told.append(step))
+
+    assert found == RIGHT
+    assert told == [("cloud on test", 256, 300), ("cloud on test", 300, 300)]
+
+
+def test_answers_that_were_paid_for_are_not_asked_again(tmp_path: Path, bundle: Path) -> None:
+    process, url = start(bundle)
+    try:
+        first = caller(tmp_path, url, Keys()).labels_for(SPLIT, lambda *_: None)
+    finally:
+        stop(process)
+
+    second = caller(tmp_path, url, Keys()).labels_for(SPLIT, lambda *_: None)
+
+    assert second == first == RIGHT
+
+
+def test_a_failing_endpoint_is_an_error_of_its_own_and_nothing_is_kept(
+    tmp_path: Path, bundle: Path
+) -> None:
+    process, url = start(bundle, "--fail-rate", "1")
+    try:
+        with pytest.raises(RemoteError) as caught:
+            caller(tmp_path, url, Keys()).labels_for(SPLIT, lambda *_: None)
+    finally:
+        stop(process)
+
+    assert "HTTP 503" in caught.value.what
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_key_is_read_where_the_spec_says_and_only_when_a_call_is_made(
+    tmp_path: Path, url: str
+) -> None:
+    keys, key = Keys("hunter2"), ApiKey(env="CLOUD_KEY")
+
+    for _ in range(2):
+        caller(tmp_path, url, keys, key).labels_for(SPLIT, lambda *_: None)
+
+    # Once for each of the two chunks, and not again for what is kept.
+    assert keys.asked == [key, key]
+    assert all(b"hunter2" not in path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_a_key_that_can_not_be_read_ends_the_call(tmp_path: Path, url: str) -> None:
+    with pytest.raises(InvalidSpec):
+        caller(tmp_path, url, Keys(), ApiKey(env="CLOUD_KEY")).labels_for(SPLIT, lambda *_: None)

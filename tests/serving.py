@@ -1,0 +1,25 @@
+"""A bundle served by a process of its own, on a free port of this machine."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+
+def start(bundle: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
+    """Start `edgewise serve`; give the process and the URL once it listens."""
+    command = [sys.executable, "-m", "edgewise", "serve", str(bundle), "--port", "0", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line.startswith("ready: ")
+    return process, line.removeprefix("ready: ").strip()
+
+
+def stop(process: subprocess.Popen[str]) -> int:
+    """End a server, which has said nothing on stderr, and give its exit code."""
+    os.kill(process.pid, signal.SIGTERM)
+    _, said = process.communicate(timeout=20)
+    assert said == ""
+    return process.returncode
