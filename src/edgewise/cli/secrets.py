@@ -13,7 +13,8 @@ def read_secret(key: ApiKey) -> str:
     Raises
     ------
     InvalidSpec
-        When the variable is not set or the file can't be read; the secret is never shown.
+        When the variable is not set, or the file is empty or can't be read; the secret is never
+        shown.
     """
     if key.env is not None:
         value = os.environ.get(key.env, "")
@@ -23,10 +24,15 @@ def read_secret(key: ApiKey) -> str:
             )
         return value
     path = Path(key.file or "")
+    hint = "check the path and its permissions"
     try:
-        return path.read_text(encoding="utf-8").strip()
+        found = path.read_text(encoding="utf-8").strip()
     except OSError as failure:
         what = f"the API key can't be read: {failure.strerror}"
-        raise InvalidSpec(
-            what, where=str(path), hint="check the path and its permissions"
-        ) from failure
+        raise InvalidSpec(what, where=str(path), hint=hint) from failure
+    except UnicodeDecodeError:
+        # Without the cause: it holds the bytes.
+        raise InvalidSpec("the API key is not UTF-8", where=str(path), hint=hint) from None
+    if not found:
+        raise InvalidSpec("the API key file is empty", where=str(path), hint="write the key to it")
+    return found
