@@ -275,3 +275,24 @@ def test_delays_have_the_quantiles_asked_for() -> None:
     drawn = np.random.default_rng(0).lognormal(mu, sigma, 200_000)
 
     assert np.quantile(drawn, [0.5, 0.95]) == pytest.approx([60, 180], rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("sent", "codes", "said"),
+    [
+        (signal.SIGTERM, (0, -signal.SIGTERM), ""),
+        (signal.SIGINT, (130,), "interrupted; the same command continues where it stopped"),
+    ],
+)
+def test_a_server_that_is_told_to_stop_ends_in_words(
+    bundle: Path, sent: signal.Signals, codes: tuple[int, ...], said: str
+) -> None:
+    process, url = start(bundle)
+
+    process.send_signal(sent)
+    _, errors = process.communicate(timeout=20)
+
+    assert process.returncode in codes
+    assert errors.strip() == said
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(f"{url}/healthz")

@@ -57,7 +57,7 @@ def start_project(data: Path, model: Path, out: Path) -> list[Path]:
     Raises
     ------
     InvalidData
-        When no column of the data file looks like a label.
+        When the data file has one column, or none that looks like a label.
     """
     rows = [row for _, row in read_rows(data)]
     names = list(rows[0])
@@ -87,11 +87,14 @@ def start_project(data: Path, model: Path, out: Path) -> list[Path]:
 
 
 def _label_column(data: Path, names: list[str], rows: list[dict[str, str]]) -> str:
+    if len(names) < 2:
+        what = f"one column, `{names[0]}`, is not an input and its label"
+        raise InvalidData(what, where=f"{data}:1", hint="give both, such as `text` and `label`")
     for name in names:
         if name.lower() in _LABEL_NAMES:
             return name
     few = [n for n in names if 2 <= len({row[n] for row in rows}) <= max(2, len(rows) // 10)]
-    if len(names) < 2 or not few:
+    if not few:
         what = f"no column looks like a label among: {', '.join(names)}"
         raise InvalidData(what, where=f"{data}:1", hint="name one `label`")
     return min(few, key=lambda name: len({row[name] for row in rows}))

@@ -1,11 +1,13 @@
 """The command line's exits, and what it says of mistakes."""
 
+import importlib
 import json
 from pathlib import Path
 
 import pytest
 
 from edgewise.cli import main
+from edgewise.cli.app import VERBS
 
 
 def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,3 +80,43 @@ def test_init_explains_every_key_and_gives_a_schema(capsys: pytest.CaptureFixtur
     assert main(["init", "--schema"]) == 0
     assert "properties" in json.loads(capsys.readouterr().out)["schema"]
     assert main(["init"]) == 2
+
+
+def test_init_says_what_it_wrote_and_what_comes_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(100))
+    data, out = tmp_path / "all.csv", tmp_path / "edgewise.yaml"
+    data.write_text(f"review,label\n{rows}", encoding="utf-8")
+
+    assert main(["init", "--data", str(data), "--model", "m.onnx", "--out", str(out)]) == 0
+
+    *wrote, after = capsys.readouterr().out.splitlines()
+    assert len(wrote) == 4
+    assert all(Path(line.removeprefix("wrote ")).is_file() for line in wrote)
+    assert after == f"next: edgewise run {out}"
+
+
+def test_the_explanation_is_json_where_json_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", "--explain", "--json"]) == 0
+
+    assert "max_quality_loss: 0.02" in json.loads(capsys.readouterr().out)["yaml"]
+
+
+def test_a_shell_completes_the_verbs_in_the_order_of_the_work(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_EDGEWISE_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "edgewise ")
+    monkeypatch.setenv("COMP_CWORD", "1")
+
+    with pytest.raises(SystemExit) as left:
+        main([])
+
+    assert left.value.code == 0
+    verbs = [line.removeprefix("plain,") for line in capsys.readouterr().out.splitlines()]
+    assert verbs == list(VERBS)
+
+
+def test_to_import_the_module_that_starts_the_program_does_not_start_it() -> None:
+    assert importlib.import_module("edgewise.__main__").main is main

@@ -1,0 +1,98 @@
+"""What `edgewise init` finds out about a data file, and the project it writes."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from edgewise.errors import InvalidData
+from edgewise.spec import load_spec, start_project
+
+
+def start(folder: Path, *lines: str) -> Path:
+    data, out = folder / "all.csv", folder / "project" / "edgewise.yaml"
+    data.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    start_project(data, folder / "model", out)
+    return out
+
+
+def columns(out: Path) -> dict[str, str]:
+    found: dict[str, str] = yaml.safe_load(out.read_text(encoding="utf-8"))["data"]["columns"]
+    return found
+
+
+def rows_of(out: Path) -> dict[str, list[str]]:
+    return {
+        path.stem: path.read_text(encoding="utf-8").splitlines()[1:]
+        for path in (out.parent / "data").iterdir()
+    }
+
+
+def test_the_longest_column_is_the_input_and_the_named_one_the_label(tmp_path: Path) -> None:
+    rows = [f"{i},a long review number {i},{'ab'[i % 2]}" for i in range(40)]
+
+    out = start(tmp_path, "id,review,Sentiment", *rows)
+
+    assert columns(out) == {"text": "review", "label": "Sentiment"}
+    assert load_spec(out).model.source == tmp_path / "model"
+
+
+def test_a_column_with_few_values_is_the_label_where_none_is_named(tmp_path: Path) -> None:
+    rows = [f"{i},a long review number {i},{'ab'[i % 2]}" for i in range(40)]
+
+    out = start(tmp_path, "id,review,mood", *rows)
+
+    assert columns(out) == {"text": "review", "label": "mood"}
+
+
+def test_a_file_where_nothing_looks_like_a_label_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidData) as caught:
+        start(tmp_path, "id,review", *(f"{i},review {i}" for i in range(40)))
+
+    assert "no column looks like a label among: id, review" in caught.value.what
+    assert caught.value.where == f"{tmp_path / 'all.csv'}:1"
+    assert caught.value.hint == "name one `label`"
+
+
+@pytest.mark.parametrize("name", ["label", "text"])
+def test_a_file_of_one_column_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidData) as caught:
+        start(tmp_path, name, *(f"{'ab'[i % 2]}" for i in range(40)))
+
+    assert name in caught.value.what
+    assert caught.value.where == f"{tmp_path / 'all.csv'}:1"
+    assert caught.value.hint
+
+
+def test_pictures_start_an_image_project_with_a_size(tmp_path: Path) -> None:
+    out = start(tmp_path, "file,label", *(f"pictures/{i}.PNG,{'ab'[i % 2]}" for i in range(40)))
+
+    project = yaml.safe_load(out.read_text(encoding="utf-8"))
+    assert project["task"] == "image-classification"
+    assert project["model"]["image"] == {"height": 224, "width": 224}
+    assert columns(out) == {"image": "file", "label": "label"}
+    assert load_spec(out).model.image is not None
+
+
+def test_each_input_is_in_one_part_once_and_blank_ones_in_none(tmp_path: Path) -> None:
+    rows = [f"text {i % 50},{'ab'[i % 2]}" for i in range(200)]
+
+    out = start(tmp_path, "text,label", *rows, '" ",a', "text  7,b")
+
+    parts = rows_of(out)
+    whole = [row for part in parts.values() for row in part]
+    assert sorted(whole) == sorted(f"text {i},{'ab'[i % 2]}" for i in range(50))
+    assert set(parts) == {"train", "calibration", "test"}
+
+
+def test_the_same_rows_in_another_order_stay_in_their_part(tmp_path: Path) -> None:
+    rows = [f"text {i},{'ab'[i % 2]}" for i in range(60)]
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+
+    first = rows_of(start(tmp_path / "one", "text,label", *rows))
+    second = rows_of(start(tmp_path / "two", "text,label", *reversed(rows)))
+
+    assert {name: set(part) for name, part in first.items()} == {
+        name: set(part) for name, part in second.items()
+    }
