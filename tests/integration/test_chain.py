@@ -139,3 +139,80 @@ def test_overlapping_splits_are_an_error(
 
     assert main(["run", str(project)]) == 1
     assert "two splits" in capsys.readouterr().err
+
+
+def test_a_refusal_shows_every_candidate_and_its_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = SPEC.replace("memory: 1GiB", "storage: 1KiB").replace("0.5}\n", "0.5, layers: [1]}\n")
+    project = write_project(tmp_path, small)
+
+    assert main(["run", str(project), "--out", str(tmp_path / "run")]) == 3
+
+    shown = capsys.readouterr().out
+    assert shown.startswith("tiny: no bundle may ship\n")
+    assert "candidate" in shown
+    assert "storage is 1.0 KiB" in shown
+    assert "\n  - " in shown
+
+
+def test_without_a_cloud_the_edge_is_measured_and_planned_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = SPEC.splitlines(keepends=True)
+    alone = "".join(line for line in lines if not line.startswith("  cloud:"))
+    alone = alone.replace("0.5}\n", "0.5, layers: [1], precisions: [float32]}\n")
+    project, out = write_project(tmp_path, alone), tmp_path / "run"
+
+    code, found = run_json(capsys, "run", str(project), "--out", str(out))
+
+    assert code == 0
+    assert found["quality"]["edge"] > 0.5
+    assert (found["quality"]["cloud"], found["quality"]["hybrid"]) == (None, None)
+    assert found["certificate"]["state"] == "uncertified"
+    assert "no cloud tier" in found["certificate"]["reasons"][0]
+    assert found["plan"]["recommendation"].startswith("Run on the edge")
+    assert [t["name"] for t in json.loads((out / "policy.json").read_text())["tiers"]] == ["edge"]
+    assert "Accuracy against deferral" not in (out / "report.html").read_text(encoding="utf-8")
+    assert main(["verify", str(out)]) == 0
+    assert main(["predict", str(out), "--text", "a superb film"]) == 0
+
+
+def test_disagreement_is_certified_against_the_clouds_answers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    differing = SPEC.replace("_loss: 0.05}", "_loss: 0.05, loss: disagreement}")
+    project = write_project(tmp_path, differing.replace("0.5}\n", "0.5, layers: [1]}\n"))
+
+    code, found = run_json(capsys, "run", str(project), "--out", str(tmp_path / "run"))
+
+    assert code == 0
+    assert found["certificate"]["loss"] == "disagreement"
+    assert found["certificate"]["n"] == 250
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("threshold", "is not the certified one"),
+        ("certificate", "holds another certificate than certificate.json"),
+    ],
+)
+def test_a_policy_that_left_its_certificate_fails_verification(
+    finished_run: Path, tmp_path: Path, part: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished_run / "run", run)
+    policy = json.loads((run / "policy.json").read_text())
+    if part == "threshold":
+        policy["tiers"][0]["threshold"] = 0.123
+    else:
+        policy["certificate"]["alpha"] = 0.4
+    (run / "policy.json").write_text(json.dumps(policy))
+
+    code, found = run_json(capsys, "verify", str(run))
+
+    assert code == 3
+    failed = [check for check in found["checks"] if not check["holds"]]
+    assert [check["name"] for check in failed] == ["policy"]
+    assert said in failed[0]["detail"]

@@ -1,0 +1,67 @@
+"""The fidelity gate on logits whose agreement and accuracy are counted by hand."""
+
+import numpy as np
+import pytest
+
+from edgewise.errors import InvalidModel
+from edgewise.optimize.gate import Gate, examine
+
+TRUTH = np.array([0, 0, 1, 1])
+RIGHT = np.array([[2.0, 0.0], [2.0, 0.0], [0.0, 2.0], [0.0, 2.0]])
+ONE_WRONG = np.array([[2.0, 0.0], [0.0, 2.0], [0.0, 2.0], [0.0, 2.0]])
+
+
+def test_an_equal_candidate_passes_with_its_numbers() -> None:
+    gate = Gate(reference="float32", max_loss=0.0, min_agreement=1.0)
+
+    found, reasons = examine(gate, 3 * RIGHT + 1, RIGHT, TRUTH)
+
+    assert reasons == ()
+    assert (found.n, found.metric, found.reference_metric, found.agreement) == (4, 1.0, 1.0, 1.0)
+    assert found.cosine == pytest.approx(1.0)
+    # Wilson's interval of 4 of 4: n / (n + z^2) to 1.
+    assert found.metric_low == pytest.approx(4 / (4 + 1.959964**2), rel=1e-6)
+    assert found.metric_high == pytest.approx(1.0)
+
+
+def test_a_candidate_that_loses_and_disagrees_is_out_for_both() -> None:
+    gate = Gate(reference="float32", max_loss=0.2, min_agreement=0.8)
+
+    found, reasons = examine(gate, ONE_WRONG, RIGHT, TRUTH)
+
+    assert (found.metric, found.agreement) == (0.75, 0.75)
+    assert reasons == (
+        "loses 25.0% against the float32, and 20.0% is allowed",
+        "agrees with its float32 on 75.0%, and 80.0% is asked",
+    )
+
+
+def test_another_model_is_held_to_its_loss_and_not_to_agreement() -> None:
+    gate = Gate(reference="source", max_loss=0.3)
+
+    found, reasons = examine(gate, ONE_WRONG, RIGHT, TRUTH)
+
+    assert reasons == ()
+    assert found.agreement is None
+    assert found.cosine is None
+
+
+def test_a_candidate_better_than_its_reference_loses_nothing() -> None:
+    found, reasons = examine(Gate(reference="source", max_loss=0.0), RIGHT, ONE_WRONG, TRUTH)
+
+    assert reasons == ()
+    assert found.metric > found.reference_metric
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_logit_that_is_not_finite_is_refused(value: float, which: int) -> None:
+    pair = [RIGHT.copy(), RIGHT.copy()]
+    pair[which][1, 0] = value
+
+    with pytest.raises(InvalidModel) as caught:
+        examine(Gate(reference="float32", max_loss=0.1), pair[0], pair[1], TRUTH)
+
+    assert "not finite" in caught.value.what
+    assert caught.value.where == "fidelity gate"
+    assert caught.value.hint
