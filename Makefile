@@ -46,4 +46,4 @@ lock: $(STAMP)
 		--generate-hashes --no-header pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .coverage runs examples/*/runs
+	rm -rf $(VENV) .coverage .coverage.* runs examples/*/runs

@@ -122,7 +122,7 @@ def _explained(wrong: ValidationError, marks: Marks, path: Path) -> InvalidSpec:
     if first["type"] == "missing":
         hint = "`edgewise init --explain` shows every key"
         return InvalidSpec(f"key `{dotted}` is missing", where=where, hint=hint)
-    if at[-1:] == ("api_key",):
+    if at[-1:] == ("api_key",) and first["type"] == "model_type":
         hint = "write `api_key: {env: NAME}` or `{file: PATH}`: a secret is never in the file"
         return InvalidSpec(f"`{dotted}` holds a plain value", where=where, hint=hint)
     what = f"`{dotted}`: {first['msg'][0].lower()}{first['msg'][1:]}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgewise.errors import InvalidModel, StorageError
-from edgewise.pipeline.cache import Cache, hash_path, key_of, replace_directory
+from edgewise.pipeline.cache import Cache, hash_path, key_of
 from edgewise.records import MonthlyUsd
 
 MONEY = MonthlyUsd(edge=1.0, cloud=2.0, hybrid=None)
@@ -85,29 +85,3 @@ def test_a_folders_hash_depends_on_names_and_content(tmp_path: Path) -> None:
     assert hashes["one"] == hashes["same"]
     assert len(set(hashes.values())) == 3
     assert hash_path(tmp_path / "one/a") == hash_path(tmp_path / "same/a")
-
-
-def test_a_folder_is_swapped_in_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
-    source, target = tmp_path / "source", tmp_path / "runs/target"
-    source.mkdir()
-    (source / "new").touch()
-
-    replace_directory(source, target)
-    (target / "stray").touch()
-    replace_directory(source, target)
-
-    assert [path.name for path in target.iterdir()] == ["new"]
-    assert [path.name for path in target.parent.iterdir()] == ["target"]
-
-
-def test_an_absent_source_leaves_the_old_folder(tmp_path: Path) -> None:
-    target = tmp_path / "target"
-    target.mkdir()
-    (target / "old").touch()
-
-    with pytest.raises(StorageError) as caught:
-        replace_directory(tmp_path / "nowhere", target)
-
-    assert caught.value.where == str(target)
-    assert (target / "old").exists()
-    assert [path.name for path in tmp_path.iterdir()] == ["target"]
