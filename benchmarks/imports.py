@@ -1,8 +1,10 @@
 """What edgewise costs before it does anything: import time, `--help`, megabytes installed.
 
 Claims: `import_edgewise_ms` at most 100 beyond the interpreter, `edgewise_help_ms` at most 250, in
-`results/imports.json`; with `--install` (needs the package index) also `device_install_mb` at most
-190, in `results/install.json`: what `pip install .` without extras grows an empty environment by.
+`results/imports.json`; with `--install` (needs the package index) also, in `results/install.json`,
+what `pip install .` without extras grows an empty environment by, at most 190:
+`device_install_mb` with the byte code that pip writes by default, and
+`device_install_no_bytecode_mb` with `--no-compile`, as an image for a device is built.
 
     .venv/bin/python -m benchmarks.imports [--install]
 """
@@ -16,10 +18,9 @@ import time
 import venv
 from pathlib import Path
 
-from benchmarks.results import claim, write
+from benchmarks.results import ROOT, claim, write
 
 RUNS = 15
-ROOT = Path(__file__).parents[1]
 
 
 def spawn_ms(*arguments: str) -> float:
@@ -57,19 +58,32 @@ def size_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in found)
 
 
-def bench_install() -> None:
+def install_mb(*options: str) -> tuple[float, dict[str, float]]:
+    """Install into an empty environment; give what it grew by, and the six largest parts."""
     with tempfile.TemporaryDirectory(prefix="edgewise-install-") as name:
         folder = Path(name)
         venv.create(folder)  # without pip: running it would leave its own byte code there
         before = size_bytes(folder)
         pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install"]
-        subprocess.run([*pip, "--quiet", "--disable-pip-version-check", str(ROOT)], check=True)
+        quiet = ["--quiet", "--disable-pip-version-check", *options]
+        subprocess.run([*pip, *quiet, str(ROOT)], check=True)
         site = next((folder / "lib").glob("python*/site-packages"))
         parts = {one.name: size_bytes(one) / 1e6 for one in site.iterdir() if one.is_dir()}
         grown_mb = (size_bytes(folder) - before) / 1e6
     largest = sorted(parts, key=lambda part: -parts[part])[:6]
-    peers = {f"{part}_mb": round(parts[part], 1) for part in largest}
-    write("install", [claim("device_install_mb", round(grown_mb, 1), 190.0, runs=1, peers=peers)])
+    return round(grown_mb, 1), {f"{part}_mb": round(parts[part], 1) for part in largest}
+
+
+def bench_install() -> None:
+    compiled_mb, parts = install_mb()
+    plain_mb, plain_parts = install_mb("--no-compile")
+    write(
+        "install",
+        [
+            claim("device_install_mb", compiled_mb, 190.0, runs=1, peers=parts),
+            claim("device_install_no_bytecode_mb", plain_mb, 190.0, runs=1, peers=plain_parts),
+        ],
+    )
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from edgewise.profile import describe_target
 from edgewise.profile.machine import installed_version
 from edgewise.records import write_text
 
+ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("edgewise", "numpy", "onnx", "onnxruntime", "scikit-learn", "tokenizers")
 _NEEDED = ("claim", "value", "bound", "better", "holds", "runs")

@@ -3,12 +3,13 @@
 import csv
 import hashlib
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
+from pydantic.fields import FieldInfo
 
 from edgewise.errors import InvalidData
 from edgewise.records import write_text
@@ -39,11 +40,10 @@ def json_schema() -> dict[str, Any]:
 
 def explain() -> str:
     """Give an `edgewise.yaml` with every key, its default and its meaning."""
-    lines = [
-        "# Every key of edgewise.yaml. A key shown as a comment has no default, or is its default."
-    ]
-    _explain_section(Project, "", lines)
-    return "\n".join(lines)
+    head = (
+        "# Every key of edgewise.yaml with its default; … has to be given, a comment may be absent."
+    )
+    return "\n".join([head, *_explain_section(Project, 0)])
 
 
 def start_project(data: Path, model: Path, out: Path) -> list[Path]:
@@ -124,31 +124,31 @@ def _write_splits(
     return written
 
 
-def _explain_section(section: type[BaseModel], indent: str, lines: list[str]) -> None:
+def _explain_section(section: type[BaseModel], depth: int) -> Iterator[str]:
+    """Give a line a key; a section that is absent by default is a comment as a whole."""
+    indent = "  " * depth
     for name, field in section.model_fields.items():
-        kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        sections: list[type[BaseModel]] = [
-            k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)
-        ]
-        inner = next(iter(sections), None)
         meaning = field.description or ""
-        whole = kinds[0] is inner
-        if inner is not None and whole:
-            lines.append(f"{indent}{name}:  # {meaning}")
-            _explain_section(inner, indent + "  ", lines)
+        inner = _section_of(field.annotation)
+        if inner is None or isinstance(field.default, str):
+            yield f"{indent}{name}: {_default(field)}  # {meaning}"
             continue
-        if field.default is PydanticUndefined:
-            shown, mark = ("…" if field.is_required() else ""), ""
-        else:
-            shown = (
-                yaml.safe_dump(field.default, default_flow_style=True)
-                .strip()
-                .removesuffix("...")
-                .strip()
-            )
-            mark = "# " if field.default is None else ""
-        lines.append(f"{indent}{mark}{name}: {shown}  # {meaning}")
-        if inner is not None:
-            inside: list[str] = []
-            _explain_section(inner, indent + "  ", inside)
-            lines += [f"{indent}# {line.strip()}" if "# " in line else line for line in inside]
+        lines = [f"{name}:  # {meaning}", *_explain_section(inner, 1)]
+        mark = "" if field.annotation is inner else "# "
+        yield from (f"{indent}{mark}{line}" for line in lines)
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    for kind in (annotation, *getattr(annotation, "__args__", ())):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "…"
+    text: str = yaml.safe_dump(
+        field.get_default(call_default_factory=True), default_flow_style=True
+    )
+    return text.strip().removesuffix("...").strip()

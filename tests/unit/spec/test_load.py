@@ -1,5 +1,6 @@
 """Mistakes in `edgewise.yaml` are answered with line, column and a mend."""
 
+import re
 from pathlib import Path
 
 import jsonschema
@@ -7,7 +8,7 @@ import pytest
 import yaml
 
 from edgewise.errors import InvalidData, InvalidSpec
-from edgewise.records import CloudAnswers
+from edgewise.records import ApiKey, CloudAnswers
 from edgewise.spec import check_overlap, explain, json_schema, load_spec, read_split
 
 GOOD = """name: tiny
@@ -95,10 +96,37 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     assert "UTF-8" in caught.value.hint
 
 
-def test_the_schema_accepts_what_loads_and_the_explanation_is_yaml() -> None:
+def test_the_schema_accepts_what_loads() -> None:
     jsonschema.validate(yaml.safe_load(GOOD), json_schema())
 
-    assert set(yaml.safe_load(explain())) >= {"name", "model", "objective", "workload"}
+
+NEEDED = {"name": "tiny", "task": "text-classification", "source": "model", "height": 8, "width": 8}
+NEEDED |= {"train": "train.csv", "calibration": "calibration.csv", "test": "test.csv"}
+
+
+def filled(text: str) -> str:
+    for key, value in NEEDED.items():
+        text = re.sub(rf"\b{key}: …", f"{key}: {value}", text)
+    assert ": …" not in text.replace("# column: …", "")
+    return text
+
+
+def test_the_explanation_with_its_gaps_filled_is_the_project_of_defaults(tmp_path: Path) -> None:
+    plain = "\n".join(GOOD.splitlines()[:4]) + "\n"
+    expected = load_spec(write(tmp_path, plain))
+
+    assert load_spec(write(tmp_path, filled(explain()))) == expected
+
+
+def test_the_explanation_without_its_comment_signs_is_a_project_too(tmp_path: Path) -> None:
+    whole = re.sub(r"^( *)# (?=[ #a-z_0-9]+:)", r"\1", filled(explain()), flags=re.MULTILINE)
+    whole = re.sub(r"^( *)# (?=[ #a-z_0-9]+:)", r"\1", whole, flags=re.MULTILINE)
+    spec = load_spec(write(tmp_path, whole.replace("env: null", "env: KEY")))
+
+    assert spec.cloud is not None
+    assert spec.cloud.api_key == ApiKey(env="KEY")
+    assert spec.model.image is not None
+    assert spec.model.image.height == 8
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 Claims: `decision_p50_us` at most 20; `engine_over_bare_p50_ms` at most 0.3, over a direct call of
 the same opened bundle, the two interleaved in one process.
 
-    .venv/bin/python -m benchmarks.decision
+    .venv/bin/python -m benchmarks.route
 """
 
 import asyncio

@@ -1,0 +1,78 @@
+"""What the docs tell a reader to type works, and what they show is what is printed."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_project import write_project
+
+from edgewise.spec import explain
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (DOCS / page).read_text("utf-8"), re.DOTALL)
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Path:
+    """Give a reader's folder with a data file and a model, small ones."""
+    write_project(tmp_path / "given")
+    parts = [(tmp_path / f"given/{name}.csv").read_text() for name in ("train", "calibration")]
+    (tmp_path / "reviews.csv").write_text(parts[0] + parts[1].split("\n", 1)[1])
+    shutil.move(tmp_path / "given/model", tmp_path / "minilm")
+    return tmp_path
+
+
+@pytest.mark.integration
+def test_the_first_project_works_as_written(reader: Path) -> None:
+    page = "tutorials/first-project.md"
+    cloud = blocks(page, "yaml")[0]
+    # A random encoder of two layers stands in for MiniLM: it is held to less.
+    looser = "optimize: {min_agreement: 0.5, max_cut_loss: 0.5}\n"
+    commands = [line[2:] for text in blocks(page, "console") for line in text.splitlines()]
+    assert len(commands) == 4
+
+    for number, command in enumerate(commands):
+        words = shlex.split(command)
+        assert words[0] == "edgewise"
+        done = subprocess.run(
+            [sys.executable, "-m", *words], cwd=reader, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        if number == 0:
+            spec = reader / "edgewise.yaml"
+            text = spec.read_text().replace("    threads: 1\n", "    threads: 1\n" + cloud)
+            spec.write_text(
+                text.replace("max_quality_loss: 0.02", "max_quality_loss: 0.1") + looser
+            )
+    assert "privacy_flag" in done.stdout
+    code = blocks(page, "python")[0]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=reader, capture_output=True, text=True, check=True
+    )
+
+    assert re.match(r"(positive|negative) edge \(", done.stdout)
+    assert (reader / "runs/first/report.html").is_file()
+
+
+def test_the_reference_of_the_project_file_is_what_init_explains() -> None:
+    assert blocks("reference/edgewise-yaml.md", "yaml") == [explain() + "\n"]
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    root = DOCS.parent
+    pages = [*root.glob("*.md"), *DOCS.rglob("*.md"), *(root / "benchmarks").glob("*.md")]
+    dead = [
+        f"{page.relative_to(root)}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
+        if not (page.parent / target).exists()
+    ]
+
+    assert not dead
