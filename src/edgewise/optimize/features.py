@@ -65,8 +65,10 @@ def _run(
     session = find_runtime("onnxruntime").load(model, threads=2)
     order = sorted(range(len(inputs)), key=lambda i: len(str(inputs[i].get("text", ""))))
     found: NDArray[np.float32] | None = None
-    for start in range(0, len(order), _BATCH):
-        chosen = order[start : start + _BATCH]
+    # Image models are often exported for one image at a time.
+    batch = next(iter(session.input_shapes[0]), None) or _BATCH
+    for start in range(0, len(order), batch):
+        chosen = order[start : start + batch]
         tensors = writer.task.encode([inputs[i] for i in chosen])
         if "image" in tensors:
             tensors = {session.input_names[0]: tensors["image"]}
