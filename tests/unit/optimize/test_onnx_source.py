@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgewise.errors import InvalidModel
 from edgewise.optimize.sources import open_source
 from edgewise.optimize.sources.bert import BertSource
+from edgewise.optimize.sources.flow import find_cuts
 from edgewise.optimize.sources.onnx_file import OnnxSource
 from edgewise.runtimes import find_runtime
 
@@ -67,6 +69,35 @@ def renamed(
 
 def nameless(model: onnx.ModelProto) -> onnx.ModelProto:
     return renamed(model, lambda _, number: f"t{number}", lambda _: "")
+
+
+def fused(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
+    """Give the model as ONNX Runtime writes it after its own fusions."""
+    before, after = folder / "before.onnx", folder / "after.onnx"
+    onnx.save(model, before)
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(after)
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.log_severity_level = 4
+    onnxruntime.InferenceSession(str(before), options, providers=["CPUExecutionProvider"])
+    return onnx.load(after)
+
+
+def test_a_graph_with_fused_norms_is_cut_at_them(tmp_path: Path) -> None:
+    model, expected = golden("bert_dynamo")
+    made = fused(model, tmp_path)
+    assert "SkipLayerNormalization" in {node.op_type for node in made.graph.node}
+    source = opened(nameless(made), tmp_path)
+
+    path = tmp_path / "features.onnx"
+    onnx.save(source.features(), path)
+    session = find_runtime("onnxruntime").load(path)
+    found = session.run({name: expected[name] for name in session.input_names})
+
+    assert source.layers == 3
+    for layer in (1, 2, 3):
+        reference = expected[f"layer_{layer}"]
+        np.testing.assert_allclose(found[f"features_{layer}"], reference, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("form", ["as exported", "nameless"])
@@ -217,6 +248,20 @@ def test_named_layers_that_are_no_transformers_are_cut(tmp_path: Path) -> None:
 
 def test_a_path_of_content_around_every_layer_means_no_cut(tmp_path: Path) -> None:
     assert opened(two_layers(around=True), tmp_path).layers == 1
+
+
+def test_numbers_that_join_behind_the_layers_mean_no_cut() -> None:
+    model = two_layers(around=False)
+    model.graph.node[-1].input[1] = "numbers"
+    number = helper.make_tensor_value_info("numbers", TensorProto.FLOAT, ["n", 1, 4])
+    mask = helper.make_tensor_value_info("bias_mask", TensorProto.FLOAT, ["n", 1, 4])
+    model.graph.input.append(number)
+    masked = onnx.ModelProto.FromString(model.SerializeToString())
+    masked.graph.input[-1].CopyFrom(mask)
+    masked.graph.node[-1].input[1] = "bias_mask"
+
+    assert find_cuts(model.graph, "output").ends == ()
+    assert find_cuts(masked.graph, "output").ends == ("x1",)
 
 
 def test_layers_of_unequal_width_are_not_cut(tmp_path: Path) -> None:

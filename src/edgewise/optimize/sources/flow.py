@@ -118,9 +118,8 @@ class _Flow:
 
     def _count(self, graph: onnx.GraphProto, output: str) -> None:
         """Find the waists: paths to a tensor times paths from it make all paths."""
-        # An attention mask in float is no content; pixels are, and they have four dimensions.
-        images = {o.name for o in graph.input if len(o.type.tensor_type.shape.dim) == 4}
-        before: dict[str, int] = {name: 1 for name in self._floats if name in images}
+        # Pixels and other numbers are content; a mask in float is not.
+        before = {name: 1 for name in self._floats if "mask" not in name.lower()}
         for index, node in enumerate(graph.node):
             if node.op_type in _SHAPES:
                 continue
