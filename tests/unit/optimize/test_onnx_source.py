@@ -92,7 +92,8 @@ def test_a_graph_with_fused_norms_is_cut_at_them(tmp_path: Path) -> None:
     path = tmp_path / "features.onnx"
     onnx.save(source.features(), path)
     session = find_runtime("onnxruntime").load(path)
-    found = session.run({name: expected[name] for name in session.input_names})
+    taken = {name: expected[name] for name in session.input_names}
+    found: dict[str, np.ndarray] = dict(session.run(taken))
 
     assert source.layers == 3
     for layer in (1, 2, 3):
