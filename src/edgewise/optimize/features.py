@@ -72,7 +72,9 @@ def _run(
 ) -> NDArray[np.float32]:
     session = find_runtime("onnxruntime").load(model)
     order = sorted(range(len(inputs)), key=lambda i: len(str(inputs[i].get("text", ""))))
-    batches = [order[start : start + _BATCH] for start in range(0, len(order), _BATCH)]
+    # Image models are often exported for one image at a time.
+    size = next(iter(session.input_shapes[0]), None) or _BATCH
+    batches = [order[start : start + size] for start in range(0, len(order), size)]
     found: NDArray[np.float32] | None = None
     done = 0
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise import extras
-from edgewise.errors import InvalidData
+from edgewise.errors import InvalidData, InvalidModel
 from edgewise.optimize.choose import choose, over_limits, over_storage
 from edgewise.optimize.features import encode_features
 from edgewise.optimize.gate import Gate, examine
@@ -218,23 +218,27 @@ class _Search:
     ) -> tuple[Candidate, Path]:
         spec = self.spec
         recipe = (*recipe, int8_dynamic.NAME)
-        path = self.writer.write_int8(source, recipe, reduce_range=not has_vnni())
-        size = self.writer.size(path)
+        path = self.writer.int8_path(source)
         made = Candidate(
-            recipe=recipe,
-            runtime="onnxruntime",
-            size_bytes=size,
-            kept=False,
-            why=(*cut_reasons, *over_storage(size, spec.edge)),
+            recipe=recipe, runtime="onnxruntime", size_bytes=0, kept=False, why=cut_reasons
         )
-        if made.why:
-            return made, path
+        try:
+            self.writer.write_int8(source, recipe, reduce_range=not has_vnni())
+            size = self.writer.size(path)
+            why = (*cut_reasons, *over_storage(size, spec.edge))
+            made = replace(made, size_bytes=size, why=why)
+            if made.why:
+                return made, path
+            found = self._logits(path)
+        except (InvalidModel, InvalidData) as unfit:
+            # The quantizer writes operations that the runtime has not for every type and shape.
+            return replace(made, why=(*made.why, unfit.what)), path
         gate = Gate(
             reference="float form",
             max_loss=spec.objective.max_quality_loss,
             min_agreement=spec.optimize.min_agreement,
         )
-        fidelity, reasons = examine(gate, self._logits(path), logits, self.truth)
+        fidelity, reasons = examine(gate, found, logits, self.truth)
         made = replace(made, fidelity=fidelity, kept=not reasons, why=reasons)
         return made, self.writer.finish(path, fidelity)
 

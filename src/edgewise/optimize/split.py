@@ -9,7 +9,7 @@ _HELD_OUT_PERCENT = 20
 
 def is_held_out(example: Example) -> bool:
     """Say whether an example is in the held-out fifth, by a hash of its input."""
-    text = "\0".join(("held-out", example.input))
+    text = "\0".join(("held-out", example.identity))
     return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) % 100 < _HELD_OUT_PERCENT
 
 

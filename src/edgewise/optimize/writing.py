@@ -59,11 +59,16 @@ class BundleWriter:
             self._fill(path, recipe, lambda file: file.write_bytes(model.SerializeToString()))
         return path
 
+    @staticmethod
+    def int8_path(source: Path) -> Path:
+        """Say where the INT8 form of a float candidate goes."""
+        return source.with_name(source.name.replace("float", "int8"))
+
     def write_int8(self, source: Path, recipe: tuple[str, ...], *, reduce_range: bool) -> Path:
         """Write the dynamic INT8 form of a float candidate; the layer of the logits stays float."""
         import onnx  # noqa: PLC0415 - heavy
 
-        path = source.with_name(source.name.replace("float", "int8"))
+        path = self.int8_path(source)
         keep_float = output_layer(onnx.load(str(source / _MODEL), load_external_data=False))
         self._fill(
             path,

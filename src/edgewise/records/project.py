@@ -142,6 +142,13 @@ class Example:
     label: str
     group: str | None = None
     cloud_answer: str | None = None
+    content: str | None = None
+    """SHA-256 in hex of an image's bytes."""
+
+    @property
+    def identity(self) -> str:
+        """What makes this input the same as another: the text, or the image's bytes."""
+        return self.content or self.input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,13 +31,15 @@ def read_split(spec: ProjectSpec, name: str) -> Split:
     examples = []
     for line, row in rows:
         value, label = row[columns.input] or "", (row[columns.label] or "").strip()
+        content = None
         if not value.strip() or not label:
             what = f"column `{columns.label if value.strip() else columns.input}` is empty"
             raise InvalidData(what, where=f"{path}:{line}", hint="fill it in or remove the row")
         if spec.task is Task.IMAGE_CLASSIFICATION:
-            value = str(_image_at(path, line, value))
+            image = _image_at(path, line, value)
+            value, content = str(image), _hash(image)
         group = row[columns.group] if columns.group else None
-        examples.append(Example(value, label, group, row[answers] if answers else None))
+        examples.append(Example(value, label, group, row[answers] if answers else None, content))
     labels = {example.label for example in examples}
     if name == "train" and len(labels) < 2:
         what = f"all rows have the label `{next(iter(labels))}`"
@@ -46,7 +48,7 @@ def read_split(spec: ProjectSpec, name: str) -> Split:
     for one in examples:
         whole.update(
             "\0".join(
-                (one.input, one.label, one.group or "", one.cloud_answer or "", "\n")
+                (one.identity, one.label, one.group or "", one.cloud_answer or "", "\n")
             ).encode()
         )
     return Split(name=name, examples=tuple(examples), sha256=whole.hexdigest())
@@ -95,7 +97,7 @@ def check_overlap(splits: Sequence[Split]) -> None:
     for split in splits:
         own: dict[bytes, tuple[str, int]] = {}
         for row, example in enumerate(split.examples, start=1):
-            key = hashlib.sha256(" ".join(example.input.split()).encode()).digest()
+            key = hashlib.sha256(" ".join(example.identity.split()).encode()).digest()
             if key in first:
                 shared.append((*first[key], split.name, row))
             own.setdefault(key, (split.name, row))
@@ -163,3 +165,12 @@ def _image_at(path: Path, line: int, value: str) -> Path:
             f"no such image: {value}", where=f"{path}:{line}", hint="paths are relative to the file"
         )
     return image
+
+
+def _hash(image: Path) -> str:
+    try:
+        with image.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as failure:
+        what = f"can't be read: {failure.strerror}"
+        raise InvalidData(what, where=str(image), hint="check who may read it") from failure

@@ -4,8 +4,11 @@ Run with torch 2.13 and transformers 5.23, which the project itself does not nee
 
     python tests/golden/bert_family/make.py
 
-Each case holds `config.json`, `model.safetensors` and `expected.npz`: token ids of a padded batch,
-and `layer_k`, the mean over the mask of every layer's output, or `logits` of the family's head.
+Each case holds `config.json`, `model.safetensors` and `expected.npz`: the inputs of a padded batch,
+and `layer_k`, the mean over the mask of every layer's output, and `logits` of the family's head.
+
+The weights are far from a fresh model's, so that a fault shows: norms scale and shift, attention is
+sharp, activations bend, and the epsilon of norms (which DistilBERT fixes at 1e-12) is felt.
 """
 
 import json
@@ -19,35 +22,48 @@ HERE = Path(__file__).parent
 LENGTHS = (40, 23, 5)
 SIZES = {
     "vocab_size": 100,
-    "hidden_size": 32,
+    "hidden_size": 24,
     "num_hidden_layers": 3,
     "num_attention_heads": 2,
-    "intermediate_size": 48,
+    "intermediate_size": 40,
     "max_position_embeddings": 48,
     "num_labels": 3,
+    "layer_norm_eps": 1e-2,
 }
 DISTILBERT = {
     "vocab_size": 100,
-    "dim": 32,
+    "dim": 24,
     "n_layers": 2,
     "n_heads": 2,
-    "hidden_dim": 48,
+    "hidden_dim": 40,
     "max_position_embeddings": 48,
     "num_labels": 3,
 }
 CASES = {
     "bert": (transformers.BertConfig, SIZES, "BertModel"),
-    "bert_head": (transformers.BertConfig, SIZES, "BertForSequenceClassification"),
+    "bert_head": (
+        transformers.BertConfig,
+        {**SIZES, "hidden_act": "gelu_new"},
+        "BertForSequenceClassification",
+    ),
     "distilbert": (transformers.DistilBertConfig, DISTILBERT, "DistilBertModel"),
     "distilbert_head": (
         transformers.DistilBertConfig,
-        DISTILBERT,
+        {**DISTILBERT, "activation": "relu"},
         "DistilBertForSequenceClassification",
     ),
     "mpnet": (transformers.MPNetConfig, SIZES, "MPNetModel"),
-    "mpnet_head": (transformers.MPNetConfig, SIZES, "MPNetForSequenceClassification"),
-    "roberta": (transformers.RobertaConfig, SIZES, "RobertaModel"),
-    "roberta_head": (transformers.RobertaConfig, SIZES, "RobertaForSequenceClassification"),
+    "mpnet_head": (
+        transformers.MPNetConfig,
+        {**SIZES, "hidden_act": "gelu_pytorch_tanh"},
+        "MPNetForSequenceClassification",
+    ),
+    "roberta": (transformers.RobertaConfig, {**SIZES, "hidden_act": "relu"}, "RobertaModel"),
+    "roberta_head": (
+        transformers.RobertaConfig,
+        {**SIZES, "hidden_act": "silu"},
+        "RobertaForSequenceClassification",
+    ),
 }
 
 
@@ -57,13 +73,14 @@ def make(case: str, seed: int) -> None:
     torch.manual_seed(seed)
     model = getattr(transformers, name)(config_of(**sizes, attn_implementation="eager")).eval()
     with torch.no_grad():
-        for parameter in model.parameters():
-            # The usual start of 0.02 would hide a wrong norm, bias or distance behind the residual.
-            parameter.copy_(torch.randn_like(parameter) * 0.25)
-        ids, mask = batch(int(model.config.pad_token_id), seed)
-        takes = {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(mask)}
-        given = model(**takes, output_hidden_states=True)
-    expected = {"input_ids": ids, "attention_mask": mask}
+        for parameter_name, parameter in model.named_parameters():
+            parameter.copy_(drawn(case, parameter_name, parameter))
+        takes = batch(int(model.config.pad_token_id), seed)
+        if getattr(model.config, "type_vocab_size", None) is None:
+            del takes["token_type_ids"]
+        tensors = {key: torch.tensor(value) for key, value in takes.items()}
+        given = model(**tensors, output_hidden_states=True)
+    expected, mask = dict(takes), takes["attention_mask"]
     if case.endswith("_head"):
         expected["logits"] = given.logits.numpy()
     for depth, hidden in enumerate(given.hidden_states[1:], start=1):
@@ -78,15 +95,31 @@ def make(case: str, seed: int) -> None:
     np.savez_compressed(folder / "expected.npz", allow_pickle=False, **expected)
 
 
-def batch(pad: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Give token ids and mask of three inputs; the shorter ones are padded on the right."""
+def drawn(case: str, name: str, parameter: torch.Tensor) -> torch.Tensor:
+    """Draw a parameter's values."""
+    normal = torch.randn_like(parameter)
+    if name.lower().endswith("norm.weight"):
+        return 0.6 + 1.2 * torch.rand_like(parameter)
+    if name.endswith("bias"):
+        return 0.5 * normal
+    if "relative_attention_bias" in name:
+        return 2.0 * normal
+    if "embeddings" in name:
+        # Small ones leave DistilBERT's first norm a variance that an epsilon of 1e-5 would change.
+        return (0.01 if case.startswith("distilbert") else 0.7) * normal
+    return 0.2 * normal
+
+
+def batch(pad: int, seed: int) -> dict[str, np.ndarray]:
+    """Give three inputs, the shorter ones padded on the right, with token types 0 and 1."""
     draw = np.random.default_rng(seed)
     ids = np.full((len(LENGTHS), max(LENGTHS)), pad, dtype=np.int64)
-    mask = np.zeros_like(ids)
+    mask, types = np.zeros_like(ids), np.zeros_like(ids)
     for row, length in enumerate(LENGTHS):
         ids[row, :length] = draw.integers(5, 100, length)
         mask[row, :length] = 1
-    return ids, mask
+        types[row, length // 3 : length] = 1
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The numpy import of the BERT family equals the reference implementation to 1e-4."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,7 @@ def run(
     inputs = {
         "input_ids": ids,
         "attention_mask": expected["attention_mask"].astype(np.int64),
-        "token_type_ids": np.zeros_like(ids),
+        "token_type_ids": expected.get("token_type_ids", np.zeros_like(ids)).astype(np.int64),
     }
     taken = {name: inputs[name] for name in session.input_names}
     return dict(session.run(taken)), expected
@@ -63,6 +65,42 @@ def test_an_unknown_family_is_named(tmp_path: Path) -> None:
 
     assert "`t5`" in caught.value.what
     assert "mpnet" in caught.value.hint
+
+
+def copied(case: str, folder: Path, **changes: object) -> Path:
+    """Copy a case with changes to its configuration."""
+    shutil.copytree(GOLDEN / case, folder, dirs_exist_ok=True)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("case", "key", "value"),
+    [
+        ("bert", "hidden_act", "gelu_10"),
+        ("distilbert", "activation", "mish"),
+        ("roberta", "hidden_act", ["gelu"]),
+        ("bert", "position_embedding_type", "relative_key_query"),
+    ],
+)
+def test_what_would_be_imported_wrongly_is_refused_by_name(
+    case: str, key: str, value: object, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidModel) as caught:
+        open_source(copied(case, tmp_path, **{key: value}), ())
+
+    assert f"`{value}`" in caught.value.what
+    assert caught.value.where == str(tmp_path / "config.json")
+    assert "export it to ONNX" in caught.value.hint
+
+
+def test_swish_is_another_name_of_silu(tmp_path: Path) -> None:
+    folder = copied("roberta_head", tmp_path / "model", hidden_act="swish")
+
+    found, expected = run(BertSource(folder).features().SerializeToString(), folder, tmp_path)
+
+    np.testing.assert_allclose(found["features_3"], expected["layer_3"], atol=1e-4)
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ are held to 1e-4 against the reference implementation by `tests/golden/bert_fami
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from safetensors.numpy import load_file
 
 from edgewise.errors import InvalidModel
 from edgewise.optimize.sources.families import FAMILIES
-from edgewise.optimize.sources.graph import Graph
+from edgewise.optimize.sources.graph import ACTIVATIONS, Graph
 
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 _MASKED = -1e9
@@ -40,6 +41,7 @@ class BertSource:
             hint = f"known: {', '.join(sorted(FAMILIES))}; or export it to ONNX and give that file"
             raise InvalidModel(what, where=str(folder / "config.json"), hint=hint)
         self._family = FAMILIES[kind]
+        self._activation = self._read_activation()
         self._tensors = _read_tensors(folder / "model.safetensors")
         self.layers = int(self._config.get("num_hidden_layers", self._config.get("n_layers", 0)))
         self._width = int(self._config.get("hidden_size", self._config.get("dim", 0)))
@@ -53,6 +55,20 @@ class BertSource:
         ordered = tuple(str(names[key]) for key in sorted(names, key=int))
         self.labels = ordered if self.has_head else ()
         self.has_prefix = any(name.startswith(self._family.prefix) for name in self._tensors)
+
+    def _read_activation(self) -> Callable[[Graph, str], str]:
+        """Give what stands between the two products of a layer, where it is known."""
+        where = str(self.folder / "config.json")
+        name = str(self._config.get("hidden_act", self._config.get("activation", "gelu")))
+        if name not in ACTIVATIONS:
+            hint = f"known: {', '.join(ACTIVATIONS)}; or export it to ONNX and give that file"
+            raise InvalidModel(f"hidden_act `{name}` can't be imported", where=where, hint=hint)
+        positions = self._config.get("position_embedding_type", "absolute")
+        if positions not in ("absolute", None):
+            hint = "known: absolute; or export it to ONNX and give that file"
+            what = f"position_embedding_type `{positions}` can't be imported"
+            raise InvalidModel(what, where=where, hint=hint)
+        return ACTIVATIONS[name]
 
     def features(self) -> onnx.ModelProto:
         """Give the encoder with `features_1` … `features_L` of shape (n, width)."""
@@ -132,7 +148,7 @@ class BertSource:
         mixed = graph.op("Reshape", mixed, graph.ints(0, 0, self._width))
         attended = graph.op("Add", x, self._linear(graph, mixed, at + family.attention_out))
         attended = self._norm(graph, attended, at + family.attention_norm)
-        inner = graph.gelu(self._linear(graph, attended, at + family.ffn_in))
+        inner = self._activation(graph, self._linear(graph, attended, at + family.ffn_in))
         outer = graph.op("Add", attended, self._linear(graph, inner, at + family.ffn_out))
         return self._norm(graph, outer, at + family.ffn_norm)
 

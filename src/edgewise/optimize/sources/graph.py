@@ -1,6 +1,7 @@
 """A few lines that make ONNX graphs readable to write."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,21 @@ class Graph:
         half = self.op("Mul", x, self.op("Add", erf, self.number(1.0)))
         return self.op("Mul", half, self.number(0.5))
 
+    def gelu_tanh(self, x: str) -> str:
+        """Give the tanh form of the Gaussian error linear unit (Hendrycks and Gimpel, 2016)."""
+        cube = self.op("Mul", self.op("Mul", x, x), self.op("Mul", x, self.number(0.044715)))
+        inner = self.op("Mul", self.op("Add", x, cube), self.number(math.sqrt(2.0 / math.pi)))
+        shares = self.op("Add", self.op("Tanh", inner), self.number(1.0))
+        return self.op("Mul", self.op("Mul", x, shares), self.number(0.5))
+
+    def silu(self, x: str) -> str:
+        """Give x times its sigmoid."""
+        return self.op("Mul", x, self.op("Sigmoid", x))
+
+    def relu(self, x: str) -> str:
+        """Give the positive part."""
+        return self.op("Relu", x)
+
     def mean_pool(self, hidden: str, mask: str) -> str:
         """Average (n, s, d) over the positions whose mask is 1."""
         weights = self.op("Unsqueeze", self.op("Cast", mask, to=TensorProto.FLOAT), self.ints(2))
@@ -86,3 +102,14 @@ class Graph:
             ir_version=IR_VERSION,
             producer_name="edgewise",
         )
+
+
+ACTIVATIONS: dict[str, Callable[[Graph, str], str]] = {
+    "gelu": Graph.gelu,
+    "gelu_new": Graph.gelu_tanh,
+    "gelu_pytorch_tanh": Graph.gelu_tanh,
+    "relu": Graph.relu,
+    "silu": Graph.silu,
+    "swish": Graph.silu,
+}
+"""By the names that Hugging Face's configurations give them."""

@@ -1,24 +1,38 @@
-"""An ONNX file as a source: a classifier as it is, or an encoder that gets a head."""
+"""An ONNX file as a source: a classifier as it is, or an encoder to get a head; and its cuts."""
 
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
-from edgewise.errors import InvalidModel
+from edgewise.errors import EdgewiseError, InvalidModel
+from edgewise.optimize.sources.flow import find_cuts, is_first_token
+from edgewise.optimize.sources.part import Part
+from edgewise.runtimes import find_runtime
+
+if TYPE_CHECKING:
+    from edgewise.optimize.sources.opening import Head
+
+_FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
+_BATCH, _LENGTH, _SIDE = 2, 5, 32
 
 
 class OnnxSource:
-    """An ONNX model. Made by `open_source`. It is not cut: layers have no names in a graph.
+    """An ONNX model. Made by `open_source`.
 
-    The first output decides: (n, number of labels) is a classifier; (n, s, d) is averaged over
-    the attention mask and (n, d) taken as features, and both get a trained head.
+    The first float output decides: (n, number of labels) is a classifier, which keeps its head at
+    full depth; (n, s, d) is averaged over the attention mask, (n, c, h, w) over the pixels, and
+    (n, d) taken as features, and these get a trained head.
+
+    Where `flow.find_cuts` finds layers whose ends all have the shape (n, s, d), as a run of the
+    model shows, it can be cut behind each; else `layers` is 1. A cut's features are the first
+    position where the model itself goes on from that alone, and the mean over the mask where not.
     """
 
-    layers = 1
     max_length = 512
 
     def __init__(self, path: Path, labels: tuple[str, ...]) -> None:
@@ -31,58 +45,93 @@ class OnnxSource:
             reason = (str(broken).splitlines() or ["unreadable"])[0][:120]
             what = f"not a valid ONNX model: {reason}"
             raise InvalidModel(what, where=str(path), hint="export or copy it again") from broken
-        self._output = self._model.graph.output[0]
-        dims = self._output.type.tensor_type.shape.dim
+        output = _first_float(self._model.graph)
+        dims = output.type.tensor_type.shape.dim if output is not None else ()
+        self._output = output.name if output is not None else ""
         self._rank = len(dims)
-        self._width = dims[-1].dim_value if dims else 0
-        if self._rank not in (2, 3) or self._width == 0:
+        self._width = dims[1 if self._rank == 4 else -1].dim_value if dims else 0
+        if self._rank not in (2, 3, 4) or self._width == 0:
             what = (
-                f"its first output has rank {self._rank} and last size {self._width or 'unknown'}"
+                f"its first float output has rank {self._rank} and width {self._width or 'unknown'}"
             )
-            raise InvalidModel(
-                what, where=str(path), hint="give logits (n, k) or hidden states (n, s, d)"
-            )
+            hint = "give logits (n, k), features (n, d) or hidden states (n, s, d) or (n, c, h, w)"
+            raise InvalidModel(what, where=str(path), hint=hint)
         self.has_head = self._rank == 2 and bool(labels) and self._width == len(labels)
+        self._features_width = self._width
+        self._ends, self._hidden = self._find_layers()
+        pooled = self._rank == 2 and bool(self._ends)
+        self._takes_first = pooled and is_first_token(self._model.graph, self._hidden)
+        self.layers = 1 + len(self._ends)
 
     def features(self) -> onnx.ModelProto:
-        """Give the model with `features_1` of shape (n, width)."""
-        return self._with_output("features_1", None)
+        """Give the model with `features_1` … `features_L` of shape (n, width)."""
+        part = Part(self._model)
+        outputs = {
+            f"features_{depth}": self._pooled(part, depth) for depth in range(1, self.layers + 1)
+        }
+        return part.finish(outputs, dict.fromkeys(outputs, self._features_width))
 
-    def classifier(
-        self, depth: int, head: tuple[NDArray[Any], NDArray[Any]] | None
-    ) -> onnx.ModelProto:
-        """Give the model with `logits`, through the head when one is given."""
-        del depth
-        return self._model if head is None else self._with_output("logits", head)
+    def classifier(self, depth: int, head: "Head | None") -> onnx.ModelProto:
+        """Give the first `depth` layers with a head as `logits`; `None` takes the model's own."""
+        if head is None:
+            return self._model
+        part = Part(self._model)
+        logits = part.linear(self._pooled(part, depth), *head)
+        return part.finish({"logits": logits}, {"logits": len(head[1])})
 
-    def _with_output(
-        self, name: str, head: tuple[NDArray[Any], NDArray[Any]] | None
-    ) -> onnx.ModelProto:
-        model = onnx.ModelProto()
-        model.CopyFrom(self._model)
-        graph, tensor, width = model.graph, self._output.name, self._width
+    def _pooled(self, part: Part, depth: int) -> str:
+        if depth < self.layers:
+            return self._pooled_hidden(part, self._ends[depth - 1])
+        if self._rank == 2:
+            of_head = self.has_head and bool(self._ends)
+            return self._pooled_hidden(part, self._hidden) if of_head else self._output
+        if self._rank == 4:
+            return part.op("Flatten", part.op("GlobalAveragePool", self._output))
+        return part.mean(self._output)
 
-        def add(kind: str, *inputs: str, **attributes: Any) -> str:
-            made = f"edgewise_{len(graph.node)}"
-            graph.node.append(helper.make_node(kind, list(inputs), [made], **attributes))
-            return made
+    def _pooled_hidden(self, part: Part, hidden: str) -> str:
+        return part.first(hidden) if self._takes_first else part.mean(hidden)
 
-        def weight(label: str, value: NDArray[Any]) -> str:
-            graph.initializer.append(numpy_helper.from_array(value, f"edgewise_{label}"))
-            return f"edgewise_{label}"
+    def _find_layers(self) -> tuple[tuple[str, ...], str]:
+        """Give the tensors that end a layer but the last, and the one before pooling and head."""
+        cuts = find_cuts(self._model.graph, self._output)
+        if not cuts.ends:
+            return (), ""
+        shapes = self._shapes(cuts.waists)
+        wanted = shapes.get(cuts.ends[0])
+        alike = [name for name in cuts.waists if wanted is not None and shapes[name] == wanted]
+        if wanted is None or len(wanted) != 3 or not set(cuts.ends) <= set(alike):
+            return (), ""
+        same_width = self.has_head or self._width == wanted[-1]
+        if not same_width or wanted[0] != _BATCH:
+            return (), ""
+        self._features_width = wanted[-1]
+        return cuts.ends, alike[-1]
 
-        if self._rank == 3:
-            mask = add("Cast", "attention_mask", to=TensorProto.FLOAT)
-            mask = add("Unsqueeze", mask, weight("two", np.asarray([2], np.int64)))
-            axis = weight("one", np.asarray([1], np.int64))
-            total = add("ReduceSum", add("Mul", tensor, mask), axis, keepdims=0)
-            tensor = add("Div", total, add("ReduceSum", mask, axis, keepdims=0))
-        if head is not None:
-            product = add("MatMul", tensor, weight("head.weight", head[0].T.astype(np.float32)))
-            tensor = add("Add", product, weight("head.bias", head[1].astype(np.float32)))
-            width = len(head[1])
-        graph.node.append(helper.make_node("Identity", [tensor], [name]))
-        del graph.output[:]
-        info = helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width])
-        graph.output.append(info)
-        return model
+    def _shapes(self, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+        """Run the model on made-up input and give the shapes that come; none when it fails."""
+        part = Part(self._model)
+        inputs: dict[str, NDArray[np.generic]] = {}
+        for one in self._model.graph.input:
+            kind = one.type.tensor_type
+            dims = [dim.dim_value for dim in kind.shape.dim]
+            usual = (_BATCH, _LENGTH) if len(dims) == 2 else (_BATCH, 3, _SIDE, _SIDE)
+            shape = [size or usual[i] for i, size in enumerate(dims[: len(usual)])]
+            inputs[one.name] = np.ones(shape, onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))
+        outputs = {f"waist_{i}": name for i, name in enumerate(names)}
+        with tempfile.TemporaryDirectory(prefix="edgewise-") as folder:
+            path = Path(folder) / "model.onnx"
+            path.write_bytes(part.finish(outputs, {}).SerializeToString())
+            try:
+                session = find_runtime("onnxruntime").load(path)
+                found = session.run(inputs)
+                session.close()
+            except EdgewiseError:
+                # Not an error: a model that takes something else is used whole.
+                return {}
+        return {name: np.shape(found[key]) for key, name in outputs.items()}
+
+
+def _first_float(graph: onnx.GraphProto) -> onnx.ValueInfoProto | None:
+    floats = (o for o in graph.output if o.type.tensor_type.elem_type in _FLOATS)
+    return next(floats, None)
