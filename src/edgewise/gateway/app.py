@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from edgewise import __version__
-from edgewise.errors import EdgewiseError, InvalidData
+from edgewise.errors import EdgewiseError, InvalidData, UsageError
 from edgewise.records import Input, Prediction, Task
 from edgewise.runtimes import LocalModel
 
@@ -218,7 +218,9 @@ def build_app(
 
 async def _wrong(_: Request, failure: Exception) -> JSONResponse:
     assert isinstance(failure, EdgewiseError)
-    return JSONResponse({"error": failure.what, "hint": failure.hint}, 400)
+    # What else can be wrong, such as the model, is no fault of who asks.
+    status = 400 if isinstance(failure, InvalidData | UsageError) else 500
+    return JSONResponse({"error": failure.what, "hint": failure.hint}, status)
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -270,7 +272,7 @@ def _oip_wanted(body: dict[str, Any]) -> tuple[str, ...]:
     asked = body.get("outputs") or [{"name": name} for name in known]
     if not isinstance(asked, list) or not all(isinstance(one, dict) for one in asked):
         raise InvalidData("`outputs` is no list of objects", where="outputs", hint="leave it out")
-    names = tuple(one.get("name") for one in asked)
+    names = tuple(str(one.get("name")) for one in asked)
     if not set(names) <= set(known):
         what, hint = "an output that the model does not have", f"one of: {', '.join(known)}"
         raise InvalidData(what, where="outputs", hint=hint)
