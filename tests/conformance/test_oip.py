@@ -207,6 +207,7 @@ class Broken:
         self._failure = failure
 
     def predict_many(self, inputs: Sequence[Input]) -> list[Prediction]:
+        assert inputs
         raise self._failure
 
 
