@@ -84,7 +84,28 @@ class TierUnavailable(EdgewiseError):
 
 
 class RemoteError(TierUnavailable):
-    """A remote tier failed or answered nonsense."""
+    """A remote tier failed or answered nonsense.
+
+    Parameters
+    ----------
+    status
+        The HTTP status of the answer; `None` where no whole answer came.
+    retry_after_s
+        How long the endpoint asked to be left alone, where it said so.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        hint: str = "",
+        status: int | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class DeadlineExceeded(TierUnavailable):

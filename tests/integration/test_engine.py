@@ -284,21 +284,21 @@ async def test_a_local_model_that_is_late_is_left_to_end_by_itself() -> None:
 
 
 async def test_an_input_that_can_not_be_sent_is_said() -> None:
-    tier = RemoteTier("cloud", lambda: RemoteModel("http://127.0.0.1:9"))
+    tier = RemoteTier(lambda: RemoteModel("http://127.0.0.1:9"))
 
     with pytest.raises(InvalidData) as caught:
         await tier.ask({"text": object()}, 100.0)
     await tier.aclose()
     await tier.aclose()
 
-    assert caught.value.what == "the input can't be sent (TypeError)"
-    assert caught.value.where == "tier cloud"
-    assert caught.value.hint == "give a text, or an image as numbers"
+    assert caught.value.what == "`text` is a object"
+    assert caught.value.where == "input"
+    assert caught.value.hint == 'give {"text": "…"}, or an image as numbers'
 
 
 def test_each_event_loop_has_connections_of_its_own() -> None:
     with FakeEndpoint([CLOUD_SAYS]) as endpoint:
-        tier = RemoteTier("cloud", lambda: RemoteModel(endpoint.url))
+        tier = RemoteTier(lambda: RemoteModel(endpoint.url))
 
         async def once() -> str:
             answer = await tier.ask(SURE, 5000.0)

@@ -35,6 +35,21 @@ def test_late_and_failed_remote_tiers_are_unavailable_tiers() -> None:
     assert issubclass(RemoteError, TierUnavailable)
 
 
+def test_a_remote_error_says_what_the_endpoint_told() -> None:
+    error = RemoteError("busy", where="https://host", hint="wait", status=429, retry_after_s=2.5)
+
+    found = pickle.loads(pickle.dumps(error))
+
+    assert (found.status, found.retry_after_s) == (429, 2.5)
+    assert str(found) == "https://host: busy\n\nhint: wait"
+
+
+def test_a_remote_error_without_an_answer_has_no_status() -> None:
+    error = RemoteError("can't be reached")
+
+    assert (error.status, error.retry_after_s) == (None, None)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_error_keeps_its_text_across_processes(kind: type[EdgewiseError]) -> None:
     error = kind("it broke", where="a.yaml", hint="mend it")

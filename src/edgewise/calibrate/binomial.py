@@ -24,18 +24,13 @@ class Binomial:
 
     def pmf(self, p: float) -> Floats:
         """Give P(K = k) for k = 0..n."""
-        if p <= 0.0 or p >= 1.0:
-            found = np.zeros(self.n + 1)
-            found[0 if p <= 0.0 else self.n] = 1.0
-            return found
-        logs = self._choose + self._k * math.log(p) + (self.n - self._k) * math.log1p(-p)
-        return np.asarray(np.exp(logs), dtype=float)
+        return self._first(self.n + 1, p)
 
     def cdf(self, k: int, p: float) -> float:
         """Give P(K ≤ k)."""
         if k < 0:
             return 0.0
-        return min(1.0, float(self.pmf(p)[: k + 1].sum()))
+        return min(1.0, float(self._first(min(k, self.n) + 1, p).sum()))
 
     def upper_limit(self, k: int, level: float) -> float:
         """Give the Clopper–Pearson upper limit: the largest p with P(K ≤ k) ≥ `level`."""
@@ -44,5 +39,17 @@ class Binomial:
         low, high = k / self.n, 1.0
         for _ in range(60):
             middle = (low + high) / 2
+            if middle in (low, high):
+                break
             low, high = (middle, high) if self.cdf(k, middle) >= level else (low, middle)
         return high
+
+    def _first(self, count: int, p: float) -> Floats:
+        """Give P(K = k) for k = 0..count - 1: a lower tail needs no more."""
+        if p <= 0.0 or p >= 1.0:
+            whole = np.zeros(self.n + 1)
+            whole[0 if p <= 0.0 else self.n] = 1.0
+            return whole[:count]
+        k = self._k[:count]
+        logs = self._choose[:count] + k * math.log(p) + (self.n - k) * math.log1p(-p)
+        return np.asarray(np.exp(logs), dtype=float)

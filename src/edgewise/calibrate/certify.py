@@ -181,20 +181,29 @@ def _test(loss: Loss, n: int, delta: float) -> PValue:
 def _last_passing(
     sequence: _Sequence, loss: Loss, p_value: PValue, alpha: float, delta: float
 ) -> int | None:
-    """Walk down the sequence; the test is run again only where its counts change."""
+    """Find the threshold before the first that fails, in order from the highest confidence down.
+
+    P-values rise with the sum of losses and with the count of losses, and fall with the number
+    kept. So where even the worst counts of a stretch pass, each of its thresholds does, and the
+    tests between need not be run; a stretch that does not pass as one is halved.
+    """
     first = 0
     if loss is Loss.KEPT_ERROR:
         first = int(np.searchsorted(sequence.kept, labels_needed(alpha, delta, loss)))
-    last, known = None, ((-1, -1, -1), 1.0)
-    for index in range(first, len(sequence.thresholds)):
-        kept = int(sequence.kept[index]) if loss is Loss.KEPT_ERROR else 0
-        counts = (int(sequence.total[index]), int(sequence.nonzero[index]), kept)
-        if counts != known[0]:
-            known = (counts, p_value(*counts, alpha))
-        if known[1] > delta:
+    size = len(sequence.thresholds)
+    start, length = first, size - first
+    while start < size:
+        stop = min(start + length, size)
+        total = int(sequence.total[start:stop].max())
+        # Both counts never fall along the sequence.
+        worst = (total, int(sequence.nonzero[stop - 1]), int(sequence.kept[start]))
+        if p_value(*worst, alpha) <= delta:
+            start, length = stop, 2 * length
+        elif stop - start == 1:
             break
-        last = index
-    return last
+        else:
+            length = (stop - start) // 2
+    return start - 1 if start > first else None
 
 
 def _bound(p_value: PValue, counts: tuple[int, int, int], alpha: float, delta: float) -> float:

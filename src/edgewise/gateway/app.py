@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -14,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from edgewise import __version__
-from edgewise.errors import EdgewiseError, InvalidData
+from edgewise.errors import EdgewiseError, InvalidData, UsageError
 from edgewise.records import Input, Prediction, Task
 from edgewise.runtimes import LocalModel
 
@@ -78,7 +79,7 @@ class Service:
             {
                 "name": self._name,
                 "versions": ["1"],
-                "platform": "edgewise_onnx",
+                "platform": "onnx_onnxv1",
                 "inputs": [takes],
                 "outputs": gives,
                 "parameters": {"bundle_sha256": self._model.sha256},
@@ -94,10 +95,10 @@ class Service:
         """Answer an OIP v2 inference request."""
         self._check_name(request)
         body = await _body(request)
-        inputs, wanted = _oip_inputs(body), _oip_outputs(body)
+        inputs, wanted = _oip_inputs(body), _oip_wanted(body)
         answers = await self._answer(inputs)
         flat = [value for answer in answers for value in answer.probabilities]
-        outputs = [
+        outputs: list[dict[str, Any]] = [
             {
                 "name": "label",
                 "datatype": "BYTES",
@@ -109,10 +110,12 @@ class Service:
                 "datatype": "FP32",
                 "shape": [len(answers), len(self._model.labels)],
                 "data": flat,
+                # The protocol has no place for names: a client can't know the order otherwise.
+                "parameters": {"labels": json.dumps(self._model.labels)},
             },
         ]
-        shown = [one for one in outputs if one["name"] in wanted]
-        answer = {"model_name": self._name, "model_version": "1", "outputs": shown}
+        outputs = [one for one in outputs if one["name"] in wanted]
+        answer = {"model_name": self._name, "model_version": "1", "outputs": outputs}
         if isinstance(body.get("id"), str):
             answer["id"] = body["id"]
         return JSONResponse(answer)
@@ -134,9 +137,8 @@ class Service:
             what = f"{len(inputs)} inputs"
             raise InvalidData(what, where="body", hint=f"give 1 to {_MAX_BATCH}")
         if any(isinstance(one.get("image"), str) for one in inputs):
-            # A path would be opened here, on the server, for whoever can reach the port.
-            what, hint = "`image` is a string", "give its pixels, [[[r, g, b], …], …]"
-            raise InvalidData(what, where="body", hint=hint)
+            what, hint = "`image` is a path", "give the pixels: files of the server are not read"
+            raise InvalidData(what, where="image", hint=hint)
         if not await self._delay.wait():
             raise Unavailable
         async with self._turn:
@@ -210,6 +212,7 @@ def build_app(
         BodyTooLarge: lambda *_: JSONResponse({"error": f"more than {_MAX_BODY_BYTES} bytes"}, 413),
         ClientDisconnect: lambda *_: Response(status_code=400),
         404: lambda *_: JSONResponse({"error": "no such path"}, 404),
+        500: lambda *_: JSONResponse({"error": "the server failed; its log says why"}, 500),
         405: lambda *_: JSONResponse({"error": "another method is needed"}, 405),
     }
     return Starlette(routes=routes, exception_handlers=handlers)
@@ -217,7 +220,9 @@ def build_app(
 
 async def _wrong(_: Request, failure: Exception) -> JSONResponse:
     assert isinstance(failure, EdgewiseError)
-    return JSONResponse({"error": failure.what, "hint": failure.hint}, 400)
+    # What else can be wrong, such as the model, is no fault of who asks.
+    status = 400 if isinstance(failure, InvalidData | UsageError) else 500
+    return JSONResponse({"error": failure.what, "hint": failure.hint}, status)
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -242,29 +247,34 @@ def _oip_inputs(body: dict[str, Any]) -> list[Input]:
     if not isinstance(tensors, list) or len(tensors) != 1 or not isinstance(tensors[0], dict):
         raise InvalidData("not one input tensor", where="inputs", hint="give `text` or `image`")
     name, data, shape = (tensors[0].get(key) for key in ("name", "data", "shape"))
-    if name == "text" and isinstance(data, list):
-        return [{"text": one} for one in data]
-    if name == "image" and isinstance(data, list) and isinstance(shape, list):
-        try:
-            return [{"image": one} for one in np.asarray(data, dtype=np.float32).reshape(shape)]
-        except (ValueError, TypeError, OverflowError) as wrong:
-            raise InvalidData(
-                "the data does not fit the shape", where="image", hint="give n·h·w·c values"
-            ) from wrong
-    raise InvalidData(
-        "the input tensor is neither text nor image",
-        where="inputs",
-        hint="see the model's metadata",
-    )
+    if name not in ("text", "image") or not isinstance(data, list):
+        what, hint = "the input tensor is neither text nor image", "see the model's metadata"
+        raise InvalidData(what, where="inputs", hint=hint)
+    try:
+        # Elements may come flat or nested, in the order of the rows.
+        kind = np.object_ if name == "text" else np.float32
+        values: NDArray[Any] = np.asarray(data, dtype=kind).ravel()
+        if not isinstance(shape, list) or any(one < 0 for one in shape):
+            raise ValueError("no shape")
+        values = values.reshape(shape)
+    except (ValueError, TypeError, OverflowError) as wrong:
+        hint = "give n texts" if name == "text" else "give n·h·w·c values"
+        raise InvalidData("the data does not fit the shape", where=name, hint=hint) from wrong
+    if name == "text":
+        return [{"text": one} for one in values.ravel().tolist()]
+    if values.ndim == 0:
+        what, hint = "an image without dimensions", "give the shape [n, h, w, c]"
+        raise InvalidData(what, where=name, hint=hint)
+    return [{"image": one} for one in np.asarray(values)]
 
 
-def _oip_outputs(body: dict[str, Any]) -> list[str]:
-    """Give the names of the outputs that were asked for: all, where none is named."""
-    asked = body.get("outputs") or []
+def _oip_wanted(body: dict[str, Any]) -> tuple[str, ...]:
+    """Give the names of the outputs that a request asks for; without any, all."""
+    asked = body.get("outputs") or [{"name": name} for name in _OUTPUTS]
     if not isinstance(asked, list) or not all(
         isinstance(one, dict) and one.get("name") in _OUTPUTS for one in asked
     ):
         what = "`outputs` is no list of the model's outputs"
         hint = "name `label`, `probabilities` or both, or leave it out"
         raise InvalidData(what, where="outputs", hint=hint)
-    return [one["name"] for one in asked] or list(_OUTPUTS)
+    return tuple(one["name"] for one in asked)

@@ -1,7 +1,6 @@
 """A client for one endpoint, with retries that can't pile up."""
 
 import random  # noqa: TID251 - only the type of the rng that is handed in
-import re
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -10,7 +9,6 @@ from edgewise.records import Input, Prediction, Protocol
 from edgewise.route.clock import Clock, SystemClock
 from edgewise.runtimes import RemoteModel
 
-_STATUS = re.compile(r"HTTP (\d{3})")
 _WORTH_RETRYING = (408, 425, 429)
 
 
@@ -49,7 +47,8 @@ class CloudInferenceClient:
     labels
         In the order of the answer's probabilities; empty accepts any label, and gives none back.
     timeout_ms
-        For each try.
+        For each try. Also the longest that an endpoint's `Retry-After` is waited for: where it
+        asks for more, its failure is raised at once, with `retry_after_s`.
     retries
         Most tries after the first one, within `budget`.
     budget
@@ -87,6 +86,7 @@ class CloudInferenceClient:
             api_key=api_key,
             timeout_ms=timeout_ms,
         )
+        self._timeout_ms = timeout_ms
         self._retries = retries
         self._budget = RetryBudget() if budget is None else budget
         self._rng = random.Random() if rng is None else rng
@@ -114,7 +114,7 @@ class CloudInferenceClient:
             except (DeadlineExceeded, RemoteError) as failure:
                 if not self._may_retry(failure, tries):
                     raise
-                self._clock.wait(self._pause_s(tries))
+                self._clock.wait(self._pause_s(failure, tries))
                 tries += 1
             else:
                 return self._told(answer, start_s, tries)
@@ -130,7 +130,7 @@ class CloudInferenceClient:
             except (DeadlineExceeded, RemoteError) as failure:
                 if not self._may_retry(failure, tries):
                     raise
-                await self._clock.await_(self._pause_s(tries))
+                await self._clock.await_(self._pause_s(failure, tries))
                 tries += 1
             else:
                 return self._told(answer, start_s, tries)
@@ -156,11 +156,16 @@ class CloudInferenceClient:
         await self.aclose()
 
     def _may_retry(self, failure: DeadlineExceeded | RemoteError, tries: int) -> bool:
-        return tries <= self._retries and _is_passing(failure) and self._budget.withdraw()
+        return (
+            tries <= self._retries
+            and _is_passing(failure)
+            and _asked_s(failure) * 1000 <= self._timeout_ms
+            and self._budget.withdraw()
+        )
 
-    def _pause_s(self, tries: int) -> float:
+    def _pause_s(self, failure: DeadlineExceeded | RemoteError, tries: int) -> float:
         # Full jitter: uniform below an exponential, so that clients do not come back together.
-        return self._rng.uniform(0.0, min(2.0, 0.05 * 2.0**tries))
+        return _asked_s(failure) + self._rng.uniform(0.0, min(2.0, 0.05 * 2.0**tries))
 
     def _told(self, answer: Prediction, start_s: float, tries: int) -> dict[str, Any]:
         return {
@@ -175,9 +180,11 @@ class CloudInferenceClient:
 
 def _is_passing(failure: DeadlineExceeded | RemoteError) -> bool:
     """Say whether the same call may succeed later: not where the endpoint refused or babbled."""
-    if isinstance(failure, DeadlineExceeded):
-        return True
-    status = _STATUS.search(failure.what)
-    if status is None:
-        return "can't be reached" in failure.what
-    return int(status[1]) >= 500 or int(status[1]) in _WORTH_RETRYING
+    status = None if isinstance(failure, DeadlineExceeded) else failure.status
+    return status is None or status >= 500 or status in _WORTH_RETRYING
+
+
+def _asked_s(failure: DeadlineExceeded | RemoteError) -> float:
+    """Give how long the endpoint asked to be left alone."""
+    told_s = None if isinstance(failure, DeadlineExceeded) else failure.retry_after_s
+    return 0.0 if told_s is None else told_s

@@ -238,7 +238,7 @@ def _remote(tier: TierPolicy, policy: Policy, api_key: str | None) -> RemoteTier
         )
 
     connect()  # a wrong URL is found before the first request
-    return RemoteTier(tier.name, connect)
+    return RemoteTier(connect)
 
 
 def _few(labels: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from edgewise.errors import DeadlineExceeded, InvalidData
+from edgewise.errors import DeadlineExceeded
 from edgewise.records import Input, Prediction
 from edgewise.runtimes import LocalModel, RemoteModel
 
@@ -67,19 +67,13 @@ class RemoteTier:
 
     remote = True
 
-    def __init__(self, name: str, connect: Callable[[], RemoteModel]) -> None:
-        self._name = name
+    def __init__(self, connect: Callable[[], RemoteModel]) -> None:
         self._connect = connect
         self._models: dict[asyncio.AbstractEventLoop, RemoteModel] = {}
 
     async def ask(self, one: Input, timeout_ms: float | None) -> Prediction:
         """Answer one input over the network."""
-        try:
-            return await self._model().apredict(one, timeout_ms=timeout_ms)
-        except (TypeError, ValueError, KeyError) as unfit:
-            what = f"the input can't be sent ({type(unfit).__name__})"
-            hint = "give a text, or an image as numbers"
-            raise InvalidData(what, where=f"tier {self._name}", hint=hint) from unfit
+        return await self._model().apredict(one, timeout_ms=timeout_ms)
 
     async def aclose(self) -> None:
         """Close the connections of the current event loop."""

@@ -1,13 +1,17 @@
-"""Numbers and labels of a remote answer become predictions, checked."""
+"""Numbers and labels of a remote answer become predictions, checked.
 
-import math
+What is raised says what is wrong and never repeats a value: that may be the request's payload.
+"""
+
 from collections.abc import Sequence
 
 from edgewise.records import Prediction
 
+_ROUNDING = 1e-6
+
 
 def from_probabilities(
-    rows: Sequence[Sequence[float]], labels: tuple[str, ...]
+    rows: Sequence[Sequence[object]], labels: tuple[str, ...]
 ) -> list[Prediction]:
     """Give predictions from rows of probabilities in the order of the labels.
 
@@ -18,14 +22,27 @@ def from_probabilities(
     """
     found = []
     for row in rows:
-        values = [float(value) for value in row]
-        if len(values) != len(labels):
-            raise ValueError(f"{len(values)} probabilities for {len(labels)} labels")
-        if not all(math.isfinite(v) and -1e-6 <= v <= 1.0 + 1e-6 for v in values):
-            raise ValueError("a probability outside 0..1")
+        if len(row) != len(labels):
+            raise ValueError(f"{len(row)} probabilities for {len(labels)} labels")
+        values = tuple(expect_share(value) for value in row)
         top = max(values)
-        found.append(Prediction(labels[values.index(top)], top, tuple(values)))
+        found.append(Prediction(labels[values.index(top)], top, values))
     return found
+
+
+def expect_share(value: object) -> float:
+    """Check a probability; what rounding put outside 0..1 is put back.
+
+    Raises
+    ------
+    ValueError
+        When it is no number, or not between 0 and 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("a probability that is no number")
+    if not -_ROUNDING <= value <= 1.0 + _ROUNDING:
+        raise ValueError("a probability outside 0..1")
+    return min(max(float(value), 0.0), 1.0)
 
 
 def expect_label(label: object, labels: tuple[str, ...]) -> str:

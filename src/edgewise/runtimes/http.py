@@ -2,23 +2,41 @@
 
 import asyncio
 import json
+import re
+import threading
+import weakref
 from collections.abc import Sequence
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from edgewise.errors import DeadlineExceeded, RemoteError, UsageError
+from edgewise.errors import DeadlineExceeded, InvalidData, RemoteError, UsageError
 from edgewise.records import Input, Prediction
 from edgewise.records import Protocol as ProtocolName
+from edgewise.runtimes.blocking import Blocking
 from edgewise.runtimes.wire import find_wire
 
 _MAX_BODY_BYTES = 16_000_000
+_MAX_REFUSAL_BYTES = 64_000
+_MOST_CONNECTIONS = 100
+_MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,40}")
+_HINTS = {
+    401: "check the API key",
+    403: "check the API key",
+    404: "check the endpoint and its model's name",
+    405: "check the endpoint and the protocol",
+    413: "send a smaller input, or fewer at once",
+    429: "ask less often, or wait as long as it says",
+}
 
 
 class RemoteModel:
     """A remote tier. Connections are kept and reused; one object serves any number of callers.
 
     Made by the engine, the pipeline and `CloudInferenceClient`. The asynchronous face belongs to
-    one event loop; the synchronous one to any thread. The API key is never shown.
+    one event loop; the synchronous one to any thread. Redirects are not followed: they would take
+    the API key along. The key and what was sent are never shown.
 
     Parameters
     ----------
@@ -27,7 +45,7 @@ class RemoteModel:
     labels
         In the order of the answer's probabilities; empty accepts any label.
     timeout_ms
-        For calls that bring none.
+        For calls that bring none. It bounds a whole call, connecting and all of its inputs.
     """
 
     def __init__(
@@ -46,11 +64,17 @@ class RemoteModel:
         self._timeout_ms = timeout_ms
         self._url = _join(endpoint, self._wire.path(model))
         self.where = _without_secrets(self._url)
-        self._headers = {"content-type": "application/json"}
+        # Unasked compression could make a small answer as large as memory.
+        self._headers = {
+            "content-type": "application/json",
+            "accept": "application/json",
+            "accept-encoding": "identity",
+        }
         if api_key:
-            self._headers["authorization"] = f"Bearer {api_key}"
+            self._headers["authorization"] = f"Bearer {_checked_key(api_key)}"
         self._async: Any = None
-        self._sync: Any = None
+        self._sync: tuple[Blocking, Any] | None = None
+        self._lock = threading.Lock()
 
     async def apredict(self, one: Input, *, timeout_ms: float | None = None) -> Prediction:
         """Answer one input.
@@ -61,6 +85,8 @@ class RemoteModel:
             When the answer does not come in time.
         RemoteError
             When the endpoint can't be reached or answers nonsense.
+        InvalidData
+            When the input can't be sent.
         """
         return (await self.apredict_many([one], timeout_ms=timeout_ms))[0]
 
@@ -68,24 +94,9 @@ class RemoteModel:
         self, inputs: Sequence[Input], *, timeout_ms: float | None = None
     ) -> list[Prediction]:
         """Answer inputs in order: in one call where the protocol takes many."""
-        if not self._wire.batches and len(inputs) > 1:
-            asked = [self.apredict_many([one], timeout_ms=timeout_ms) for one in inputs]
-            return [answer[0] for answer in await asyncio.gather(*asked)]
-        import httpx2  # noqa: PLC0415 - heavy
-
         if self._async is None:
-            self._async = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=100))
-        limit_ms = self._timeout_ms if timeout_ms is None else timeout_ms
-        try:
-            async with asyncio.timeout(limit_ms / 1000):
-                answer = await self._async.post(
-                    self._url, content=self._body(inputs), headers=self._headers, timeout=None
-                )
-        except TimeoutError as late:
-            raise self._late(limit_ms) from late
-        except httpx2.HTTPError as failure:
-            raise self._unreachable(failure) from failure
-        return self._read(answer, len(inputs))
+            self._async = _open_client()
+        return await self._ask(self._async, inputs, timeout_ms)
 
     def predict(self, one: Input, *, timeout_ms: float | None = None) -> Prediction:
         """Answer one input, blocking."""
@@ -95,25 +106,12 @@ class RemoteModel:
         self, inputs: Sequence[Input], *, timeout_ms: float | None = None
     ) -> list[Prediction]:
         """Answer inputs in order, blocking."""
-        if not self._wire.batches and len(inputs) > 1:
-            return [self.predict(one, timeout_ms=timeout_ms) for one in inputs]
-        import httpx2  # noqa: PLC0415 - heavy
-
-        if self._sync is None:
-            self._sync = httpx2.Client()
-        limit_ms = self._timeout_ms if timeout_ms is None else timeout_ms
-        try:
-            answer = self._sync.post(
-                self._url,
-                content=self._body(inputs),
-                headers=self._headers,
-                timeout=limit_ms / 1000,
-            )
-        except httpx2.TimeoutException as late:
-            raise self._late(limit_ms) from late
-        except httpx2.HTTPError as failure:
-            raise self._unreachable(failure) from failure
-        return self._read(answer, len(inputs))
+        with self._lock:
+            if self._sync is None or not self._sync[0].lives_here:
+                self._sync = Blocking(), _open_client()
+                weakref.finalize(self, self._sync[0].stop)
+            blocking, client = self._sync
+        return blocking.run(self._ask(client, inputs, timeout_ms))
 
     async def aclose(self) -> None:
         """Close the connections of both faces."""
@@ -124,57 +122,169 @@ class RemoteModel:
 
     def close(self) -> None:
         """Close the synchronous face's connections."""
-        if self._sync is not None:
-            client, self._sync = self._sync, None
-            client.close()
+        with self._lock:
+            opened, self._sync = self._sync, None
+        if opened is not None and opened[0].lives_here:
+            opened[0].run(opened[1].aclose())
+            opened[0].close()
 
-    def _body(self, inputs: Sequence[Input]) -> bytes:
-        return json.dumps(self._wire.encode(inputs, self._model, self._labels)).encode()
-
-    def _read(self, answer: Any, n: int) -> list[Prediction]:
-        status = answer.status_code
-        if status != 200:
-            hint = (
-                "check the API key"
-                if status in (401, 403)
-                else "check the endpoint and its model's name"
-            )
-            raise RemoteError(f"answered HTTP {status}", where=self.where, hint=hint)
-        if len(answer.content) > _MAX_BODY_BYTES:
-            raise RemoteError(
-                "the answer is too large", where=self.where, hint="ask with fewer inputs"
-            )
+    async def _ask(
+        self, client: Any, inputs: Sequence[Input], timeout_ms: float | None
+    ) -> list[Prediction]:
+        if not inputs:
+            return []
+        if not self._wire.batches and len(inputs) > 1:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    asked = [
+                        group.create_task(self._ask(client, [one], timeout_ms)) for one in inputs
+                    ]
+            except BaseExceptionGroup as failures:
+                raise failures.exceptions[0] from None
+            return [task.result()[0] for task in asked]
+        limit_ms = self._timeout_ms if timeout_ms is None else timeout_ms
+        content = self._content(inputs)
         try:
-            body = json.loads(answer.content)
-        except ValueError as wrong:
-            kind = answer.headers.get("content-type", "no content type").split(";")[0]
-            what = f"the answer is no JSON ({kind})"
-            hint = f"is it a {self._wire.name.value} endpoint? a web page answers HTML"
-            raise RemoteError(what, where=self.where, hint=hint) from wrong
+            async with asyncio.timeout(limit_ms / 1000):
+                kind, answer = await self._exchange(client, content)
+        except TimeoutError:
+            what = f"no answer within {limit_ms:.0f} ms"
+            hint = "allow more time, or check the network"
+            raise DeadlineExceeded(what, where=self.where, hint=hint) from None
+        return self._read(kind, answer, len(inputs))
+
+    async def _exchange(self, client: Any, content: bytes) -> tuple[str, bytes]:
+        """Send a body; give the content type and the bytes of an answer with status 200."""
+        import httpx2  # noqa: PLC0415 - heavy
+
+        post = client.stream(
+            "POST", self._url, content=content, headers=self._headers, timeout=None
+        )
+        try:
+            async with post as answer:
+                if answer.status_code != 200:
+                    await _drain(answer)
+                    raise self._refused(answer)
+                if answer.headers.get("content-encoding", "identity") != "identity":
+                    raise self._nonsense(
+                        "the answer is compressed, and that was not asked for",
+                        "let the endpoint obey `accept-encoding: identity`",
+                    )
+                received = bytearray()
+                async for part in answer.aiter_raw():
+                    received += part
+                    if len(received) > _MAX_BODY_BYTES:
+                        raise self._nonsense("the answer is too large", "ask with fewer inputs")
+                return answer.headers.get("content-type", ""), bytes(received)
+        except httpx2.HTTPError as failure:
+            # The failure holds the request, and with it the key: its name is enough.
+            raise self._broken(failure) from None
+        except (httpx2.InvalidURL, UnicodeError):
+            hint = "write it like https://host/path"
+            raise UsageError("not a URL that can be asked", where=self.where, hint=hint) from None
+
+    def _content(self, inputs: Sequence[Input]) -> bytes:
+        try:
+            body = self._wire.encode(inputs, self._model, self._labels)
+        except ValueError as unfit:
+            hint = 'give {"text": "…"}, or an image as numbers'
+            raise InvalidData(str(unfit), where="input", hint=hint) from None
+        return json.dumps(body).encode()
+
+    def _read(self, kind: str, content: bytes, n: int) -> list[Prediction]:
+        name = self._wire.name.value
+        if not content:
+            raise self._nonsense("the answer is empty", f"is it a {name} endpoint?")
+        try:
+            body = json.loads(content, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            known = _MEDIA_TYPE.match(kind.lower())
+            what = f"the answer is no JSON ({known[0] if known else 'of no known type'})"
+            hint = f"is it a {name} endpoint? a web page answers HTML"
+            raise self._nonsense(what, hint) from None
         try:
             return self._wire.decode(body, n, self._labels)
-        except (ValueError, TypeError) as wrong:
-            what = f"not an answer of protocol {self._wire.name.value}: {wrong}"
-            raise RemoteError(what, where=self.where, hint="check protocol and labels") from wrong
+        except ValueError as wrong:
+            what = f"not an answer of protocol {name}: {wrong}"
+            raise self._nonsense(what, "check protocol and labels") from None
 
-    def _late(self, limit_ms: float) -> DeadlineExceeded:
-        what = f"no answer within {limit_ms:.0f} ms"
-        return DeadlineExceeded(
-            what, where=self.where, hint="allow more time, or check the network"
+    def _nonsense(self, what: str, hint: str) -> RemoteError:
+        return RemoteError(what, where=self.where, hint=hint, status=200)
+
+    def _refused(self, answer: Any) -> RemoteError:
+        status = int(answer.status_code)
+        other = "check the endpoint, the protocol and what is sent"
+        if status >= 500:
+            other = "try again later, or read the endpoint's log"
+        elif 300 <= status < 400:
+            other = "give the URL that it leads to: redirects are not followed"
+        return RemoteError(
+            f"answered HTTP {status}",
+            where=self.where,
+            hint=_HINTS.get(status, other),
+            status=status,
+            retry_after_s=_retry_after_s(answer.headers),
         )
 
-    def _unreachable(self, failure: Exception) -> RemoteError:
-        what = f"can't be reached: {type(failure).__name__}"
-        return RemoteError(what, where=self.where, hint="is it running, and is the URL right?")
+    def _broken(self, failure: Exception) -> RemoteError:
+        name = type(failure).__name__
+        if name.startswith(("Connect", "Proxy", "Unsupported")):
+            what, hint = f"can't be reached: {name}", "is it running, and is the URL right?"
+        else:
+            what, hint = f"the connection broke: {name}", "try again, or read the endpoint's log"
+        return RemoteError(what, where=self.where, hint=hint)
+
+
+def _open_client() -> Any:
+    import httpx2  # noqa: PLC0415 - heavy
+
+    return httpx2.AsyncClient(limits=httpx2.Limits(max_connections=_MOST_CONNECTIONS))
+
+
+async def _drain(answer: Any) -> None:
+    """Read a short refusal to its end, so that its connection can be used again."""
+    received = 0
+    async for part in answer.aiter_raw():
+        received += len(part)
+        if received > _MAX_REFUSAL_BYTES:
+            return
+
+
+def _retry_after_s(headers: Any) -> float | None:
+    """Read `Retry-After`: seconds, or a date, which is counted from the answer's own `Date`."""
+    told = headers.get("retry-after", "").strip()
+    if told.isascii() and told.isdigit():
+        return float(told[:9])
+    try:
+        until, sent = (
+            parsedate_to_datetime(value).replace(tzinfo=UTC)
+            for value in (told, headers.get("date", ""))
+        )
+    except ValueError:
+        return None
+    return max(0.0, (until - sent).total_seconds())
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _checked_key(api_key: str) -> str:
+    if not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
+        what = "the API key holds a space, a line end or another character that HTTP can't send"
+        raise UsageError(what, where="api_key", hint="give the key alone")
+    return api_key
 
 
 def _join(endpoint: str, path: str) -> str:
-    parts = urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        what = "not an http or https URL"
-        raise UsageError(
-            what, where=_without_secrets(endpoint), hint="write it like https://host/path"
-        )
+    try:
+        parts = urlsplit(endpoint)
+        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or not endpoint.isprintable() or " " in parts.netloc:
+        what, hint = "not an http or https URL", "write it like https://host/path"
+        raise UsageError(what, where="endpoint", hint=hint)
     if parts.path.rstrip("/").endswith(path):
         return endpoint
     return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path))

@@ -5,7 +5,8 @@ from typing import Any
 
 from edgewise.records import Input, Prediction
 from edgewise.records import Protocol as ProtocolName
-from edgewise.runtimes.answers import expect_label
+from edgewise.runtimes.answers import expect_label, expect_share
+from edgewise.runtimes.sending import pixels_of, text_of
 
 
 class JsonWire:
@@ -33,7 +34,9 @@ class JsonWire:
 
 
 def _payload(one: Input) -> dict[str, Any]:
-    return {key: one[key] for key in ("text", "image") if key in one}
+    if "image" in one:
+        return {"image": pixels_of(one).tolist()}
+    return {"text": text_of(one)}
 
 
 def _prediction(row: Any, labels: tuple[str, ...]) -> Prediction:
@@ -41,10 +44,11 @@ def _prediction(row: Any, labels: tuple[str, ...]) -> Prediction:
         raise ValueError("a prediction is no object")
     label = expect_label(row.get("label", row.get("prediction")), labels)
     shares = row.get("probabilities")
-    probabilities: tuple[float, ...] = ()
-    if isinstance(shares, dict) and labels:
-        probabilities = tuple(float(shares.get(name, 0.0)) for name in labels)
-    confidence = float(row.get("confidence", max(probabilities, default=1.0)))
-    if not 0.0 <= confidence <= 1.0 + 1e-6:
-        raise ValueError("a confidence outside 0..1")
+    by_name: dict[str, float] = {}
+    if isinstance(shares, dict):
+        by_name = {expect_label(key, labels): expect_share(shares[key]) for key in shares}
+    # A share that was not told is not taken for 0: then there are no probabilities.
+    whole = bool(labels) and len(by_name) == len(labels)
+    probabilities = tuple(by_name[name] for name in labels) if whole else ()
+    confidence = expect_share(row.get("confidence", by_name.get(label, 1.0)))
     return Prediction(label, confidence, probabilities)

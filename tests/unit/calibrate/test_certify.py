@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import beta, binom
 
 from edgewise import certify
 from edgewise.calibrate import labels_needed
@@ -182,3 +182,64 @@ def test_the_supremum_over_the_nuisance_is_at_its_limit() -> None:
 
 def test_many_discordant_examples_give_no_evidence() -> None:
     assert PairedTest(100, 0.05).p_value(0, 90, 0.02) == 1.0
+
+
+def walked(
+    confidence: np.ndarray, edge: np.ndarray, cloud: np.ndarray, loss: str, alpha: float
+) -> float | None:
+    """Walk the sequence one threshold at a time, as the method is defined."""
+    n, last = len(confidence), None
+    paired = PairedTest(n, 0.05)
+    fewest = labels_needed(alpha, 0.05, loss)
+    for threshold in np.unique(confidence)[::-1]:
+        kept = confidence >= threshold
+        wins, losses = (cloud > edge)[kept].sum(), (edge > cloud)[kept].sum()
+        if loss == "net":
+            p_value = paired.p_value(int(wins - losses), int(wins + losses), alpha)
+        elif loss == "regret":
+            p_value = binom.cdf(wins, n, alpha)
+        elif loss == "disagreement":
+            p_value = binom.cdf((~edge)[kept].sum(), n, alpha)
+        elif kept.sum() < fewest:
+            continue
+        else:
+            p_value = binom.cdf((~edge)[kept].sum(), kept.sum(), alpha)
+        if p_value > 0.05:
+            break
+        last = float(threshold)
+    return last
+
+
+@pytest.mark.parametrize("digits", [1, 2, 9])
+@pytest.mark.parametrize("loss", ["net", "regret", "disagreement", "kept_error"])
+def test_the_threshold_is_that_of_a_walk_over_all_thresholds(loss: str, digits: int) -> None:
+    found, expected = [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        confidence = np.round(rng.random(600), digits)
+        edge = rng.random(600) < 1.0 - 0.4 * (1.0 - confidence) ** rng.uniform(0.0, 3.0)
+        cloud = rng.random(600) < rng.uniform(0.5, 1.0)
+
+        found.append(certify(confidence, edge, cloud, loss=loss, alpha=0.06).threshold)
+        expected.append(walked(confidence, edge, cloud, loss, 0.06))
+
+    assert found == expected
+    assert len(set(found)) > 1
+
+
+@pytest.mark.parametrize("level", [0.005, 0.05])
+@pytest.mark.parametrize(("k", "n"), [(0, 50), (1, 50), (37, 2000), (900, 2000), (49, 50)])
+def test_the_upper_limit_equals_a_beta_quantile(k: int, n: int, level: float) -> None:
+    assert Binomial(n).upper_limit(k, level) == pytest.approx(
+        beta.ppf(1.0 - level, k + 1, n - k), abs=1e-12
+    )
+
+
+def test_a_p_value_rises_with_the_sum_and_with_the_count_of_losses() -> None:
+    paired = PairedTest(300, 0.05)
+    table = np.array(
+        [[paired.p_value(s, d, 0.1) for d in range(0, 140, 3)] for s in range(-20, 25)]
+    )
+
+    assert np.all(np.diff(table, axis=0) >= -1e-12)
+    assert np.all(np.diff(table, axis=1) >= -1e-12)

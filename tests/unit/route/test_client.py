@@ -6,6 +6,7 @@ import pytest
 
 from edgewise.errors import DeadlineExceeded, RemoteError, UsageError
 from edgewise.route.client import CloudInferenceClient, RetryBudget
+from edgewise.testing.endpoints import End, RawEndpoint, Turn
 from edgewise.testing.route import FakeClock, FakeEndpoint
 
 GOOD = (200, {"label": "yes", "confidence": 0.9, "probabilities": {"no": 0.1, "yes": 0.9}})
@@ -82,6 +83,66 @@ def test_what_another_try_can_not_mend_is_not_tried_again(turn: tuple[int, objec
             one.predict(TEXT)
 
         assert len(endpoint.bodies) == 1
+
+
+def busy(retry_after: str, status: int = 429) -> Turn:
+    return Turn(status=status, headers=(("retry-after", retry_after),))
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+def test_an_endpoint_that_names_a_time_is_left_alone_for_it(status: int) -> None:
+    clock = FakeClock()
+    answer = Turn(body=b'{"label": "yes", "confidence": 0.9}')
+    with RawEndpoint([busy("7", status), answer]) as endpoint, client(endpoint.url, clock) as one:
+        told = one.predict(TEXT)
+
+    assert told["tries"] == 2
+    assert len(clock.waits_s) == 1
+    assert 7.0 <= clock.waits_s[0] <= 7.1
+
+
+async def test_the_asynchronous_face_leaves_it_alone_too() -> None:
+    clock = FakeClock()
+    answer = Turn(body=b'{"label": "yes", "confidence": 0.9}')
+    with RawEndpoint([busy("3"), answer]) as endpoint:
+        async with client(endpoint.url, clock) as one:
+            await one.apredict(TEXT)
+
+    assert 3.0 <= clock.waits_s[0] <= 3.1
+
+
+def test_a_time_beyond_the_limit_is_not_waited_for() -> None:
+    clock, budget = FakeClock(), RetryBudget(burst=1.0)
+    with (
+        RawEndpoint([busy("10"), busy("11")]) as endpoint,
+        client(endpoint.url, clock, budget=budget, timeout_ms=10_000.0) as one,
+    ):
+        with pytest.raises(RemoteError) as caught:
+            one.predict(TEXT)
+
+        assert len(endpoint.asked) == 2
+
+    assert len(clock.waits_s) == 1
+    assert (caught.value.status, caught.value.retry_after_s) == (429, 11.0)
+
+
+def test_a_call_that_is_not_tried_again_leaves_the_budget_alone() -> None:
+    budget = RetryBudget(burst=1.0)
+    with (
+        RawEndpoint([busy("3600")]) as endpoint,
+        client(endpoint.url, budget=budget) as one,
+        pytest.raises(RemoteError),
+    ):
+        one.predict(TEXT)
+
+    assert budget.withdraw()
+
+
+def test_a_connection_that_breaks_is_tried_again() -> None:
+    answer = Turn(body=b'{"label": "yes", "confidence": 0.9}')
+    broken = Turn(status=None, end=End.RESET)
+    with RawEndpoint([broken, answer]) as endpoint, client(endpoint.url) as one:
+        assert one.predict(TEXT)["tries"] == 2
 
 
 def test_retries_are_a_share_of_the_calls() -> None:

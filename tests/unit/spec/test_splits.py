@@ -1,5 +1,6 @@
 """Split files of pictures, of groups and of the cloud's answers."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -35,12 +36,13 @@ def pictures(folder: Path) -> ProjectSpec:
 
 
 def test_pictures_are_found_beside_their_file(tmp_path: Path) -> None:
-    (tmp_path / "white.png").touch()
+    (tmp_path / "white.png").write_bytes(b"white")
     (tmp_path / "test.csv").write_text("file,label\nwhite.png,bright\n")
 
     found = read_split(pictures(tmp_path), "test")
 
-    assert found.examples == (Example(str(tmp_path / "white.png"), "bright"),)
+    content = hashlib.sha256(b"white").hexdigest()
+    assert found.examples == (Example(str(tmp_path / "white.png"), "bright", content=content),)
 
 
 def test_an_absent_picture_is_named_with_its_line(tmp_path: Path) -> None:
