@@ -3,6 +3,7 @@
 import csv
 import difflib
 import hashlib
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,9 +40,10 @@ def read_split(spec: ProjectSpec, name: str) -> Split:
         group = row[columns.group] if columns.group else None
         examples.append(Example(value, label, group, row[answers] if answers else None))
     labels = {example.label for example in examples}
-    if name == "train" and len(labels) < 2:
+    if len(labels) < 2:
         what = f"all rows have the label `{next(iter(labels))}`"
-        raise InvalidData(what, where=str(path), hint="train needs rows of at least two labels")
+        hint = "a split needs rows of at least two labels; was a sorted file cut?"
+        raise InvalidData(what, where=str(path), hint=hint)
     whole = hashlib.sha256()
     for one in examples:
         whole.update(
@@ -75,7 +77,11 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         raise InvalidData(
             f"not UTF-8 (byte {wrong.start})", where=f"{path}:{line}", hint=hint
         ) from wrong
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    nul = text.find("\0")
+    if nul >= 0:
+        where = f"{path}:{text[:nul].count(chr(10)) + 1}"
+        raise InvalidData("a NUL byte is no text", where=where, hint="remove it; is this a CSV?")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[tuple[int, dict[str, str]]] = []
     header: list[str] | None = None
     try:
@@ -84,6 +90,7 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
                 continue
             if header is None:
                 header = fields
+                _check_header(path, header)
                 continue
             if len(fields) != len(header):
                 what = f"{len(fields)} fields, and the header has {len(header)}"
@@ -145,6 +152,13 @@ def check_overlap(splits: Sequence[Split]) -> None:
                 raise InvalidData(
                     f"label `{example.label}` is not in train", where=where, hint=hint
                 )
+
+
+def _check_header(path: Path, header: Sequence[str]) -> None:
+    for at, name in enumerate(header):
+        if name in header[:at]:
+            what = f"column `{name}` is given twice"
+            raise InvalidData(what, where=f"{path}:1", hint="give each column a name of its own")
 
 
 def _check_columns(path: Path, there: list[str], wanted: list[str]) -> None:
