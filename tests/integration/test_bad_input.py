@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -82,9 +83,12 @@ def without(name: str) -> Change:
     return lambda folder: (folder / name).unlink()
 
 
+LETTERS = "abcdefghijklmnop"
 BOMB = "\n".join(
-    ["a: &a [x, x]"]
-    + [f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}]" for a, b in zip("abcdefghijklmno", "bcdefghijklmnop")]
+    [
+        "a: &a [x, x]",
+        *(f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}]" for a, b in pairwise(LETTERS)),
+    ]
 )
 SPECS: dict[str, Case] = {
     "no file": (without("edgewise.yaml"), ("edgewise.yaml", "no such", "edgewise init")),
@@ -279,9 +283,7 @@ def test_a_run_in_the_place_of_a_file_is_refused(project: Path) -> None:
 def test_a_cache_in_the_place_of_a_file_is_refused(project: Path) -> None:
     (project / "note").write_text("mine", encoding="utf-8")
 
-    ended = edgewise(
-        "run", "edgewise.yaml", "--out", "new", "--cache", "note", folder=project
-    )
+    ended = edgewise("run", "edgewise.yaml", "--out", "new", "--cache", "note", folder=project)
 
     ended.refused("note")
     assert not (project / "new").exists()

@@ -1,12 +1,17 @@
 """Whether the parts of a run directory are whole and belong together."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgewise.errors import EdgewiseError, IntegrityError
-from edgewise.records import Certificate, Plan, Policy, Profile, RunSummary, read_json
-from edgewise.runtimes import bundle_sha256, read_manifest
+from edgewise.errors import EdgewiseError, IntegrityError, InvalidRecord
+from edgewise.records import Certificate, Plan, Policy, Profile, RunSummary, digest, read_json
+from edgewise.runtimes import bundle_sha256, hash_file, read_manifest
+
+HASHED = ("profile.json", "certificate.json", "policy.json", "plan.json", "report.html")
+"""The parts beside the bundle whose hashes are in `run.json`."""
+
+_ANEW = "run `edgewise run` again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +24,7 @@ class Check:
 
 
 def verify_run(run: Path) -> tuple[Check, ...]:
-    """Check hashes, schema versions, and that certificate, policy, profile and bundle belong together.
+    """Check hashes and schema versions, and that all parts belong to one bundle and one run.
 
     Parameters
     ----------
@@ -30,61 +35,91 @@ def verify_run(run: Path) -> tuple[Check, ...]:
     -------
     tuple of Check
         In the order in which they build on each other; a part that can't be read fails its check.
+
+    Raises
+    ------
+    InvalidRecord
+        When there is no such directory.
     """
-    bundle: list[str] = []
+    if not run.is_dir():
+        hint = "give a directory that `edgewise run --out` wrote"
+        raise InvalidRecord("no such run", where=str(run), hint=hint)
+    parts = _Parts(run)
+    return (
+        _check("bundle", parts.bundle),
+        _check("profile", parts.profile),
+        _check("certificate", parts.certificate),
+        _check("policy", parts.policy),
+        _check("plan", parts.plan),
+        _check("report", parts.report),
+        _check("summary", parts.summary),
+    )
 
-    def bundle_holds() -> str:
-        manifest = read_manifest(run / "bundle", verify=True)
-        bundle.append(bundle_sha256(manifest))
-        return f"{len(manifest.files)} files match their hashes, bundle {bundle[0][:12]}"
 
-    def belongs(kind: str, sha256: str) -> str:
-        if not bundle:
-            raise IntegrityError("the bundle itself can't be read", where=str(run / kind))
-        if sha256 != bundle[0]:
-            what = f"made for bundle {sha256[:12]}, and this one is {bundle[0][:12]}"
-            raise IntegrityError(what, where=str(run / kind), hint="run `edgewise run` again")
-        return f"belongs to bundle {sha256[:12]}"
+class _Parts:
+    """What is in a run directory; a method a check, which gives what was found or raises."""
 
-    def profile_holds() -> str:
-        return belongs("profile.json", read_json(Profile, run / "profile.json").bundle_sha256)
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self._bundle_sha256 = ""
 
-    def certificate_holds() -> str:
-        certificate = read_json(Certificate, run / "certificate.json")
-        return (
-            f"{certificate.state.value}, {belongs('certificate.json', certificate.bundle_sha256)}"
-        )
+    def bundle(self) -> str:
+        manifest = read_manifest(self._run / "bundle", verify=True)
+        self._bundle_sha256 = bundle_sha256(manifest)
+        return f"{len(manifest.files)} files match their hashes, bundle {self._bundle_sha256[:12]}"
 
-    def policy_holds() -> str:
-        policy = read_json(Policy, run / "policy.json")
-        if policy.certificate != read_json(Certificate, run / "certificate.json"):
+    def profile(self) -> str:
+        path = self._run / "profile.json"
+        return self._belongs(path, read_json(Profile, path).bundle_sha256)
+
+    def certificate(self) -> str:
+        path = self._run / "certificate.json"
+        certificate = read_json(Certificate, path)
+        return f"{certificate.state.value}, {self._belongs(path, certificate.bundle_sha256)}"
+
+    def policy(self) -> str:
+        path = self._run / "policy.json"
+        policy = read_json(Policy, path)
+        if policy.certificate != read_json(Certificate, self._run / "certificate.json"):
             what = "holds another certificate than certificate.json"
-            raise IntegrityError(
-                what, where=str(run / "policy.json"), hint="run `edgewise run` again"
-            )
+            raise IntegrityError(what, where=str(path), hint=_ANEW)
         threshold = policy.tiers[0].threshold
         if policy.certificate is not None and threshold != policy.certificate.threshold:
             what = f"its threshold {threshold} is not the certified one"
-            raise IntegrityError(
-                what, where=str(run / "policy.json"), hint="run `edgewise run` again"
-            )
-        return belongs("policy.json", policy.bundle_sha256)
+            raise IntegrityError(what, where=str(path), hint=_ANEW)
+        return self._belongs(path, policy.bundle_sha256)
 
-    def plan_holds() -> str:
-        read_json(Plan, run / "plan.json")
-        return "can be read"
+    def plan(self) -> str:
+        path = self._run / "plan.json"
+        read_json(Plan, path)
+        return self._unchanged(path)
 
-    def summary_holds() -> str:
-        return belongs("run.json", read_json(RunSummary, run / "run.json").bundle.sha256)
+    def report(self) -> str:
+        return self._unchanged(self._run / "report.html")
 
-    return (
-        _check("bundle", bundle_holds),
-        _check("profile", profile_holds),
-        _check("certificate", certificate_holds),
-        _check("policy", policy_holds),
-        _check("plan", plan_holds),
-        _check("summary", summary_holds),
-    )
+    def summary(self) -> str:
+        path = self._run / "run.json"
+        summary = read_json(RunSummary, path)
+        if digest(replace(summary, summary_sha256="")) != summary.summary_sha256:
+            raise IntegrityError("it was changed after it was written", where=str(path), hint=_ANEW)
+        for name in HASHED:
+            self._unchanged(self._run / name)
+        return self._belongs(path, summary.bundle.sha256)
+
+    def _belongs(self, path: Path, sha256: str) -> str:
+        if not self._bundle_sha256:
+            raise IntegrityError("the bundle itself can't be read", where=str(path), hint=_ANEW)
+        if sha256 != self._bundle_sha256:
+            what = f"made for bundle {sha256[:12]}, and this one is {self._bundle_sha256[:12]}"
+            raise IntegrityError(what, where=str(path), hint=_ANEW)
+        return f"belongs to bundle {sha256[:12]}"
+
+    def _unchanged(self, path: Path) -> str:
+        wanted = read_json(RunSummary, self._run / "run.json").parts_sha256.get(path.name)
+        if hash_file(path) != wanted:
+            what = "its bytes differ from the hash in run.json"
+            raise IntegrityError(what, where=str(path), hint=_ANEW)
+        return f"matches its hash {wanted[:12]}"
 
 
 def _check(name: str, look: Callable[[], str]) -> Check:

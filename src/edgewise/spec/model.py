@@ -47,7 +47,9 @@ class Image(Section):
     width: int = Field(gt=0, description="pixels")
     channels: Literal[1, 3] = Field(3, description="1 for grey, 3 for RGB")
     mean: list[Finite] = Field([0.485, 0.456, 0.406], description="subtracted by channel, of 0..1")
-    std: list[Annotated[Finite, Field(gt=0.0)]] = Field([0.229, 0.224, 0.225], description="divided by channel")
+    std: list[Annotated[Finite, Field(gt=0.0)]] = Field(
+        [0.229, 0.224, 0.225], description="divided by channel"
+    )
     channels_first: bool = Field(default=True, description="(c, h, w) rather than (h, w, c)")
 
 
@@ -168,7 +170,9 @@ class Optimize(Section):
     precisions: list[Literal["float32", "int8-dynamic"]] = Field(
         ["float32", "int8-dynamic"], min_length=1, description="forms of each cut"
     )
-    layers: list[Annotated[int, Field(gt=0)]] | None = Field(None, description="cuts to try; default: all")
+    layers: list[Annotated[int, Field(gt=0)]] | None = Field(
+        None, description="cuts to try; default: all"
+    )
     min_agreement: Share = Field(0.96, description="of a quantized model with its float form")
     max_cut_loss: Share = Field(
         0.05, description="what a cut may lose when there is a cloud to defer to"

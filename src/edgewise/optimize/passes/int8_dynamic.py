@@ -37,6 +37,8 @@ def quantize(model: Path, out: Path, *, reduce_range: bool) -> None:
                 reduce_range=reduce_range,
                 extra_options={"MatMulConstBOnly": True},
             )
+    except OSError:
+        raise
     except Exception as broken:
         what = f"can't be quantized: {(str(broken).splitlines() or ['unknown'])[0][:120]}"
         raise InvalidModel(
