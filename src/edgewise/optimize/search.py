@@ -150,6 +150,7 @@ class _Search:
         wanted = sorted({*depths, full})
         if self.source.has_head and wanted == [full]:
             return {full: None}
+        self._check_fit()
         features = encode_features(
             self.source,
             self.writer,
@@ -288,4 +289,17 @@ class _Search:
         if strange:
             what = f"label `{strange[0]}` is not among the model's"
             hint = f"the model has: {', '.join(self.labels[:10])}; or set model.labels"
+            raise InvalidData(what, where="train split", hint=hint)
+
+    def _check_fit(self) -> None:
+        """See that a head can learn every label: one without a row could never be the answer."""
+        taught = set(self.fit_truth)
+        for index, label in enumerate(self.labels):
+            if index in taught:
+                continue
+            count = int(np.sum(self.truth == index))
+            what = f"label `{label}` has no row to fit a head on ({count} held out)"
+            hint = "give train more rows of it, or take it out of model.labels"
+            if self.source.has_head:
+                hint += f"; optimize.layers: [{self.source.layers}] keeps the model's own head"
             raise InvalidData(what, where="train split", hint=hint)

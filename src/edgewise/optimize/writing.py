@@ -111,13 +111,13 @@ def has_vnni() -> bool:
 
 
 def _find_tokenizer(spec: ProjectSpec, source: Source) -> Path:
-    wanted = (
-        spec.model.tokenizer,
-        source.folder / "tokenizer.json",
-        source.folder / "vocab.txt",
-    )
-    for path in wanted:
-        if path is not None and path.is_file():
+    named = spec.model.tokenizer
+    if named is not None:
+        if not named.is_file():
+            raise InvalidModel("no such file", where=str(named), hint="check model.tokenizer")
+        return named
+    for path in (source.folder / "tokenizer.json", source.folder / "vocab.txt"):
+        if path.is_file():
             return path
     hint = "put tokenizer.json beside the model, or set model.tokenizer"
     raise InvalidModel("the source has no tokenizer", where=str(source.folder), hint=hint)

@@ -44,6 +44,8 @@ def quantize(model: Path, out: Path, *, reduce_range: bool, keep_float: Sequence
                 nodes_to_exclude=list(keep_float),
                 extra_options={"MatMulConstBOnly": True},
             )
+    except OSError:
+        raise
     except Exception as broken:
         what = f"can't be quantized: {(str(broken).splitlines() or ['unknown'])[0][:120]}"
         raise InvalidModel(
