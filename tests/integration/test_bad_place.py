@@ -92,7 +92,7 @@ def called(url: str) -> str:
         (sends(200, b"<html>Welcome</html>", "text/html"), ("no JSON", "text/html", "HTML")),
         (sends(500, b"{}", "application/json"), ("HTTP 500", "hint: ")),
         (sends(200, b'{"outputs": 3}', "application/json"), ("protocol oip", "`outputs`")),
-        (hangs_up, ("can't be reached", "is it running")),
+        (hangs_up, ("the connection broke", "endpoint's log")),
     ],
     ids=["HTML", "HTTP 500", "other JSON", "hangs up"],
 )
