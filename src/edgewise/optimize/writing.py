@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from edgewise import extras
 from edgewise.errors import InvalidModel, StorageError
 from edgewise.optimize.passes import int8_dynamic
 from edgewise.optimize.sources import Head, Source
@@ -61,11 +62,7 @@ class BundleWriter:
     def write_int8(self, source: Path, recipe: tuple[str, ...], *, reduce_range: bool) -> Path:
         """Write the dynamic INT8 form of a float candidate."""
         path = source.with_name(source.name.replace("float", "int8"))
-        self._fill(
-            path,
-            recipe,
-            lambda file: int8_dynamic.quantize(source / _MODEL, file, reduce_range=reduce_range),
-        )
+        self._fill(path, recipe, lambda file: _quantize(source / _MODEL, file, reduce_range))
         return path
 
     def finish(self, path: Path, fidelity: Fidelity) -> Path:
@@ -88,6 +85,14 @@ class BundleWriter:
         except OSError as failure:
             what = f"can't write: {failure.strerror}"
             raise StorageError(what, where=str(path), hint="free some space") from failure
+
+
+def _quantize(source: Path, out: Path, reduce_range: bool) -> None:  # noqa: FBT001 - private
+    with extras.needed("optimize"):
+        import onnx  # noqa: PLC0415 - optional
+
+    model = int8_dynamic.quantize(onnx.load(source), reduce_range=reduce_range)
+    out.write_bytes(model.SerializeToString())
 
 
 def has_vnni() -> bool:
