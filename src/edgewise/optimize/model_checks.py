@@ -1,6 +1,6 @@
 """What every pass asks of the model and of the sample inputs it is given."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,6 +55,22 @@ def weights_of(model: "onnx.ModelProto") -> dict[str, NDArray[np.floating]]:
     }
 
 
+def float_tensors(model: "onnx.ModelProto", nodes: Iterable["onnx.NodeProto"]) -> list[str]:
+    """Give the computed or given float32 tensors that `nodes` read or write, each once."""
+    with extras.needed("optimize"):
+        from onnx import TensorProto, shape_inference  # noqa: PLC0415 - optional
+
+    graph = shape_inference.infer_shapes(model).graph
+    stored = {one.name for one in graph.initializer}
+    floats = {
+        one.name
+        for one in (*graph.value_info, *graph.input, *graph.output)
+        if one.type.tensor_type.elem_type == TensorProto.FLOAT
+    }
+    touched = dict.fromkeys(name for node in nodes for name in (*node.input, *node.output))
+    return [name for name in touched if name in floats and name not in stored]
+
+
 def check_names(model: "onnx.ModelProto", names: Sequence[str]) -> None:
     """Refuse a name of a node to keep in float that the model does not have.
 
@@ -90,6 +106,28 @@ def check_samples(model: "onnx.ModelProto", samples: Sequence[Tensors]) -> None:
         sizes = [one.dim_value or None for one in takes.type.tensor_type.shape.dim]
         for number, sample in enumerate(samples):
             _check_one(takes.name, dtype, sizes, number, sample)
+
+
+def check_loads(model: "onnx.ModelProto") -> "onnx.ModelProto":
+    """Give the model back when the installed ONNX Runtime can load it.
+
+    Raises
+    ------
+    InvalidModel
+        With what ONNX Runtime says.
+    """
+    import onnxruntime as ort  # noqa: PLC0415 - heavy
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception as broken:
+        what = f"ONNX Runtime {ort.__version__} can't run it: {str(broken).splitlines()[0][:200]}"
+        hint = "update onnxruntime, or leave this pass out"
+        raise InvalidModel(what, where="model", hint=hint) from broken
+    return model
 
 
 def _check_one(

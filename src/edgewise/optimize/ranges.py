@@ -18,7 +18,7 @@ from edgewise.runtimes.protocol import Tensors
 if TYPE_CHECKING:
     import onnx
 
-BINS = 4096
+BINS = 2048
 LEVELS = 256
 TAIL_SHARE = 1e-4
 _CLIPS = 100
@@ -29,9 +29,11 @@ Range = tuple[float, float]
 class Calibrator(StrEnum):
     """How a range is chosen from the values seen.
 
-    `MINMAX` takes the extremes. `PERCENTILE` leaves a share of `TAIL_SHARE` outside. `ENTROPY`
-    clips where the quantized distribution differs least from the one seen (Kullback–Leibler;
-    Migacz, "8-bit inference with TensorRT", 2017), on each side for itself.
+    `MINMAX` takes the extremes. `PERCENTILE` leaves a share of `TAIL_SHARE` of the values that are
+    not zero outside. `ENTROPY` clips where the quantized distribution differs least from the one
+    seen (Kullback–Leibler; Migacz, "8-bit inference with TensorRT", 2017): made for convolution
+    nets, it cuts off the few large channels that a transformer lives on (MiniLM's mean cosine falls
+    from .988 to .87).
     """
 
     MINMAX = "minmax"
@@ -117,5 +119,6 @@ def _count(
         for name, values in found.items():
             low, high = extremes[name]
             if low < high:
-                counts[name] += np.histogram(values, BINS, (low, high))[0]
+                # zero is exact in every range, so it says nothing about where to clip
+                counts[name] += np.histogram(values[values != 0], BINS, (low, high))[0]
     return counts

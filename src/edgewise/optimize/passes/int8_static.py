@@ -17,7 +17,7 @@ import numpy as np
 
 from edgewise import extras
 from edgewise.errors import InvalidModel
-from edgewise.optimize.model_checks import check_names, check_samples, copy_model
+from edgewise.optimize.model_checks import check_names, check_samples, copy_model, float_tensors
 from edgewise.optimize.passes.batch_norm import fold_batch_norms
 from edgewise.optimize.quiet import quiet
 from edgewise.optimize.ranges import Calibrator, Range, measure_ranges
@@ -76,7 +76,7 @@ def quantize_static(
         what = "no product with a stored weight to quantize"
         raise InvalidModel(what, where="model", hint="leave INT8 out for this model")
     inferred = _infer(source)
-    names = _float_tensors(inferred, chosen)
+    names = float_tensors(source, chosen)
     ranges = measure_ranges(source, names, samples, calibrator)
     return _insert(inferred, ranges, [one.name for one in chosen], reduce_range=reduce_range)
 
@@ -136,18 +136,6 @@ def _infer(model: "onnx.ModelProto") -> "onnx.ModelProto":
         from onnx import shape_inference  # noqa: PLC0415 - optional
 
     return shape_inference.infer_shapes(model)
-
-
-def _float_tensors(model: "onnx.ModelProto", chosen: Sequence["onnx.NodeProto"]) -> list[str]:
-    graph = model.graph
-    stored = {one.name for one in graph.initializer}
-    floats = {
-        one.name
-        for one in (*graph.value_info, *graph.input, *graph.output)
-        if one.type.tensor_type.elem_type == 1
-    }
-    touched = dict.fromkeys(name for node in chosen for name in (*node.input, *node.output))
-    return [name for name in touched if name in floats and name not in stored]
 
 
 def _check_opset(model: "onnx.ModelProto") -> None:
