@@ -90,7 +90,7 @@ def test_the_worst_nodes_are_found_whatever_their_places(data: st.DataObject) ->
     budget = data.draw(st.integers(1, 12))
 
     quantize, score = costs(dict(zip(names, losses, strict=True)))
-    found = choose_float(chain(12), quantize, score, budget=budget)
+    found = choose_float(chain(12), quantize, score, budget=budget, most=99)
 
     worst = sorted(names, key=lambda name: -losses[names.index(name)])[:budget]
     assert set(found.keep_float) == set(worst)
@@ -114,6 +114,17 @@ def test_one_bad_node_of_many_costs_few_evaluations() -> None:
     assert found.evaluations == 1 + 6 + 6 + 1
     assert [done for done, _ in told] == list(range(1, 15))
     assert all(done <= total for done, total in told)
+
+
+def test_an_even_loss_costs_no_more_than_allowed() -> None:
+    quantize, score = costs({f"layer{i}": 0.01 for i in range(36)} | {"layer0": 0.02})
+
+    found = choose_float(chain(36), quantize, score, budget=4, most=16)
+
+    # the float model and 6 groups, one group of 6 taken apart, a second left whole, the choice
+    assert found.evaluations == 1 + 6 + 6 + 1
+    assert len(found.keep_float) == 4
+    assert sum(len(one.nodes) > 1 for one in found.ranking) == 5
 
 
 def test_a_wanted_score_is_reached_with_as_few_nodes_as_can_be() -> None:
