@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     import onnx
 
 NAME = "int8-dynamic"
-_INTEGER = {
-    "MatMulInteger",
-    "ConvInteger",
-    "QAttention",
-    "QEmbedLayerNormalization",
-    "DynamicQuantizeLSTM",
-}
 
 
 def quantize(
@@ -38,7 +31,7 @@ def quantize(
     reduce_range
         Store weights in 7 bits; for CPUs without VNNI.
     keep_float
-        Names of nodes to leave as they are.
+        Names of nodes to leave as they are; all of them may be.
 
     Raises
     ------
@@ -73,7 +66,8 @@ def quantize(
             raise InvalidModel(
                 what, where="model", hint="set optimize.precisions: [float32]"
             ) from broken
-    if not any(node.op_type in _INTEGER for node in found.graph.node):
-        what = "no product with a stored weight to quantize"
+    narrow = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
+    if not keep_float and not any(one.data_type in narrow for one in found.graph.initializer):
+        what = "no product or table with a stored weight to quantize"
         raise InvalidModel(what, where="model", hint="leave INT8 out for this model")
     return found

@@ -53,7 +53,7 @@ def quantize_static(
     calibrator
         How ranges follow from the values seen.
     keep_float
-        Names of nodes to leave in float.
+        Names of nodes to leave in float; all of them may be.
     reduce_range
         Store weights in 7 bits; for CPUs without VNNI.
 
@@ -73,7 +73,9 @@ def quantize_static(
     kept = {*keep_float, *(node.name for node in source.graph.node if not _fits(source, node))}
     chosen = [one for one in source.graph.node if one.op_type in kinds and one.name not in kept]
     if not any(node.op_type in _PRODUCTS for node in chosen):
-        what = "no product with a stored weight to quantize"
+        if keep_float:
+            return source
+        what = "no product or table with a stored weight to quantize"
         raise InvalidModel(what, where="model", hint="leave INT8 out for this model")
     inferred = _infer(source)
     names = float_tensors(source, chosen)

@@ -56,7 +56,7 @@ def quantize_weights(
     int8_products
         Let the kernel quantize activations to 8 bits by block as they come; faster with VNNI.
     keep_float
-        Names of nodes to leave as they are.
+        Names of nodes to leave as they are; all of them may be.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def quantize_weights(
     nodes: list[onnx.NodeProto] = []
     for node in found.graph.node:
         nodes += [node] if node.name in keep_float else maker.replace(node)
-    if not maker.done:
+    if not maker.done and not keep_float:
         what = "no product or table with a stored weight to quantize"
         raise InvalidModel(what, where="model", hint="leave this pass out for this model")
     return check_loads(maker.finish(nodes))

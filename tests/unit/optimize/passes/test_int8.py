@@ -25,6 +25,7 @@ from edgewise.optimize.passes import int8_dynamic
 from edgewise.optimize.passes.batch_norm import fold_batch_norms
 from edgewise.optimize.passes.int8_static import quantize_static
 from edgewise.optimize.passes.plain_sums import keep_sums_apart
+from edgewise.optimize.passes.weight_only import quantize_weights
 from edgewise.optimize.ranges import Calibrator
 from edgewise.optimize.sources.bert import BertSource
 from edgewise.runtimes.protocol import Tensors
@@ -207,6 +208,26 @@ def test_nodes_kept_in_float_keep_their_weights(text_model: onnx.ModelProto) -> 
         assert node.input[1] in {one.name for one in made.graph.initializer}
 
 
+def test_the_word_table_alone_or_nothing_at_all_can_be_quantized(
+    text_model: onnx.ModelProto,
+) -> None:
+    samples = sentences(4)
+    names = [node.name for node in text_model.graph.node]
+    table = next(node.name for node in text_model.graph.node if "words" in node.input)
+    rest = [name for name in names if name != table]
+    wanted = answers(text_model, samples)
+
+    for kept, near in ((rest, 0.05), (names, 1e-4)):
+        for made in (
+            int8_dynamic.quantize(text_model, reduce_range=False, keep_float=kept),
+            quantize_static(text_model, samples, keep_float=kept),
+            quantize_weights(text_model, bits=8, keep_float=kept),
+        ):
+            lost = np.abs(answers(made, samples) - wanted).max() / np.abs(wanted).max()
+            assert lost < near
+            assert (lost > 1e-4) == (kept is rest)
+
+
 @pytest.mark.parametrize("reduce_range", [False, True])
 def test_a_reduced_range_leaves_one_bit_free(
     text_model: onnx.ModelProto, reduce_range: bool
@@ -281,7 +302,7 @@ def test_a_model_without_products_is_refused() -> None:
     model = model_of(nodes, {"x": (TensorProto.FLOAT, ["n", 2])}, ["n", 2], {})
 
     for change in (dynamic, lambda m: quantize_static(m, [{"x": np.ones((1, 2), np.float32)}])):
-        with pytest.raises(InvalidModel, match="no product with a stored weight"):
+        with pytest.raises(InvalidModel, match="no product or table with a stored weight"):
             change(model)
 
 
@@ -301,3 +322,15 @@ def _loaded_kinds(model: onnx.ModelProto, folder: Path) -> list[str]:
     options.optimized_model_filepath = str(path)
     ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return [node.op_type for node in onnx.load(path).graph.node]
+
+
+def test_passes_print_and_log_nothing(
+    text_model: onnx.ModelProto,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    dynamic(text_model)
+    static(text_model)
+
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
