@@ -214,5 +214,5 @@ def test_a_policy_that_left_its_certificate_fails_verification(
 
     assert code == 3
     failed = [check for check in found["checks"] if not check["holds"]]
-    assert [check["name"] for check in failed] == ["policy"]
+    assert [check["name"] for check in failed] == ["policy", "summary"]
     assert said in failed[0]["detail"]

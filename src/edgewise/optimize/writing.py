@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from edgewise import extras
 from edgewise.errors import InvalidModel, StorageError
 from edgewise.optimize.output_layer import output_layer
 from edgewise.optimize.passes import int8_dynamic
@@ -66,17 +67,8 @@ class BundleWriter:
 
     def write_int8(self, source: Path, recipe: tuple[str, ...], *, reduce_range: bool) -> Path:
         """Write the dynamic INT8 form of a float candidate; the layer of the logits stays float."""
-        import onnx  # noqa: PLC0415 - heavy
-
         path = self.int8_path(source)
-        keep_float = output_layer(onnx.load(str(source / _MODEL), load_external_data=False))
-        self._fill(
-            path,
-            recipe,
-            lambda file: int8_dynamic.quantize(
-                source / _MODEL, file, reduce_range=reduce_range, keep_float=keep_float
-            ),
-        )
+        self._fill(path, recipe, lambda file: _quantize(source / _MODEL, file, reduce_range))
         return path
 
     def finish(self, path: Path, fidelity: Fidelity) -> Path:
@@ -99,6 +91,16 @@ class BundleWriter:
         except OSError as failure:
             what = f"can't write: {failure.strerror}"
             raise StorageError(what, where=str(path), hint="free some space") from failure
+
+
+def _quantize(source: Path, out: Path, reduce_range: bool) -> None:  # noqa: FBT001 - private
+    with extras.needed("optimize"):
+        import onnx  # noqa: PLC0415 - optional
+
+    given = onnx.load(source)
+    kept = output_layer(given)
+    model = int8_dynamic.quantize(given, reduce_range=reduce_range, keep_float=kept)
+    out.write_bytes(model.SerializeToString())
 
 
 def has_vnni() -> bool:
