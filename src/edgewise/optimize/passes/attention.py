@@ -1,0 +1,229 @@
+"""Multi-head self-attention as a graph has it, written out in MatMul, Softmax and Reshape."""
+
+from dataclasses import dataclass
+
+import onnx
+
+from edgewise.optimize.passes.linears import Linear, linear_of, linear_to
+from edgewise.optimize.passes.wiring import Wiring, attribute
+
+_LOOKED_FOR = "Softmax between two MatMuls, with heads parted by Reshape and Transpose"
+_HEADS_FIRST, _KEY_LAST = [0, 2, 1, 3], [0, 2, 3, 1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attention:
+    """One block. Made by `find_attention`; read by the fusion and by the pruning of heads."""
+
+    x: str
+    query: Linear
+    key: Linear
+    value: Linear
+    out: Linear
+    splits: tuple[onnx.NodeProto, ...]
+    """The three Reshapes from (n, s, heads * size) to (n, s, heads, size)."""
+    merge: onnx.NodeProto
+    """The Reshape back."""
+    softmax: onnx.NodeProto
+    additions: tuple[tuple[onnx.NodeProto, int], ...]
+    """What is added to the scores: node and index of the input, nearest to the Softmax first."""
+    plain: bool
+    """Nothing but scale and additions lies between the MatMuls and the Softmax."""
+    scale: float
+    heads: int
+    size: int
+
+
+def find_attention(wiring: Wiring) -> list[Attention]:
+    """Give all blocks in the order of their Softmax nodes."""
+    softmaxes = [node for node in wiring.nodes if node.op_type == "Softmax"]
+    found = [_read(wiring, node) for node in softmaxes]
+    return [block for block in found if block is not None]
+
+
+def looked_for() -> str:
+    """Say what a model must have to have a block."""
+    return _LOOKED_FOR
+
+
+def _read(wiring: Wiring, softmax: onnx.NodeProto) -> Attention | None:
+    scores = _Walk(wiring)
+    product = scores.up(softmax.input[0])
+    if product is None:
+        return None
+    shares, straight = _down(wiring, softmax.output[0])
+    if shares is None or shares.op_type != "MatMul":
+        return None
+    query, query_split, query_scale = _side(wiring, product.input[0], [_HEADS_FIRST])
+    key, key_split, key_scale = _side(wiring, product.input[1], [_KEY_LAST])
+    value, value_split, value_scale = _side(wiring, shares.input[1], [_HEADS_FIRST])
+    merge, out = _merged(wiring, shares.output[0])
+    if not (query and key and value and query_split and key_split and value_split):
+        return None
+    if merge is None or out is None or value_scale != 1.0:
+        return None
+    heads = _heads(wiring, (query_split, key_split, value_split), query)
+    width = value.weight(wiring).shape[1]
+    widths = {width, query.weight(wiring).shape[1], out.weight(wiring).shape[0]}
+    if heads is None or len(widths) > 1 or width % heads or len({query.x, key.x, value.x}) > 1:
+        return None
+    return Attention(
+        x=query.x,
+        query=query,
+        key=key,
+        value=value,
+        out=out,
+        splits=(query_split, key_split, value_split),
+        merge=merge,
+        softmax=softmax,
+        additions=tuple(scores.additions),
+        plain=straight and scores.plain,
+        scale=scores.scale * query_scale * key_scale,
+        heads=heads,
+        size=width // heads,
+    )
+
+
+class _Walk:
+    """From the Softmax up to the product of queries and keys."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self.wiring = wiring
+        self.additions: list[tuple[onnx.NodeProto, int]] = []
+        self.plain = True
+        self.scale = 1.0
+
+    def up(self, name: str) -> onnx.NodeProto | None:
+        for _ in range(8):
+            node = self.wiring.makers.get(name)
+            if node is None or node.op_type == "MatMul":
+                return node
+            step = self._step(node)
+            if step is None:
+                return None
+            name = step
+        return None
+
+    def _step(self, node: onnx.NodeProto) -> str | None:
+        sides = self.wiring.operands(node)
+        factor = self.wiring.scalar(sides[1]) if sides is not None else None
+        if node.op_type in ("Mul", "Div") and sides is not None and factor is not None:
+            if node.op_type == "Div" and node.input[1] != sides[1]:
+                return None
+            self.scale *= factor if node.op_type == "Mul" else 1 / factor
+            return sides[0]
+        if node.op_type == "Add":
+            toward = [self._leads(name) for name in node.input]
+            if toward.count(True) != 1:
+                return None
+            self.additions.append((node, toward.index(False)))
+            return node.input[toward.index(True)]
+        if node.op_type == "Where":
+            toward = [self._leads(name) for name in node.input]
+            if toward[1:].count(True) != 1:
+                return None
+            self.plain = False
+            return node.input[toward.index(True, 1)]
+        if node.op_type in ("Cast", "Identity", "Dropout"):
+            return node.input[0]
+        return None
+
+    def _leads(self, name: str) -> bool:
+        """Say whether a tensor comes from a product of two computed tensors, a few steps up."""
+        for _ in range(6):
+            node = self.wiring.makers.get(name)
+            if node is None:
+                return False
+            if node.op_type == "MatMul":
+                return node.input[1] not in self.wiring.weights
+            if node.op_type not in ("Mul", "Div", "Add", "Where", "Cast", "Identity"):
+                return False
+            if node.op_type == "Add":
+                return any(self._leads(part) for part in node.input)
+            name = node.input[1] if node.op_type == "Where" else node.input[0]
+        return False
+
+
+def _down(wiring: Wiring, name: str) -> tuple[onnx.NodeProto | None, bool]:
+    """From the Softmax down to the product with the values; exporters guard against NaN here."""
+    straight = True
+    for _ in range(4):
+        readers = [n for n in wiring.readers.get(name, []) if n.op_type != "IsNaN"]
+        if len(readers) != 1:
+            return None, False
+        node = readers[0]
+        if node.op_type == "MatMul":
+            return node if node.input[0] == name else None, straight
+        if node.op_type not in ("Where", "Dropout", "Cast", "Identity"):
+            return None, False
+        straight = straight and node.op_type != "Where"
+        name = node.output[0]
+    return None, False
+
+
+def _side(
+    wiring: Wiring, name: str, orders: list[list[int]]
+) -> tuple[Linear | None, onnx.NodeProto | None, float]:
+    """From a factor of a product up to its linear layer, over scale, Transpose and Reshape."""
+    scale, order = 1.0, [0, 1, 2, 3]
+    for _ in range(6):
+        node = wiring.makers.get(name)
+        if node is None:
+            break
+        sides = wiring.operands(node)
+        factor = wiring.scalar(sides[1]) if sides is not None else None
+        if node.op_type in ("Mul", "Div") and sides is not None and factor is not None:
+            scale *= factor if node.op_type == "Mul" else 1 / factor
+            name = sides[0]
+        elif node.op_type == "Transpose":
+            perm = list(attribute(node, "perm", []))
+            if len(perm) != 4:
+                break
+            order = [perm[axis] for axis in order]
+            name = node.input[0]
+        elif node.op_type == "Reshape":
+            layer = linear_to(wiring, node.input[0])
+            right = order in orders and layer is not None
+            right = right and wiring.only_reader(node.input[0]) is not None
+            return (layer, node, scale) if right else (None, None, 1.0)
+        else:
+            break
+    return None, None, 1.0
+
+
+def _merged(wiring: Wiring, name: str) -> tuple[onnx.NodeProto | None, Linear | None]:
+    turn = wiring.only_reader(name, "Transpose")
+    if turn is None or list(attribute(turn, "perm", [])) != _HEADS_FIRST:
+        return None, None
+    merge = wiring.only_reader(turn.output[0], "Reshape")
+    product = wiring.only_reader(merge.output[0], "MatMul", "Gemm") if merge is not None else None
+    return merge, linear_of(wiring, product) if product is not None else None
+
+
+def sizes_of(wiring: Wiring, reshape: onnx.NodeProto) -> list[int | None] | None:
+    """Give the target of a Reshape; a computed size is `None`."""
+    target = wiring.value(reshape.input[1])
+    if target is not None:
+        return [int(size) for size in target]
+    made = wiring.maker(reshape.input[1], "Concat")
+    if made is None:
+        return None
+    parts: list[int | None] = []
+    for name in made.input:
+        value = wiring.value(name)
+        parts += [None] if value is None else [int(size) for size in value.reshape(-1)]
+    return parts
+
+
+def _heads(wiring: Wiring, splits: tuple[onnx.NodeProto, ...], query: Linear) -> int | None:
+    width = query.weight(wiring).shape[1]
+    counts = set()
+    for split in splits:
+        sizes = sizes_of(wiring, split)
+        if sizes is None or len(sizes) != 4:
+            return None
+        heads, size = sizes[2], sizes[3]
+        if heads is None or heads < 1:
+            heads = width // size if size is not None and size > 0 else None
+        counts.add(heads)
+    return counts.pop() if len(counts) == 1 else None
