@@ -164,7 +164,8 @@ class Wiring:
         model.opset_import.extend(
             helper.make_opsetid(domain, 1) for domain in sorted(self._domains - present)
         )
-        onnx.checker.check_model(model)
+        if outputs is None:
+            onnx.checker.check_model(model)
         return model
 
     def _fold_plain(self) -> None:
@@ -236,9 +237,7 @@ def captured(node: onnx.NodeProto) -> list[str]:
     return found
 
 
-def _reached(
-    nodes: list[onnx.NodeProto], ends: set[str]
-) -> tuple[list[onnx.NodeProto], set[str]]:
+def _reached(nodes: list[onnx.NodeProto], ends: set[str]) -> tuple[list[onnx.NodeProto], set[str]]:
     """Give what the ends need, each node after those it reads, and all tensors read."""
     made_by = {name: node for node in nodes for name in node.output}
     wanted = set(ends)
