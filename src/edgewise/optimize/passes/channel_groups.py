@@ -17,11 +17,10 @@ from edgewise.optimize.passes.linears import Linear, linear_of, linear_to
 from edgewise.optimize.passes.wiring import Array, Wiring, attribute
 
 _ALIKE = frozenset(
-    "Relu LeakyRelu Elu Selu Celu Sigmoid HardSigmoid HardSwish Tanh Erf Gelu Softplus Softsign "
-    "Mish Sqrt Exp Log Neg Abs Clip Identity Dropout Cast Sin Cos Swish Silu".split()
+    ["Relu", "LeakyRelu", "Elu", "Selu", "Celu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Erf", "Gelu", "Softplus", "Softsign", "Mish", "Sqrt", "Exp", "Log", "Neg", "Abs", "Clip", "Identity", "Dropout", "Cast", "Sin", "Cos", "Swish", "Silu"]
 )
-_TWO_SIDED = frozenset("Add Sub Mul Div Pow Min Max PRelu".split())
-_POOLS = frozenset("MaxPool AveragePool GlobalAveragePool GlobalMaxPool".split())
+_TWO_SIDED = frozenset(["Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "PRelu"])
+_POOLS = frozenset(["MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +126,9 @@ class _Flood:
         linear = linear_to(self.wiring, name)
         if linear is not None:
             width = linear.weight(self.wiring).shape[1]
-            self.group.makers.append(Cut(node=linear.node, index=1, axis=0 if linear.transposed else 1))
+            self.group.makers.append(
+                Cut(node=linear.node, index=1, axis=0 if linear.transposed else 1)
+            )
             if linear.bias_node is not None:
                 cut = Cut(node=linear.bias_node, index=linear.bias_index, axis=-1)
                 self.group.carried.append(cut)
@@ -222,7 +223,9 @@ class _Flood:
         self.group.depthwise.append(node)
         joined = self._join(node.input[0], 1) and self._join(node.output[0], 1)
         good = weight is not None and weight.shape[:2] == (self.group.width, 1)
-        return joined and good and attribute(node, "group", 1) == self.group.width and self._bias(node)
+        return (
+            joined and good and attribute(node, "group", 1) == self.group.width and self._bias(node)
+        )
 
     def _is_spatial(self, node: onnx.NodeProto) -> bool:
         axes = attribute(node, "axes")

@@ -27,12 +27,12 @@ class Linear:
 
     def bias(self, wiring: Wiring) -> Array:
         """Give b as (out,), zeros where there is none."""
-        width = self.weight(wiring).shape[1]
         if self.bias_node is None:
-            return np.zeros(width, dtype=self.weight(wiring).dtype)
+            weight = self.weight(wiring)
+            return np.zeros(weight.shape[1], dtype=weight.dtype)
         found = wiring.value(self.bias_node.input[self.bias_index])
         assert found is not None  # `linear_at` saw it
-        return np.broadcast_to(found.reshape(-1), (width,))
+        return found.reshape(-1)
 
     def set_weight(self, wiring: Wiring, value: Array) -> None:
         """Put W of shape (in, out)."""

@@ -17,10 +17,9 @@ from edgewise.errors import InvalidModel
 from edgewise.optimize.passes.activations import second_moments, watch
 from edgewise.optimize.passes.channel_groups import Group, Reader, find_groups
 from edgewise.optimize.passes.reconstruct import (
-    covariance_of,
+    gather,
     keep_best,
     keep_correctable,
-    refit,
     score_units,
 )
 from edgewise.optimize.passes.shares import check_share, count_of
@@ -143,12 +142,10 @@ def _prune_and_refit(
                 found[at].reshape(-1, found[at].shape[-1])
             ),
         )
-        has_bias = linear.bias_node is not None
-        keep = keep_correctable(covariance_of(reached, centred=has_bias), weights[name], drop, 1)
+        evidence = gather(reached, targets.pop(name), has_bias=linear.bias_node is not None)
+        keep = keep_correctable(evidence.covariance, weights[name], drop, 1)
         group.narrow(wiring, keep)
-        wiring.reindex()
-        narrow = [part[:, keep] for part in reached]
-        fitted = refit(narrow, targets[name], weights[name][keep], has_bias=has_bias)
+        fitted = evidence.refit(keep, weights[name])
         bias = linear.bias(wiring)
         linear.set_weight(wiring, fitted.weight)
         linear.set_bias(wiring, (bias + fitted.bias).astype(bias.dtype))

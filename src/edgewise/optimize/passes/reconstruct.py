@@ -20,10 +20,55 @@ _ROUNDS = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refit:
-    """The weights of the inputs that stay, and the bias. Made by `refit`."""
+    """The weights of the inputs that stay, and what the bias gains. Made by `Evidence.refit`."""
 
     weight: Array
     bias: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What reaches a linear layer in the pruned model, and what it gave in the source.
+
+    Made by `gather`. The covariances are around zero for a layer without a bias, which could not
+    take up a difference of the means.
+    """
+
+    covariance: Array
+    """Of the inputs, (n, n)."""
+    crossed: Array
+    """Of inputs and the layer's product in the source, (n, out)."""
+    mean_in: Array
+    mean_out: Array
+
+    def refit(self, keep: Array, weight: Array) -> Refit:
+        """Give the weights of the inputs `keep` that come nearest to the source's product.
+
+        They are pulled toward the weights that these inputs have, so that leaving out an input
+        that never changes changes nothing.
+        """
+        gram = self.covariance[np.ix_(keep, keep)]
+        start = weight[keep].astype(np.float64)
+        found = start + np.linalg.solve(_damped(gram), self.crossed[keep] - gram @ start)
+        bias = self.mean_out - self.mean_in[keep] @ found
+        return Refit(weight=found.astype(weight.dtype), bias=bias.astype(weight.dtype))
+
+
+def gather(inputs: Sequence[Array], targets: Sequence[Array], *, has_bias: bool) -> Evidence:
+    """Gather evidence from arrays of shape (rows, n) and (rows, out)."""
+    given = np.concatenate(inputs).astype(np.float64)
+    wanted = np.concatenate(targets).astype(np.float64)
+    mean_in, mean_out = np.zeros(given.shape[1]), np.zeros(wanted.shape[1])
+    if has_bias:
+        mean_in, mean_out = given.mean(axis=0), wanted.mean(axis=0)
+    given -= mean_in
+    wanted -= mean_out
+    return Evidence(
+        covariance=given.T @ given / len(given),
+        crossed=given.T @ wanted / len(given),
+        mean_in=mean_in,
+        mean_out=mean_out,
+    )
 
 
 def score_units(gram: Array, weight: Array, size: int) -> Array:
@@ -38,7 +83,9 @@ def score_units(gram: Array, weight: Array, size: int) -> Array:
     if size == 1:
         diagonal = gram if gram.ndim == 1 else np.diagonal(gram)
         return np.asarray(diagonal * np.square(weight, dtype=np.float64).sum(axis=1))
-    return np.asarray([np.sum((gram[at, at] @ weight[at]) * weight[at]) for at in _units(gram, size)])
+    return np.asarray(
+        [np.sum((gram[at, at] @ weight[at]) * weight[at]) for at in _units(gram, size)]
+    )
 
 
 def keep_best(scores: Array, drop: int) -> Array:
@@ -63,7 +110,10 @@ def keep_correctable(covariance: Array, weight: Array, drop: int, size: int) -> 
             costs = np.square(left).sum(axis=1) / np.diagonal(inverse)
         else:
             costs = np.asarray(
-                [np.sum(np.linalg.solve(inverse[u, u], left[u]) * left[u]) for u in _units(left, size)]
+                [
+                    np.sum(np.linalg.solve(inverse[u, u], left[u]) * left[u])
+                    for u in _units(left, size)
+                ]
             )
         goes = np.lexsort((-np.arange(len(alive)), costs))[: min(at_once, drop)]
         out = np.concatenate([np.arange(u * size, (u + 1) * size) for u in goes])
@@ -75,49 +125,6 @@ def keep_correctable(covariance: Array, weight: Array, drop: int, size: int) -> 
         alive = np.delete(alive, goes)
         drop -= len(goes)
     return alive
-
-
-def refit(
-    inputs: Sequence[Array], targets: Sequence[Array], weight: Array, *, has_bias: bool
-) -> Refit:
-    """Give the weights that bring `inputs` nearest to `targets`, pulled toward `weight`.
-
-    Parameters
-    ----------
-    inputs : arrays of shape (rows, n)
-        What reaches the layer in the pruned model.
-    targets : arrays of shape (rows, out)
-        The layer's product in the source, without its bias.
-    weight : shape (n, out)
-    has_bias
-        Let the bias take up the difference of the means. The bias given back is an addition.
-    """
-    rows = sum(len(part) for part in inputs)
-    start, out = weight.astype(np.float64), weight.shape[1]
-    mean_in, mean_out = np.zeros(len(weight)), np.zeros(out)
-    if has_bias:
-        mean_in = sum((part.sum(axis=0, dtype=np.float64) for part in inputs), mean_in) / rows
-        mean_out = sum((part.sum(axis=0, dtype=np.float64) for part in targets), mean_out) / rows
-    gram, cross = np.zeros((len(weight), len(weight))), np.zeros(weight.shape)
-    for part, target in zip(inputs, targets, strict=True):
-        centred = part - mean_in
-        gram += centred.T @ centred
-        cross += centred.T @ (target - mean_out)
-    gram, cross = gram / rows, cross / rows
-    found = start + np.linalg.solve(_damped(gram), cross - gram @ start)
-    return Refit(
-        weight=found.astype(weight.dtype),
-        bias=(mean_out - mean_in @ found).astype(weight.dtype),
-    )
-
-
-def covariance_of(inputs: Sequence[Array], *, centred: bool) -> Array:
-    """Give the mean of a' a, around the mean when `centred`."""
-    rows = sum(len(part) for part in inputs)
-    width = inputs[0].shape[1]
-    gram: Array = sum((p.T.astype(np.float64) @ p for p in inputs), np.zeros((width, width)))
-    mean: Array = sum((p.sum(axis=0, dtype=np.float64) for p in inputs), np.zeros(width)) / rows
-    return gram / rows - (np.outer(mean, mean) if centred else 0.0)
 
 
 def _damped(gram: Array) -> Array:

@@ -92,7 +92,7 @@ class Wiring:
 
     def fresh(self, like: str) -> str:
         """Give a tensor name that is not taken."""
-        stem = like.split("//")[0]
+        stem = like.split("//", maxsplit=1)[0]
         taken = self.weights.keys() | self.makers.keys() | self.inputs
         while f"{stem}//{self._count}" in taken:
             self._count += 1

@@ -1,0 +1,189 @@
+"""Structured pruning of attention heads.
+
+A head goes with its columns of the query, key and value weights and its rows of the output's.
+With samples, heads go where the squared error of the output layer is least, and that layer is
+fitted again to give what it gave in the source.
+
+Sources: Michel et al., "Are Sixteen Heads Really Better than One?", 2019; `reconstruct` for the
+scores and the fit.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+
+from edgewise.errors import InvalidModel
+from edgewise.optimize.passes.activations import watch
+from edgewise.optimize.passes.attention import Attention, find_attention, looked_for, sizes_of
+from edgewise.optimize.passes.reconstruct import gather, keep_best, keep_correctable, score_units
+from edgewise.optimize.passes.shares import check_share, count_of
+from edgewise.optimize.passes.wiring import Array, Wiring, copy_of
+from edgewise.runtimes.protocol import Tensors
+
+NAME = "prune-heads"
+
+
+def prune_heads(
+    model: onnx.ModelProto,
+    share: float,
+    samples: Sequence[Tensors] = (),
+    *,
+    correct: bool = True,
+) -> onnx.ModelProto:
+    """Give the model without a share of each block's attention heads.
+
+    Parameters
+    ----------
+    share : in [0, 1)
+        Of each block's heads, rounded down; 0 changes nothing.
+    samples
+        Sample inputs; without them heads are ranked by their weights alone.
+    correct
+        Fit each block's output layer again on the samples.
+
+    Raises
+    ------
+    InvalidModel
+        When no attention is found, or its shapes say a number of heads that can't be changed.
+    """
+    check_share(share)
+    wiring = Wiring(model)
+    blocks = [block for block in find_attention(wiring) if _is_separate(block)]
+    if not blocks:
+        what = f"no attention found: looked for {looked_for()}"
+        raise InvalidModel(what, where=NAME, hint="prune before fusing or quantizing the model")
+    if not any(count_of(share, block.heads) for block in blocks):
+        return copy_of(model)
+    names = [block.merge.output[0] for block in blocks]
+    weights = [block.out.weight(wiring) for block in blocks]
+    targets: list[list[Array]] = [[] for _ in blocks]
+    reached: list[list[Array]] = [[] for _ in blocks]
+
+    def see_source(found: dict[str, Array]) -> None:
+        for at, name in enumerate(names):
+            rows = found[name].reshape(-1, found[name].shape[-1])
+            reached[at].append(rows)
+            targets[at].append(rows @ weights[at])
+
+    if samples:
+        watch(model, names, samples, see_source)
+    for at, block in enumerate(blocks):
+        drop = count_of(share, block.heads)
+        if drop == 0:
+            continue
+        if not samples:
+            _narrow(wiring, block, keep_best(_magnitudes(wiring, block), drop))
+            continue
+        if not correct:
+            rows = np.concatenate(reached[at])
+            scores = score_units(rows.T @ rows / len(rows), weights[at], block.size)
+            _narrow(wiring, block, keep_best(scores, drop))
+            continue
+        now: list[Array] = []
+        watch(
+            wiring.finish(),
+            [names[at]],
+            samples,
+            lambda found, name=names[at], kept=now: kept.append(  # type: ignore[misc]
+                found[name].reshape(-1, found[name].shape[-1])
+            ),
+        )
+        evidence = gather(now, targets[at], has_bias=block.out.bias_node is not None)
+        keep = keep_correctable(evidence.covariance, weights[at], drop, block.size)
+        _narrow(wiring, block, keep)
+        fitted = evidence.refit(_columns(keep, block.size), weights[at])
+        bias = block.out.bias(wiring)
+        block.out.set_weight(wiring, fitted.weight)
+        block.out.set_bias(wiring, (bias + fitted.bias).astype(bias.dtype))
+    return wiring.finish()
+
+
+def _is_separate(block: Attention) -> bool:
+    """Say whether queries, keys and values have weights of their own."""
+    return len({id(part.node) for part in (block.query, block.key, block.value)}) == 3
+
+
+def _columns(heads: Array, size: int) -> Array:
+    return np.concatenate([np.arange(head * size, (head + 1) * size) for head in heads])
+
+
+def _magnitudes(wiring: Wiring, block: Attention) -> Array:
+    """Give each head's norm of value weights times that of output weights, squared."""
+    made = np.square(block.value.weight(wiring), dtype=np.float64).sum(axis=0)
+    made = made + np.square(block.value.bias(wiring), dtype=np.float64)
+    read = np.square(block.out.weight(wiring), dtype=np.float64).sum(axis=1)
+    parted = (block.heads, block.size)
+    return np.asarray(made.reshape(parted).sum(axis=1) * read.reshape(parted).sum(axis=1))
+
+
+def _narrow(wiring: Wiring, block: Attention, keep: Array) -> None:
+    columns = _columns(keep, block.size)
+    for part in (block.query, block.key, block.value):
+        part.set_weight(wiring, part.weight(wiring)[:, columns])
+        part.set_bias(wiring, part.bias(wiring)[columns])
+    block.out.set_weight(wiring, block.out.weight(wiring)[columns])
+    for split in block.splits:
+        _resize(wiring, split, [None, None, len(keep), block.size])
+    _resize(wiring, block.merge, [None, None, len(columns)])
+    for node, index in block.additions:
+        _select_heads(wiring, node, index, block.heads, keep)
+    wiring.reindex()
+
+
+def _resize(wiring: Wiring, reshape: onnx.NodeProto, sizes: list[int | None]) -> None:
+    """Let a Reshape go to these sizes where it names any; `None` leaves one as it is."""
+    found = sizes_of(wiring, reshape)
+    if found is None or len(found) != len(sizes):
+        raise InvalidModel(
+            f"`{reshape.name}` has a computed shape that can't be narrowed",
+            where=NAME,
+            hint="export with the heads' number and size as constants",
+        )
+    if reshape.input[1] in wiring.weights:
+        wanted = [
+            old if new is None or old == -1 else new for old, new in zip(found, sizes, strict=True)
+        ]
+        wiring.put(reshape, 1, np.asarray(wanted, dtype=np.int64))
+        return
+    made = wiring.makers[reshape.input[1]]
+    fresh = onnx.NodeProto()
+    fresh.CopyFrom(made)
+    fresh.output[0] = wiring.fresh("shape")
+    fresh.name = fresh.output[0]
+    at = 0
+    for index, name in enumerate(made.input):
+        value = wiring.value(name)
+        count = 1 if value is None else value.size
+        new = sizes[at : at + count]
+        if value is None and new != [None]:
+            raise InvalidModel(
+                f"`{reshape.name}` computes the number of heads",
+                where=NAME,
+                hint="export with the heads' number and size as constants",
+            )
+        if value is not None and any(size is not None for size in new):
+            flat = value.reshape(-1)
+            wanted = [int(o) if n is None or o == -1 else n for o, n in zip(flat, new, strict=True)]
+            wiring.put(fresh, index, np.asarray(wanted, dtype=np.int64))
+        at += count
+    wiring.nodes.append(fresh)
+    reshape.input[1] = fresh.output[0]
+    wiring.reindex()
+
+
+def _select_heads(
+    wiring: Wiring, node: onnx.NodeProto, index: int, heads: int, keep: Array
+) -> None:
+    """Take the heads that stay from a bias that has one slice a head."""
+    shape = wiring.shape(node.input[index])
+    if shape is None or (len(shape) > 2 and shape[-3] is None):
+        raise InvalidModel(
+            f"the shape of `{node.input[index]}`, which is added to the scores, is unknown",
+            where=NAME,
+            hint="export the model with shape inference",
+        )
+    if len(shape) < 3 or shape[-3] != heads or heads == 1:
+        return
+    indices = wiring.add_weight(np.asarray(keep, dtype=np.int64), "heads")
+    node.input[index] = wiring.add_node("Gather", [node.input[index], indices], axis=len(shape) - 3)
