@@ -105,28 +105,24 @@ class _Walk:
         return None
 
     def _step(self, node: onnx.NodeProto) -> str | None:
-        sides = self.wiring.operands(node)
-        factor = self.wiring.scalar(sides[1]) if sides is not None else None
-        if node.op_type in ("Mul", "Div") and sides is not None and factor is not None:
-            if node.op_type == "Div" and node.input[1] != sides[1]:
-                return None
-            self.scale *= factor if node.op_type == "Mul" else 1 / factor
-            return sides[0]
-        if node.op_type == "Add":
-            toward = [self._leads(name) for name in node.input]
-            if toward.count(True) != 1:
-                return None
-            self.additions.append((node, toward.index(False)))
-            return node.input[toward.index(True)]
-        if node.op_type == "Where":
-            toward = [self._leads(name) for name in node.input]
-            if toward[1:].count(True) != 1:
-                return None
-            self.plain = False
-            return node.input[toward.index(True, 1)]
+        """Go over one node; `None` where it is none that may lie here."""
+        scaled = scaled_by(self.wiring, node)
+        if scaled is not None:
+            self.scale *= scaled[1]
+            return scaled[0]
+        inputs = list(node.input)
         if node.op_type in ("Cast", "Identity", "Dropout"):
-            return node.input[0]
-        return None
+            return inputs[0]
+        if node.op_type not in ("Add", "Where"):
+            return None
+        toward = [self._leads(name) for name in inputs]
+        first = 0 if node.op_type == "Add" else 1
+        if toward[first:].count(True) != 1:
+            return None
+        if node.op_type == "Add":
+            self.additions.append((node, toward.index(False)))
+        self.plain = self.plain and node.op_type == "Add"
+        return inputs[toward.index(True, first)]
 
     def _leads(self, name: str) -> bool:
         """Say whether a tensor comes from a product of two computed tensors, a few steps up."""
@@ -142,6 +138,17 @@ class _Walk:
                 return any(self._leads(part) for part in node.input)
             name = node.input[1] if node.op_type == "Where" else node.input[0]
         return False
+
+
+def scaled_by(wiring: Wiring, node: onnx.NodeProto) -> tuple[str, float] | None:
+    """Read a product with, or a quotient by, a constant number as (tensor, factor)."""
+    sides = wiring.operands(node) if node.op_type in ("Mul", "Div") else None
+    factor = wiring.scalar(sides[1]) if sides is not None else None
+    if sides is None or factor is None:
+        return None
+    if node.op_type == "Mul":
+        return sides[0], factor
+    return (sides[0], 1 / factor) if node.input[1] == sides[1] else None
 
 
 def _down(wiring: Wiring, name: str) -> tuple[onnx.NodeProto | None, bool]:
@@ -170,11 +177,9 @@ def _side(
         node = wiring.makers.get(name)
         if node is None:
             break
-        sides = wiring.operands(node)
-        factor = wiring.scalar(sides[1]) if sides is not None else None
-        if node.op_type in ("Mul", "Div") and sides is not None and factor is not None:
-            scale *= factor if node.op_type == "Mul" else 1 / factor
-            name = sides[0]
+        scaled = scaled_by(wiring, node)
+        if scaled is not None:
+            name, scale = scaled[0], scale * scaled[1]
         elif node.op_type == "Transpose":
             perm = list(attribute(node, "perm", []))
             if len(perm) != 4:

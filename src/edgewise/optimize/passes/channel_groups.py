@@ -17,7 +17,35 @@ from edgewise.optimize.passes.linears import Linear, linear_of, linear_to
 from edgewise.optimize.passes.wiring import Array, Wiring, attribute
 
 _ALIKE = frozenset(
-    ["Relu", "LeakyRelu", "Elu", "Selu", "Celu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Erf", "Gelu", "Softplus", "Softsign", "Mish", "Sqrt", "Exp", "Log", "Neg", "Abs", "Clip", "Identity", "Dropout", "Cast", "Sin", "Cos", "Swish", "Silu"]
+    [
+        "Relu",
+        "LeakyRelu",
+        "Elu",
+        "Selu",
+        "Celu",
+        "Sigmoid",
+        "HardSigmoid",
+        "HardSwish",
+        "Tanh",
+        "Erf",
+        "Gelu",
+        "Softplus",
+        "Softsign",
+        "Mish",
+        "Sqrt",
+        "Exp",
+        "Log",
+        "Neg",
+        "Abs",
+        "Clip",
+        "Identity",
+        "Dropout",
+        "Cast",
+        "Sin",
+        "Cos",
+        "Swish",
+        "Silu",
+    ]
 )
 _TWO_SIDED = frozenset(["Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "PRelu"])
 _POOLS = frozenset(["MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"])
@@ -179,20 +207,23 @@ class _Flood:
             return all(sides) and self._join(y, axis)
         if kind == "BatchNormalization":
             return self._norm(node, axis)
-        if axis != 1 and kind not in ("Flatten", "Squeeze"):
-            return False
+        return self._spatial(node) if axis == 1 else False
+
+    def _spatial(self, node: onnx.NodeProto) -> bool:
+        """Go through a node that works on images."""
+        kind, x, y = node.op_type, node.input[0], node.output[0]
         if kind == "Conv":
             return self._depthwise(node)
         if kind in _POOLS or (kind == "ReduceMean" and self._is_spatial(node)):
             flat = kind == "ReduceMean" and not attribute(node, "keepdims", 1)
             return self._join(x, 1) and self._join(y, -1 if flat else 1)
-        if kind in ("Flatten", "Squeeze"):
-            shape = self.wiring.shape(x)
-            point = shape is not None and len(shape) == 4 and shape[2:] == (1, 1)
-            point = point or self.wiring.maker(x, "GlobalAveragePool", "GlobalMaxPool") is not None
-            point = point and attribute(node, "axis", 1) == 1
-            return point and self._join(x, 1) and self._join(y, -1)
-        return False
+        if kind not in ("Flatten", "Squeeze"):
+            return False
+        shape = self.wiring.shape(x)
+        point = shape is not None and len(shape) == 4 and shape[2:] == (1, 1)
+        point = point or self.wiring.maker(x, "GlobalAveragePool", "GlobalMaxPool") is not None
+        point = point and attribute(node, "axis", 1) == 1
+        return point and self._join(x, 1) and self._join(y, -1)
 
     def _side(self, node: onnx.NodeProto, index: int, axis: int) -> bool:
         """Take in one operand of a sum or product."""
@@ -223,9 +254,8 @@ class _Flood:
         self.group.depthwise.append(node)
         joined = self._join(node.input[0], 1) and self._join(node.output[0], 1)
         good = weight is not None and weight.shape[:2] == (self.group.width, 1)
-        return (
-            joined and good and attribute(node, "group", 1) == self.group.width and self._bias(node)
-        )
+        good = good and bool(attribute(node, "group", 1) == self.group.width)
+        return joined and good and self._bias(node)
 
     def _is_spatial(self, node: onnx.NodeProto) -> bool:
         axes = attribute(node, "axes")

@@ -128,7 +128,7 @@ def _fold_batch_norms(wiring: Wiring) -> None:
 
 
 def _merge_projections(wiring: Wiring, block: Attention) -> None:
-    """Queries, keys and values in one MatMul, then Split."""
+    """Make queries, keys and values with one MatMul and a Split."""
     parts = (block.query, block.key, block.value)
     if len({id(part.node) for part in parts}) < 3:
         return
@@ -299,7 +299,7 @@ def _is_half_of(wiring: Wiring, name: str, x: str) -> bool:
 
 
 def _fuse_norms(wiring: Wiring) -> None:
-    """The sum before a LayerNormalization, and a linear layer's bias in it, join the norm."""
+    """Join a LayerNormalization with the sum before it and a linear layer's bias in that."""
     for norm in [node for node in wiring.nodes if node.op_type == "LayerNormalization"]:
         add = wiring.maker(norm.input[0], "Add")
         if add is None or wiring.only_reader(norm.input[0]) is None or len(norm.input) < 3:

@@ -53,19 +53,26 @@ def linear_of(wiring: Wiring, node: onnx.NodeProto) -> Linear | None:
     weight = wiring.value(node.input[1])
     if weight is None or weight.ndim != 2 or node.input[0] in wiring.weights:
         return None
-    if node.op_type == "MatMul":
-        add = wiring.only_reader(node.output[0], "Add")
-        sides = wiring.operands(add) if add is not None else None
-        if add is None or sides is None or not _is_vector(wiring, sides[1], weight.shape[1]):
-            return Linear(x=node.input[0], y=node.output[0], node=node, bias_node=None)
-        index = list(add.input).index(sides[1])
-        x, y = node.input[0], add.output[0]
-        return Linear(x=x, y=y, node=node, bias_node=add, bias_index=index)
+    return _of_matmul(wiring, node) if node.op_type == "MatMul" else _of_gemm(wiring, node)
+
+
+def _of_matmul(wiring: Wiring, node: onnx.NodeProto) -> Linear:
+    width = wiring.weights[node.input[1]].dims[1]
+    add = wiring.only_reader(node.output[0], "Add")
+    sides = wiring.operands(add) if add is not None else None
+    if add is None or sides is None or not _is_vector(wiring, sides[1], width):
+        return Linear(x=node.input[0], y=node.output[0], node=node, bias_node=None)
+    index = list(add.input).index(sides[1])
+    x, y = node.input[0], add.output[0]
+    return Linear(x=x, y=y, node=node, bias_node=add, bias_index=index)
+
+
+def _of_gemm(wiring: Wiring, node: onnx.NodeProto) -> Linear | None:
     factors = (attribute(node, "alpha", 1.0), attribute(node, "beta", 1.0))
     if factors != (1.0, 1.0) or attribute(node, "transA", 0):
         return None
     transposed = bool(attribute(node, "transB", 0))
-    width = weight.shape[0] if transposed else weight.shape[1]
+    width = wiring.weights[node.input[1]].dims[0 if transposed else 1]
     has_bias = len(node.input) > 2 and bool(node.input[2])
     if has_bias and not _is_vector(wiring, node.input[2], width):
         return None

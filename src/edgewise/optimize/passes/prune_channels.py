@@ -85,4 +85,4 @@ def _made(wiring: Wiring, cut: Cut) -> Array:
             energy = energy + _energy(wiring, Cut(node=cut.node, index=2, axis=0))
         return energy
     scale, shift, _, variance = (np.asarray(wiring.value(n), dtype=float) for n in norm.input[1:5])
-    return energy * scale**2 / (variance + attribute(norm, "epsilon", 1e-5)) + shift**2
+    return np.asarray(energy * scale**2 / (variance + attribute(norm, "epsilon", 1e-5)) + shift**2)

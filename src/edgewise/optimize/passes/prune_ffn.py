@@ -75,14 +75,15 @@ def prune_ffn(
 
 def _magnitudes(wiring: Wiring, group: Group) -> Array:
     """Give each neuron's norm of incoming weights times that of outgoing ones, squared."""
-    made = sum(_energy(wiring, cut.node.input[cut.index], cut.axis) for cut in group.makers)
-    made = made + sum(
-        _energy(wiring, cut.node.input[cut.index], cut.axis)
-        for cut in group.carried
-        if cut.node.op_type in ("Add", "Gemm")
-    )
-    cuts = [reader.cut for reader in group.readers]
-    read = sum(_energy(wiring, cut.node.input[cut.index], cut.axis) for cut in cuts)
+    made = np.zeros(group.width)
+    for cut in group.makers:
+        made += _energy(wiring, cut.node.input[cut.index], cut.axis)
+    for cut in group.carried:
+        if cut.node.op_type in ("Add", "Gemm"):
+            made += _energy(wiring, cut.node.input[cut.index], cut.axis)
+    read = np.zeros(group.width)
+    for reader in group.readers:
+        read += _energy(wiring, reader.cut.node.input[reader.cut.index], reader.cut.axis)
     return np.asarray(made * read)
 
 

@@ -183,18 +183,21 @@ class Wiring:
         if not node.output or node.output[0] in self.outputs:
             return None
         if node.op_type == "Constant":
-            held = node.attribute[0]
-            if held.name == "value":
-                return numpy_helper.to_array(held.t)
-            if held.name in ("value_int", "value_ints"):
-                return np.asarray(helper.get_attribute_value(held), dtype=np.int64)
-            if held.name in ("value_float", "value_floats"):
-                return np.asarray(helper.get_attribute_value(held), dtype=np.float32)
-            return None
+            return _constant(node.attribute[0])
         if node.op_type not in ("Identity", "Transpose") or node.input[0] not in self.weights:
             return None
         value = numpy_helper.to_array(self.weights[node.input[0]])
         return value if node.op_type == "Identity" else np.transpose(value, attribute(node, "perm"))
+
+
+def _constant(held: onnx.AttributeProto) -> Array | None:
+    kinds = {"value_int": np.int64, "value_ints": np.int64}
+    kinds |= {"value_float": np.float32, "value_floats": np.float32}
+    if held.name == "value":
+        return numpy_helper.to_array(held.t)
+    if held.name not in kinds:
+        return None
+    return np.asarray(helper.get_attribute_value(held), dtype=kinds[held.name])
 
 
 def copy_of(model: onnx.ModelProto) -> onnx.ModelProto:
