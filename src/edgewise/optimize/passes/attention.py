@@ -110,7 +110,7 @@ class _Walk:
         if scaled is not None:
             self.scale *= scaled[1]
             return scaled[0]
-        inputs = list(node.input)
+        inputs: list[str] = list(node.input)
         if node.op_type in ("Cast", "Identity", "Dropout"):
             return inputs[0]
         if node.op_type not in ("Add", "Where"):

@@ -170,7 +170,7 @@ class _Flood:
             self.group.has_conv = True
             self.group.makers.append(Cut(node=node, index=1, axis=0))
             return weight is not None and len(weight) == self.group.width and self._bias(node)
-        return self._pass(node, axis if node.op_type not in ("Flatten", "Squeeze") else 1)
+        return self._pass(node, axis if node.op_type not in ("Flatten", "Squeeze", "ReduceMean") else 1)
 
     def _bias(self, conv: onnx.NodeProto) -> bool:
         if len(conv.input) > 2 and conv.input[2]:
@@ -238,7 +238,7 @@ class _Flood:
         if place < 0 or value.shape[place] == 1:
             return True
         self.group.carried.append(Cut(node=node, index=index, axis=place))
-        return value.shape[place] == self.group.width
+        return bool(value.shape[place] == self.group.width)
 
     def _norm(self, node: onnx.NodeProto, axis: int) -> bool:
         shape = self.wiring.shape(node.input[0])

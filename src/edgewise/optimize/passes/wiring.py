@@ -191,7 +191,7 @@ class Wiring:
 
 
 def _constant(held: onnx.AttributeProto) -> Array | None:
-    kinds = {"value_int": np.int64, "value_ints": np.int64}
+    kinds: dict[str, Any] = {"value_int": np.int64, "value_ints": np.int64}
     kinds |= {"value_float": np.float32, "value_floats": np.float32}
     if held.name == "value":
         return numpy_helper.to_array(held.t)
