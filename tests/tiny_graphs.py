@@ -109,18 +109,28 @@ def exported_bert() -> onnx.ModelProto:
     """
     b = Builder(3)
     x = b.op("Gather", b.draw(50, WIDTH), "input_ids")
-    b.nodes.append(
-        helper.make_node("Constant", [], ["one"], value=numpy_helper.from_array(np.int64([1])))
+    for label, number in (("first", 0), ("second", 1)):  # scalars, and they must stay so
+        held = numpy_helper.from_array(np.asarray(number, dtype=np.int64))
+        b.nodes.append(helper.make_node("Constant", [], [label], value=held))
+    front = b.constant([0], np.int64)
+    batch, length = (
+        b.op("Unsqueeze", b.op("Gather", b.op("Shape", "input_ids"), at), front)
+        for at in ("first", "second")
     )
-    length = b.op("Slice", b.op("Shape", "input_ids"), "one", b.constant([2], np.int64))
-    batch = b.op("Slice", b.op("Shape", "input_ids"), b.constant([0], np.int64), "one")
     split = b.op(
         "Concat", batch, length, *(b.constant([n], np.int64) for n in (HEADS, SIZE)), axis=0
     )
     back = b.op("Concat", batch, length, b.constant([WIDTH], np.int64), axis=0)
     mask = b.op("Cast", b.op("Unsqueeze", "attention_mask", b.constant([1, 2], np.int64)), to=9)
     mask = b.op("Where", mask, b.constant(0.0), b.constant(-1e9))
-    root = b.constant(SIZE**-0.25)
+    square = b.op("Concat", batch, b.constant([1], np.int64), length, length, axis=0)
+    square = b.op("Cast", b.op("Cast", square, to=1), to=7)  # inference does not see through it
+    mask = b.op("Expand", mask, square)
+    root, minus, size = (
+        b.constant(SIZE**-0.25),
+        b.constant([-1], np.int64),
+        b.constant([SIZE], np.int64),
+    )
 
     def linear(x: str, given: int, made: int) -> str:
         return b.op("Add", b.draw(made), b.op("MatMul", x, b.draw(given, made)))
@@ -138,7 +148,9 @@ def exported_bert() -> onnx.ModelProto:
         scores = b.op("MatMul", b.op("Mul", query, root), b.op("Mul", key, root))
         shares = b.op("Softmax", b.op("Add", scores, mask))
         shares = b.op("Where", b.op("IsNaN", shares), b.constant(0.0), shares)
-        mixed = b.op("Transpose", b.op("MatMul", shares, value), perm=[0, 2, 1, 3])
+        mixed = b.op("MatMul", shares, value)
+        mixed = b.op("Reshape", mixed, b.op("Concat", batch, minus, length, size, axis=0))
+        mixed = b.op("Transpose", mixed, perm=[0, 2, 1, 3])
         x = norm(b.op("Add", linear(b.op("Reshape", mixed, back), WIDTH, WIDTH), x))
         inner = linear(x, WIDTH, INNER)
         erf = b.op("Add", b.op("Erf", b.op("Div", inner, b.constant(2**0.5))), b.constant(1.0))

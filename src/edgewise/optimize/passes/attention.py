@@ -1,5 +1,6 @@
 """Multi-head self-attention as a graph has it, written out in MatMul, Softmax and Reshape."""
 
+import math
 from dataclasses import dataclass
 
 import onnx
@@ -28,7 +29,7 @@ class Attention:
     additions: tuple[tuple[onnx.NodeProto, int], ...]
     """What is added to the scores: node and index of the input, nearest to the Softmax first."""
     plain: bool
-    """Nothing but scale and additions lies between the MatMuls and the Softmax."""
+    """Nothing but a known scale and additions lies between the MatMuls and the Softmax."""
     scale: float
     heads: int
     size: int
@@ -67,6 +68,7 @@ def _read(wiring: Wiring, softmax: onnx.NodeProto) -> Attention | None:
     widths = {width, query.weight(wiring).shape[1], out.weight(wiring).shape[0]}
     if heads is None or len(widths) > 1 or width % heads or len({query.x, key.x, value.x}) > 1:
         return None
+    scale = scores.scale * query_scale * key_scale
     return Attention(
         x=query.x,
         query=query,
@@ -77,8 +79,8 @@ def _read(wiring: Wiring, softmax: onnx.NodeProto) -> Attention | None:
         merge=merge,
         softmax=softmax,
         additions=tuple(scores.additions),
-        plain=straight and scores.plain,
-        scale=scores.scale * query_scale * key_scale,
+        plain=straight and scores.plain and not math.isnan(scale),
+        scale=scale,
         heads=heads,
         size=width // heads,
     )
@@ -141,14 +143,19 @@ class _Walk:
 
 
 def scaled_by(wiring: Wiring, node: onnx.NodeProto) -> tuple[str, float] | None:
-    """Read a product with, or a quotient by, a constant number as (tensor, factor)."""
-    sides = wiring.operands(node) if node.op_type in ("Mul", "Div") else None
-    factor = wiring.scalar(sides[1]) if sides is not None else None
-    if sides is None or factor is None:
+    """Read a product with, or a quotient by, a number as (tensor, factor).
+
+    The factor is NaN where the graph works it out, as from a size.
+    """
+    if node.op_type not in ("Mul", "Div") or len(node.input) != 2:
         return None
-    if node.op_type == "Mul":
-        return sides[0], factor
-    return (sides[0], 1 / factor) if node.input[1] == sides[1] else None
+    for at in (1, 0) if node.op_type == "Mul" else (1,):
+        factor = wiring.scalar(node.input[at])
+        if factor is None and wiring.shape(node.input[at]) in ((), (1,)):
+            factor = math.nan
+        if factor is not None:
+            return node.input[1 - at], factor if node.op_type == "Mul" else 1 / factor
+    return None
 
 
 def _down(wiring: Wiring, name: str) -> tuple[onnx.NodeProto | None, bool]:
@@ -197,12 +204,30 @@ def _side(
 
 
 def _merged(wiring: Wiring, name: str) -> tuple[onnx.NodeProto | None, Linear | None]:
-    turn = wiring.only_reader(name, "Transpose")
-    if turn is None or list(attribute(turn, "perm", [])) != _HEADS_FIRST:
+    """From the mixed values down to the output layer, over Transpose and Reshape.
+
+    Exporters may write a Reshape first that changes nothing: its number of heads is worked out.
+    """
+    first = _next(wiring, name)
+    if first is not None and first.op_type == "Reshape":
+        sizes = sizes_of(wiring, first)
+        if sizes is None or len(sizes) != 4 or sizes[1] not in (None, -1, 0):
+            return None, None
+        first = _next(wiring, first.output[0])
+    if first is None or first.op_type != "Transpose":
         return None, None
-    merge = wiring.only_reader(turn.output[0], "Reshape")
-    product = wiring.only_reader(merge.output[0], "MatMul", "Gemm") if merge is not None else None
+    merge = _next(wiring, first.output[0])
+    right = list(attribute(first, "perm", [])) == _HEADS_FIRST
+    if not right or merge is None or merge.op_type != "Reshape":
+        return None, None
+    product = wiring.only_reader(merge.output[0], "MatMul", "Gemm")
     return merge, linear_of(wiring, product) if product is not None else None
+
+
+def _next(wiring: Wiring, name: str) -> onnx.NodeProto | None:
+    """Give the one node that reads a tensor's values, not its size."""
+    readers = [node for node in wiring.readers.get(name, []) if node.op_type != "Shape"]
+    return readers[0] if len(readers) == 1 and name not in wiring.outputs else None
 
 
 def sizes_of(wiring: Wiring, reshape: onnx.NodeProto) -> list[int | None] | None:

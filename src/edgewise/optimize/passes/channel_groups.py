@@ -170,7 +170,9 @@ class _Flood:
             self.group.has_conv = True
             self.group.makers.append(Cut(node=node, index=1, axis=0))
             return weight is not None and len(weight) == self.group.width and self._bias(node)
-        return self._pass(node, axis if node.op_type not in ("Flatten", "Squeeze", "ReduceMean") else 1)
+        return self._pass(
+            node, axis if node.op_type not in ("Flatten", "Squeeze", "ReduceMean") else 1
+        )
 
     def _bias(self, conv: onnx.NodeProto) -> bool:
         if len(conv.input) > 2 and conv.input[2]:

@@ -175,15 +175,25 @@ def _resize(wiring: Wiring, reshape: onnx.NodeProto, sizes: list[int | None]) ->
 def _select_heads(
     wiring: Wiring, node: onnx.NodeProto, index: int, heads: int, keep: Array
 ) -> None:
-    """Take the heads that stay from a bias that has one slice a head."""
-    shape = wiring.shape(node.input[index])
-    if shape is None or (len(shape) > 2 and shape[-3] is None):
+    """Take the heads that stay from a bias that has one slice a head.
+
+    Where only a run tells whether it has, indices beyond its one slice are brought down to it.
+    """
+    bias = node.input[index]
+    shape = wiring.shape(bias)
+    if shape is None:
         raise InvalidModel(
-            f"the shape of `{node.input[index]}`, which is added to the scores, is unknown",
+            f"the shape of `{bias}`, which is added to the scores, is unknown",
             where=NAME,
             hint="export the model with shape inference",
         )
-    if len(shape) < 3 or shape[-3] != heads or heads == 1:
+    if len(shape) < 3 or shape[-3] not in (None, heads) or heads == 1:
         return
+    axis = len(shape) - 3
     indices = wiring.add_weight(np.asarray(keep, dtype=np.int64), "heads")
-    node.input[index] = wiring.add_node("Gather", [node.input[index], indices], axis=len(shape) - 3)
+    if shape[axis] is None:
+        at = wiring.add_weight(np.asarray([axis], dtype=np.int64), "axis")
+        count = wiring.add_node("Gather", [wiring.add_node("Shape", [bias]), at])
+        one = wiring.add_weight(np.asarray([1], dtype=np.int64), "one")
+        indices = wiring.add_node("Min", [indices, wiring.add_node("Sub", [count, one])])
+    node.input[index] = wiring.add_node("Gather", [bias, indices], axis=axis)

@@ -78,7 +78,7 @@ def find_blocks(wiring: Wiring) -> list[Block]:
             joined[-1] = Block(x=last.x, y=site.y, nodes=(*last.nodes, *site.nodes))
         else:
             joined.append(site)
-    return [block for block in joined if _can_go(wiring, block)]
+    return joined
 
 
 def _site(wiring: Wiring, add: onnx.NodeProto) -> Block | None:
@@ -94,7 +94,9 @@ def _site(wiring: Wiring, add: onnx.NodeProto) -> Block | None:
         after = wiring.only_reader(y, *_AFTER_SUM)
         if after is not None:
             y, nodes = after.output[0], [*nodes, after]
-        return Block(x=skip, y=y, nodes=tuple(nodes))
+        block = Block(x=skip, y=y, nodes=tuple(nodes))
+        if _can_go(wiring, block):
+            return block
     return None
 
 
@@ -114,7 +116,9 @@ def _between(wiring: Wiring, start: str, end: str) -> list[onnx.NodeProto] | Non
         if node is None:
             leads[name] = False
         elif ready:
-            leads[name] = any(leads.get(part, False) for part in node.input)
+            # a size carries no values, and the same size is still there when the block is gone
+            reads = [] if node.op_type == "Shape" else node.input
+            leads[name] = any(leads.get(part, False) for part in reads)
         else:
             stack.append((name, True))
             stack += [(part, False) for part in node.input if part and part not in leads]
@@ -136,7 +140,8 @@ def _can_go(wiring: Wiring, block: Block) -> bool:
                 continue
             if name in wiring.outputs:
                 return False
-            if any(id(reader) not in inside for reader in wiring.readers.get(name, [])):
+            readers = [r for r in wiring.readers.get(name, []) if r.op_type != "Shape"]
+            if any(id(reader) not in inside for reader in readers):
                 return False
     before, after = wiring.shape(block.x), wiring.shape(block.y)
     if before is None or after is None or len(before) != len(after):

@@ -102,7 +102,7 @@ class Wiring:
     def add_weight(self, value: Array, like: str = "weight") -> str:
         """Add a constant under a fresh name."""
         name = self.fresh(like)
-        self.weights[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        self.weights[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
         return name
 
     def put(self, node: onnx.NodeProto, index: int, value: Array) -> None:
@@ -176,7 +176,7 @@ class Wiring:
                 kept.append(node)
                 continue
             name = node.output[0]
-            self.weights[name] = numpy_helper.from_array(np.ascontiguousarray(made), name)
+            self.weights[name] = numpy_helper.from_array(np.asarray(made, order="C"), name)
         self.nodes = kept
 
     def _folded(self, node: onnx.NodeProto) -> Array | None:

@@ -141,5 +141,5 @@ def test_a_model_without_attention_is_named() -> None:
 
 
 def test_a_whole_share_is_refused() -> None:
-    with pytest.raises(UsageError, match="share to prune is 1.0"):
+    with pytest.raises(UsageError, match=r"share to prune is 1\.0"):
         prune_heads(exported_bert(), 1.0)
