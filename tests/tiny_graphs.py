@@ -114,8 +114,7 @@ def exported_bert() -> onnx.ModelProto:
         b.nodes.append(helper.make_node("Constant", [], [label], value=held))
     front = b.constant([0], np.int64)
     batch, length = (
-        b.op("Unsqueeze", b.op("Gather", b.op("Shape", "input_ids"), at), front)
-        for at in ("first", "second")
+        b.op("Unsqueeze", b.op("Gather", b.op("Shape", x), at), front) for at in ("first", "second")
     )
     split = b.op(
         "Concat", batch, length, *(b.constant([n], np.int64) for n in (HEADS, SIZE)), axis=0

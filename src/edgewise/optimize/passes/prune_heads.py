@@ -55,48 +55,56 @@ def prune_heads(
         raise InvalidModel(what, where=NAME, hint="prune before fusing or quantizing the model")
     if not any(count_of(share, block.heads) for block in blocks):
         return copy_of(model)
-    names = [block.merge.output[0] for block in blocks]
-    weights = [block.out.weight(wiring) for block in blocks]
-    targets: list[list[Array]] = [[] for _ in blocks]
-    reached: list[list[Array]] = [[] for _ in blocks]
+    if not samples:
+        for block in blocks:
+            drop = count_of(share, block.heads)
+            _narrow(wiring, block, keep_best(_magnitudes(wiring, block), drop))
+        return wiring.finish()
+    _prune_on_samples(model, wiring, blocks, share, samples, correct=correct)
+    return wiring.finish()
 
-    def see_source(found: dict[str, Array]) -> None:
-        for at, name in enumerate(names):
-            rows = found[name].reshape(-1, found[name].shape[-1])
-            reached[at].append(rows)
-            targets[at].append(rows @ weights[at])
 
-    if samples:
-        watch(model, names, samples, see_source)
-    for at, block in enumerate(blocks):
-        drop = count_of(share, block.heads)
+def _prune_on_samples(
+    model: onnx.ModelProto,
+    wiring: Wiring,
+    blocks: list[Attention],
+    share: float,
+    samples: Sequence[Tensors],
+    *,
+    correct: bool,
+) -> None:
+    """Go through the blocks in order; each is fitted to what those before it became."""
+    reached = _rows(model, [block.merge.output[0] for block in blocks], samples)
+    for block in blocks:
+        drop, name = count_of(share, block.heads), block.merge.output[0]
+        source, weight = reached.pop(name), block.out.weight(wiring)
         if drop == 0:
             continue
-        if not samples:
-            _narrow(wiring, block, keep_best(_magnitudes(wiring, block), drop))
-            continue
         if not correct:
-            rows = np.concatenate(reached[at])
-            scores = score_units(rows.T @ rows / len(rows), weights[at], block.size)
+            scores = score_units(source.T @ source / len(source), weight, block.size)
             _narrow(wiring, block, keep_best(scores, drop))
             continue
-        now: list[Array] = []
-        watch(
-            wiring.finish(),
-            [names[at]],
-            samples,
-            lambda found, name=names[at], kept=now: kept.append(  # type: ignore[misc]
-                found[name].reshape(-1, found[name].shape[-1])
-            ),
-        )
-        evidence = gather(now, targets[at], has_bias=block.out.bias_node is not None)
-        keep = keep_correctable(evidence.covariance, weights[at], drop, block.size)
+        now = _rows(wiring.finish(), [name], samples)[name]
+        has_bias = block.out.bias_node is not None
+        evidence = gather([now], [source @ weight], has_bias=has_bias)
+        keep = keep_correctable(evidence.covariance, weight, drop, block.size)
         _narrow(wiring, block, keep)
-        fitted = evidence.refit(_columns(keep, block.size), weights[at])
+        fitted = evidence.refit(_columns(keep, block.size), weight)
         bias = block.out.bias(wiring)
         block.out.set_weight(wiring, fitted.weight)
         block.out.set_bias(wiring, (bias + fitted.bias).astype(bias.dtype))
-    return wiring.finish()
+
+
+def _rows(model: onnx.ModelProto, names: list[str], samples: Sequence[Tensors]) -> dict[str, Array]:
+    """Give what the samples bring to each tensor, one row a position."""
+    found: dict[str, list[Array]] = {name: [] for name in names}
+
+    def see(values: dict[str, Array]) -> None:
+        for name, value in values.items():
+            found[name].append(value.reshape(-1, value.shape[-1]))
+
+    watch(model, names, samples, see)
+    return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 def _is_separate(block: Attention) -> bool:

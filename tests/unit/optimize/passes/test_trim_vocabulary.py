@@ -152,14 +152,32 @@ def test_words_outside_the_domain_are_spelled_not_unknown(kind: str) -> None:
 
 
 def test_a_domain_word_that_was_unknown_stays_unknown() -> None:
-    vocabulary = {"<unk>": 0, "ab": 1, "a": 2, "##bc": 3, "b": 4}
+    vocabulary = {"<unk>": 0, "ab": 1, "a": 2, "##bc": 3, "x": 4}
     word = Tokenizer(models.WordPiece(vocabulary, unk_token="<unk>"))
     word.pre_tokenizer = pre_tokenizers.Whitespace()
     assert word.encode("abc").tokens == ["<unk>"]
 
-    found = trim_vocabulary(embedding(5), word.to_str(), ["abc", "a bc"])
+    found = trim_vocabulary(embedding(5), word.to_str(), ["abc", "xbc"])
 
     assert Tokenizer.from_str(found.tokenizer_json).encode("abc").tokens == ["<unk>"]
+
+
+def test_unknown_characters_cost_what_they_cost_before() -> None:
+    scores = [
+        ("<unk>", 0.0),
+        ("a", -20.0),
+        ("b", -20.0),
+        ("?a", -20.0),
+        ("ab", -1.0),
+        ("zz", -50.0),
+    ]
+    # in full, `?` alone costs 10 more than the rarest piece: ?a b at 40 beats ? ab at 61
+    tokenizer = Tokenizer(models.Unigram(scores, unk_id=0))
+    assert tokenizer.encode("?ab").tokens == ["?a", "b"]
+
+    found = trim_vocabulary(embedding(6), tokenizer.to_str(), ["?ab", "ab"])
+
+    assert Tokenizer.from_str(found.tokenizer_json).encode("?ab").tokens == ["?a", "b"]
 
 
 def test_positions_that_skip_padding_follow_its_new_number() -> None:
