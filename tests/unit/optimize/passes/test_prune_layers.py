@@ -76,9 +76,12 @@ def test_a_dead_block_goes_first_and_is_not_missed(
 
 
 def test_an_exported_models_layers_are_found_though_the_mask_is_shared() -> None:
-    blocks = find_blocks(Wiring(exported_bert()))
+    wiring = Wiring(exported_bert())
+
+    blocks = find_blocks(wiring)
 
     assert len(blocks) == 2
+    assert wiring.maker(blocks[0].x, "Gather") is not None
     assert blocks[0].y == blocks[1].x
 
 
