@@ -65,7 +65,7 @@ def test_one_bundle_alone_can_not_be_compared(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         compare([tmp_path], INPUTS)
 
-    assert caught.value.what == "1 bundle(s) in 40 round(s)"
+    assert caught.value.what == "1 bundle(s) in 100 round(s)"
     assert caught.value.where == "compare"
     assert caught.value.hint == "give at least two bundles and two rounds"
 

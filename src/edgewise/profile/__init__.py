@@ -14,16 +14,17 @@ from edgewise.profile.machine import (
     find_runtimes,
 )
 from edgewise.profile.measure import measure
-from edgewise.profile.size import compressed_size
+from edgewise.profile.whole import measure_whole, reasons_against
 
 __all__ = [
     "MachineReport",
     "Part",
     "compare",
-    "compressed_size",
     "describe_target",
     "doctor",
     "find_runtimes",
     "hold",
     "measure",
+    "measure_whole",
+    "reasons_against",
 ]

@@ -77,18 +77,11 @@ def hold(
 
     Raises
     ------
-    UsageError
-        When the limit is below 1 byte.
     EdgewiseError
-        When the system does not tell a process's resident memory, and what the bundle raised.
+        As `check_limit` and `measure`.
     """
     check_inputs(inputs)
-    if limit_bytes < 1:
-        what = f"a limit of {limit_bytes} bytes"
-        raise UsageError(what, where="memory", hint="give a size such as 256MiB")
-    if not peak_memory_bytes():
-        what = "this system does not tell a process's resident memory"
-        raise EdgewiseError(what, where="memory", hint="measure on Linux")
+    check_limit(limit_bytes)
     check_runtime(runtime or read_manifest(bundle).runtime)
     with tempfile.TemporaryDirectory(prefix="edgewise-") as folder:
         request = {
@@ -111,6 +104,24 @@ def hold(
         happened=f"{ended}, peak {format_bytes(watch.peak_bytes)}",
         peak_memory_bytes=watch.peak_bytes,
     )
+
+
+def check_limit(limit_bytes: int) -> None:
+    """See that a process can be held to a limit here.
+
+    Raises
+    ------
+    UsageError
+        When the limit is below 1 byte.
+    EdgewiseError
+        When the system does not tell a process's resident memory.
+    """
+    if limit_bytes < 1:
+        what = f"a limit of {limit_bytes} bytes"
+        raise UsageError(what, where="memory", hint="give a size such as 256MiB")
+    if not peak_memory_bytes():
+        what = "this system does not tell a process's resident memory"
+        raise EdgewiseError(what, where="memory", hint="measure on Linux")
 
 
 def _ended(child: Child, watch: _Watch) -> str:

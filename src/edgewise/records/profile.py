@@ -111,7 +111,7 @@ class Contender:
     ratio: float
     ratio_low: float
     ratio_high: float
-    """Interval of the ratio, by resampling rounds."""
+    """Interval of the ratio, by resampling sittings and their rounds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +119,10 @@ class Comparison:
     """Bundles timed in turn on the same inputs; only the ratios carry over to another hour."""
 
     target: Target
+    sittings: int
+    """How often every bundle got a fresh process."""
     rounds: int
+    """Of all sittings together."""
     inputs_per_round: int
     confidence: float
     """Of the intervals."""
