@@ -146,16 +146,16 @@ def test_given_images_are_found_beside_their_file(tmp_path: Path) -> None:
 
 
 def test_two_bundles_are_compared(bundle: Path) -> None:
-    done = edgewise("profile", bundle, bundle, "--rounds", 10, "--json")
+    done = edgewise("profile", bundle, bundle, "--rounds", 3, "--json")
 
     found = decode(Comparison, json.loads(done.stdout))
-    assert (done.returncode, found.rounds, found.sittings) == (0, 10, 5)
+    assert (done.returncode, found.rounds, found.sittings) == (0, 3, 3)
     assert [one.bundle for one in found.contenders] == [str(bundle)] * 2
     assert found.inputs == "generated"
 
 
 def test_people_get_the_ratios(bundle: Path) -> None:
-    done = edgewise("profile", bundle, bundle, "--rounds", 5)
+    done = edgewise("profile", bundle, bundle, "--rounds", 2)
 
     assert done.returncode == 0, done.stderr
     assert "1.000 to 1.000" in done.stdout

@@ -33,7 +33,7 @@ _MOST_INPUTS = 400
 @click.option(
     "--rounds",
     type=click.IntRange(2, 100_000),
-    default=100,
+    default=120,
     show_default=True,
     help="of a comparison",
 )

@@ -42,22 +42,22 @@ def test_a_sitting_that_differs_widens_the_interval() -> None:
     assert higher > 1.04
 
 
-@pytest.mark.parametrize(("luck", "fewest"), [(0.0, 184), (0.02, 170)])
+@pytest.mark.parametrize(("luck", "fewest"), [(0.0, 190), (0.02, 180)])
 def test_the_interval_holds_the_true_ratio_nearly_as_often_as_it_says(
     luck: float, fewest: int
 ) -> None:
     rng = np.random.default_rng(2)
     held = 0
     for _ in range(200):
-        base = rng.lognormal(0, 0.3, (5, 20, 1))
+        base = rng.lognormal(0, 0.3, (8, 15, 1))
         first, own = (
-            base * rng.lognormal(0, luck, (5, 1, 1)) * rng.lognormal(0, 0.1, (5, 20, 8))
+            base * rng.lognormal(0, luck, (8, 1, 1)) * rng.lognormal(0, 0.1, (8, 15, 8))
             for _ in range(2)
         )
         _, low, high = ratio_to_first(own, first, rng)
         held += low <= 1.0 <= high
 
-    # 95 % of 200 is 190; five sittings are few where processes differ.
+    # 95 % of 200 is 190; eight sittings are few where processes differ, and 180 has a chance of 0.3 %.
     assert held >= fewest
 
 
