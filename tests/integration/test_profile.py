@@ -1,6 +1,5 @@
 """Bundles measured in fresh processes."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -137,7 +136,8 @@ def test_no_child_outlives_its_parent(bundle: Path, ending: signal.Signals) -> N
     assert wait_until_gone(children)
 
 
-def test_an_interrupt_ends_the_measuring_processes(bundle: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+def test_the_probe_ends_with_its_parent(bundle: Path, ending: signal.Signals) -> None:
     program = (
         "import sys; from pathlib import Path; from edgewise.profile import measure; "
         "measure(Path(sys.argv[1]), [{'text': 'good'}] * 1000, repeats=100000, "
@@ -154,10 +154,10 @@ def test_an_interrupt_ends_the_measuring_processes(bundle: Path) -> None:
             if line.strip() == "3":
                 break
         child = wait_for_child(parent.pid)
-        os.kill(parent.pid, signal.SIGINT)
+        parent.send_signal(ending)
         parent.wait(timeout=20)
 
-    assert not Path(f"/proc/{child}").exists()
+    assert wait_until_gone([child])
 
 
 def children_of(parent: int) -> list[int]:
