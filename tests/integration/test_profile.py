@@ -1,5 +1,6 @@
 """Bundles measured in fresh processes."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -112,7 +113,7 @@ def test_an_input_that_the_task_refuses_is_said_by_its_process(bundle: Path) -> 
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_child_outlives_its_parent(bundle: Path, ending: signal.Signals) -> None:
+def test_no_child_outlives_its_parent(bundle: Path, tmp_path: Path, ending: signal.Signals) -> None:
     program = (
         "import sys; from pathlib import Path; from edgewise.profile import compare; "
         "bundle = Path(sys.argv[1]); "
@@ -124,6 +125,7 @@ def test_no_child_outlives_its_parent(bundle: Path, ending: signal.Signals) -> N
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     ) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == "0\n"
@@ -137,7 +139,9 @@ def test_no_child_outlives_its_parent(bundle: Path, ending: signal.Signals) -> N
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
-def test_the_probe_ends_with_its_parent(bundle: Path, ending: signal.Signals) -> None:
+def test_the_probe_ends_with_its_parent(
+    bundle: Path, tmp_path: Path, ending: signal.Signals
+) -> None:
     program = (
         "import sys; from pathlib import Path; from edgewise.profile import measure; "
         "measure(Path(sys.argv[1]), [{'text': 'good'}] * 1000, repeats=100000, "
@@ -148,6 +152,7 @@ def test_the_probe_ends_with_its_parent(bundle: Path, ending: signal.Signals) ->
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     ) as parent:
         assert parent.stdout is not None
         for line in parent.stdout:
