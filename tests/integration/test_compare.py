@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from edgewise.errors import InvalidData, InvalidModel, UsageError
-from edgewise.profile import compare
+from edgewise.profile import Entry, compare
 from edgewise.records import Input, decode, encode
 from edgewise.runtimes import bundle_sha256, read_manifest, write_manifest
 from edgewise.testing.models import tiny_image_bundle, tiny_text_bundle
@@ -17,10 +17,27 @@ pytestmark = pytest.mark.integration
 INPUTS: list[Input] = [{"text": "good " * (1 + number % 30)} for number in range(20)]
 
 
+def entries(*bundles: Path) -> list[Entry]:
+    return [Entry(bundle=one) for one in bundles]
+
+
+def test_one_bundle_is_compared_by_threads_and_runtime(tmp_path: Path) -> None:
+    bundle = tiny_text_bundle(tmp_path / "bundle")
+    both = [Entry(bundle=bundle), Entry(bundle=bundle, runtime="onnxruntime", threads=2)]
+
+    found = compare(both, INPUTS, rounds=2)
+
+    assert [(one.runtime, one.threads) for one in found.contenders] == [
+        ("onnxruntime", 1),
+        ("onnxruntime", 2),
+    ]
+    assert found.target.threads == 1
+
+
 def test_a_bundle_is_as_fast_as_itself(tmp_path: Path) -> None:
     bundle = tiny_text_bundle(tmp_path / "bundle")
 
-    found = compare([bundle, bundle], INPUTS, rounds=40)
+    found = compare(entries(bundle, bundle), INPUTS, rounds=40)
 
     first, second = found.contenders
     assert (first.ratio, first.ratio_low, first.ratio_high) == (1.0, 1.0, 1.0)
@@ -42,8 +59,8 @@ def test_a_slower_bundle_has_a_ratio_above_one_either_way_round(tmp_path: Path) 
     def progress(stage: str, done: int, total: int) -> None:
         told.append((stage, done, total))
 
-    forward = compare([small, large], [{"image": picture}], rounds=2, progress=progress)
-    backward = compare([large, small], [{"image": picture}], rounds=2)
+    forward = compare(entries(small, large), [{"image": picture}], rounds=2, progress=progress)
+    backward = compare(entries(large, small), [{"image": picture}], rounds=2)
 
     slower, faster = forward.contenders[1], backward.contenders[1]
     assert slower.ratio_low > 2
@@ -56,14 +73,14 @@ def test_a_slower_bundle_has_a_ratio_above_one_either_way_round(tmp_path: Path) 
 def test_three_bundles_are_compared_with_the_first(tmp_path: Path) -> None:
     bundle = tiny_text_bundle(tmp_path / "bundle")
 
-    found = compare([bundle] * 3, INPUTS, rounds=2)
+    found = compare(entries(bundle, bundle, bundle), INPUTS, rounds=2)
 
     assert [one.ratio == 1.0 for one in found.contenders] == [True, False, False]
 
 
 def test_one_bundle_alone_can_not_be_compared(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        compare([tmp_path], INPUTS)
+        compare(entries(tmp_path), INPUTS)
 
     assert caught.value.what == "1 bundle(s) in 120 round(s)"
     assert caught.value.where == "compare"
@@ -77,13 +94,13 @@ def test_a_bundle_that_can_not_be_loaded_is_named(tmp_path: Path) -> None:
     write_manifest(broken, read_manifest(broken, verify=False))
 
     with pytest.raises(InvalidModel) as caught:
-        compare([whole, broken], INPUTS)
+        compare(entries(whole, broken), INPUTS)
 
     assert caught.value.where == str(broken / "model.onnx")
 
 
 def test_nothing_can_not_be_compared_with(tmp_path: Path) -> None:
     with pytest.raises(InvalidData) as caught:
-        compare([tmp_path, tmp_path], [])
+        compare(entries(tmp_path, tmp_path), [])
 
     assert caught.value.what == "no inputs to measure with"

@@ -115,9 +115,9 @@ def test_an_input_that_the_task_refuses_is_said_by_its_process(bundle: Path) -> 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_child_outlives_its_parent(bundle: Path, tmp_path: Path, ending: signal.Signals) -> None:
     program = (
-        "import sys; from pathlib import Path; from edgewise.profile import compare; "
-        "bundle = Path(sys.argv[1]); "
-        "compare([bundle, bundle], [{'text': 'good'}], rounds=10**6, "
+        "import sys; from pathlib import Path; from edgewise.profile import Entry, compare; "
+        "entry = Entry(bundle=Path(sys.argv[1])); "
+        "compare([entry, entry], [{'text': 'good'}], rounds=10**6, "
         "progress=lambda stage, done, total: print(done, flush=True))"
     )
     with subprocess.Popen(

@@ -68,12 +68,11 @@ def command(  # noqa: PLR0913 - one parameter an option
     limit_ms = parse_ms(latency_ms) if latency_ms is not None else None
     inputs, origin = _inputs(folders[0], data, column, seed)
     if len(folders) > 1:
-        from edgewise.profile import compare  # noqa: PLC0415 - heavy
+        from edgewise.profile import Entry, compare  # noqa: PLC0415 - heavy
 
+        entries = [Entry(bundle=one, runtime=runtime, threads=threads) for one in folders]
         with Bars() as bars:
-            compared = compare(
-                folders, inputs, threads=threads, rounds=rounds, runtime=runtime, progress=bars
-            )
+            compared = compare(entries, inputs, rounds=rounds, progress=bars)
         return _answer_comparison(replace(compared, inputs=origin), as_json=as_json)
     from edgewise.profile import measure_whole  # noqa: PLC0415 - heavy
 

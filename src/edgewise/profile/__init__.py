@@ -4,7 +4,7 @@ A bundle directory and natural inputs go in, a `Profile` comes out, measured in 
 Several bundles go in, a `Comparison` comes out, measured in turn. Read `measure.py` first.
 """
 
-from edgewise.profile.compare import compare
+from edgewise.profile.compare import Entry, compare
 from edgewise.profile.limit import hold
 from edgewise.profile.machine import (
     MachineReport,
@@ -17,6 +17,7 @@ from edgewise.profile.measure import measure
 from edgewise.profile.whole import measure_whole, reasons_against
 
 __all__ = [
+    "Entry",
     "MachineReport",
     "Part",
     "compare",

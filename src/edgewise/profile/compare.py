@@ -7,6 +7,7 @@ profiles made one after the other would not.
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,14 +31,22 @@ Times = NDArray[np.float64]
 """Milliseconds of shape (bundles, sittings, rounds, inputs a round), inputs in the same order."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A bundle and how it is to run. Made by who compares."""
+
+    bundle: Path
+    runtime: str = ""
+    """By default the one that the manifest names."""
+    threads: int = 1
+
+
 def compare(
-    bundles: Sequence[Path],
+    entries: Sequence[Entry],
     inputs: Sequence[Input],
     *,
-    threads: int = 1,
     rounds: int = 120,
     seed: int = 0,
-    runtime: str = "",
     progress: Progress = silent,
 ) -> Comparison:
     """Time bundles against the first of them, in turn, one process each and one at work.
@@ -48,8 +57,8 @@ def compare(
 
     Parameters
     ----------
-    bundles
-        At least two; one may stand twice.
+    entries
+        At least two; a bundle may stand twice, by two runtimes or numbers of threads.
     inputs
         Natural ones. A round takes the next eight, from the start again where they end.
     rounds
@@ -57,8 +66,6 @@ def compare(
         there are so many rounds.
     seed
         Of the resampling.
-    runtime
-        For all; by default each has the one that its manifest names.
 
     Raises
     ------
@@ -66,20 +73,25 @@ def compare(
         As `measure`.
     """
     check_inputs(inputs)
-    if len(bundles) < 2 or rounds < 2:
-        what = f"{len(bundles)} bundle(s) in {rounds} round(s)"
+    if len(entries) < 2 or rounds < 2:
+        what = f"{len(entries)} bundle(s) in {rounds} round(s)"
         raise UsageError(what, where="compare", hint="give at least two bundles and two rounds")
-    manifests = [read_manifest(bundle) for bundle in bundles]
-    names = [check_runtime(runtime or one.runtime) for one in manifests]
-    times_ms = _sit(bundles, inputs, rounds, (threads, runtime), progress)
+    manifests = [read_manifest(entry.bundle) for entry in entries]
+    names = [
+        check_runtime(entry.runtime or manifest.runtime)
+        for entry, manifest in zip(entries, manifests, strict=True)
+    ]
+    times_ms = _sit(entries, inputs, rounds, progress)
     contenders = []
-    for bundle, manifest, own_ms in zip(bundles, manifests, times_ms, strict=True):
+    for i, (entry, own_ms) in enumerate(zip(entries, times_ms, strict=True)):
         ratio, low, high = ratio_to_first(own_ms, times_ms[0], np.random.default_rng(seed))
         p50_ms, p95_ms = np.quantile(own_ms, [0.50, 0.95])
         contenders.append(
             Contender(
-                bundle=str(bundle),
-                bundle_sha256=bundle_sha256(manifest),
+                bundle=str(entry.bundle),
+                bundle_sha256=bundle_sha256(manifests[i]),
+                runtime=names[i],
+                threads=entry.threads,
                 p50_ms=float(p50_ms),
                 p95_ms=float(p95_ms),
                 ratio=ratio,
@@ -89,7 +101,7 @@ def compare(
         )
     _, sittings, rounds_each, per_round = times_ms.shape
     return Comparison(
-        target=describe_target(threads, names[0]),
+        target=describe_target(entries[0].threads, names[0]),
         sittings=sittings,
         rounds=sittings * rounds_each,
         inputs_per_round=per_round,
@@ -137,34 +149,33 @@ def turns(count: int, number: int) -> list[int]:
 
 
 def _sit(
-    bundles: Sequence[Path],
-    inputs: Sequence[Input],
-    rounds: int,
-    how: tuple[int, str],
-    progress: Progress,
+    entries: Sequence[Entry], inputs: Sequence[Input], rounds: int, progress: Progress
 ) -> Times:
-    """Time all sittings; `how` is threads and runtime."""
     sittings, per_round = min(_SITTINGS, rounds), min(_PER_ROUND, len(inputs))
-    times_ms = np.zeros((len(bundles), sittings, -(-rounds // sittings), per_round))
+    times_ms = np.zeros((len(entries), sittings, -(-rounds // sittings), per_round))
     total = sittings * times_ms.shape[2]
     with tempfile.TemporaryDirectory(prefix="edgewise-") as folder:
-        request = {
-            "inputs": str(write_inputs(Path(folder), inputs)),
-            "threads": how[0],
-            "runtime": how[1],
-        }
+        file = str(write_inputs(Path(folder), inputs))
+        requests = [
+            {
+                "bundle": str(entry.bundle),
+                "inputs": file,
+                "threads": entry.threads,
+                "runtime": entry.runtime,
+            }
+            for entry in entries
+        ]
         for sitting in range(sittings):
             with ExitStack() as stack:
                 children = []
-                for bundle in bundles:
-                    asked = {**request, "bundle": str(bundle)}
-                    children.append(stack.enter_context(Child(RUNNER, asked)))
+                for request in requests:
+                    children.append(stack.enter_context(Child(RUNNER, request)))
                     children[-1].receive()
                 for number in range(times_ms.shape[2]):
                     done = sitting * times_ms.shape[2] + number
                     progress("compare", done, total)
                     chosen = [(done * per_round + i) % len(inputs) for i in range(per_round)]
-                    for which in turns(len(bundles), done):
+                    for which in turns(len(entries), done):
                         children[which].send({"chosen": chosen})
                         times_ms[which, sitting, number] = children[which].receive()["times_ms"]
     progress("compare", total, total)

@@ -106,6 +106,8 @@ class Contender:
     bundle: str
     """Its directory, as it was given."""
     bundle_sha256: str
+    runtime: str
+    threads: int
     p50_ms: float
     p95_ms: float
     ratio: float
@@ -119,6 +121,7 @@ class Comparison:
     """Bundles timed in turn on the same inputs; only the ratios carry over to another hour."""
 
     target: Target
+    """With the first one's runtime and threads."""
     sittings: int
     """How often every bundle got a fresh process."""
     rounds: int
