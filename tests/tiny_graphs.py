@@ -1,4 +1,4 @@
-"""Small graphs for the passes: a residual convnet, an MLP, and BERTs as two exporters write them."""
+"""Small graphs for passes: a residual convnet, an MLP, and BERTs as two exporters write them."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,6 +1,8 @@
 """`import edgewise` brings in nothing heavy, and a device install does its work without extras."""
 
+import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -151,6 +153,28 @@ def test_verbs_of_a_device_work_without_any_extra(arguments: list[str]) -> None:
 
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_a_device_profiles_on_a_terminal_without_any_extra(tmp_path: Path) -> None:
+    bundle = tiny_text_bundle(tmp_path / "bundle")
+    program = "import sys; from edgewise.cli import main; sys.exit(main(sys.argv[1:]))"
+    program = ABSENT.format(names=OF_EXTRAS) + program
+    here, there = pty.openpty()
+
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "profile", str(bundle), "--batch", "1", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=there,
+        text=True,
+    ) as child:
+        shown, _ = child.communicate(timeout=60)
+    said = os.read(here, 100_000).decode()
+    os.close(here)
+    os.close(there)
+
+    assert child.returncode == 0, said
+    assert json.loads(shown)["n"] == 200
+    assert "· profile" in said
 
 
 def missing(arguments: list[str], module: str) -> "subprocess.CompletedProcess[str]":

@@ -18,6 +18,7 @@ VERBS = {
     "init": "write a starting edgewise.yaml from a data file and a model",
     "doctor": "say what this machine can run and what is missing",
     "run": "build, profile, certify and plan a project into a run directory",
+    "profile": "measure a bundle on this machine, or compare several",
     "predict": "answer one text or file through the engine of a run",
     "serve": "serve a bundle by the Open Inference Protocol v2 and plain JSON",
     "verify": "check that the parts of a run are whole and belong together",

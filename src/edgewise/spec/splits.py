@@ -28,7 +28,7 @@ def read_split(spec: ProjectSpec, name: str) -> Split:
     answers = spec.cloud.answers_column if spec.cloud is not None and name != "train" else None
     wanted = [columns.input, columns.label]
     wanted += [extra for extra in (columns.group, answers) if extra is not None]
-    _check_columns(path, list(rows[0][1]) if rows else [], wanted)
+    check_columns(path, list(rows[0][1]) if rows else [], wanted)
     examples = []
     for line, row in rows:
         value, label = row[columns.input] or "", (row[columns.label] or "").strip()
@@ -37,7 +37,7 @@ def read_split(spec: ProjectSpec, name: str) -> Split:
             what = f"column `{columns.label if value.strip() else columns.input}` is empty"
             raise InvalidData(what, where=f"{path}:{line}", hint="fill it in or remove the row")
         if spec.task is Task.IMAGE_CLASSIFICATION:
-            image = _image_at(path, line, value)
+            image = image_at(path, line, value)
             value, content = str(image), _hash(image)
         group = row[columns.group] if columns.group else None
         examples.append(Example(value, label, group, row[answers] if answers else None, content))
@@ -168,7 +168,14 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
             raise InvalidData(what, where=f"{path}:1", hint="give each column a name of its own")
 
 
-def _check_columns(path: Path, there: list[str], wanted: list[str]) -> None:
+def check_columns(path: Path, there: list[str], wanted: list[str]) -> None:
+    """See that a file has the columns wanted.
+
+    Raises
+    ------
+    InvalidData
+        With the column, and the one that looks most like it.
+    """
     for name in wanted:
         if name not in there:
             near = difflib.get_close_matches(name, there, n=1)
@@ -177,7 +184,14 @@ def _check_columns(path: Path, there: list[str], wanted: list[str]) -> None:
             raise InvalidData(what, where=f"{path}:1", hint=hint)
 
 
-def _image_at(path: Path, line: int, value: str) -> Path:
+def image_at(path: Path, line: int, value: str) -> Path:
+    """Find an image that a line of a file names.
+
+    Raises
+    ------
+    InvalidData
+        When there is no such file.
+    """
     image = (path.parent / value).resolve()
     if not image.is_file():
         raise InvalidData(

@@ -41,7 +41,7 @@ class Sparsity:
     def __str__(self) -> str:
         saved = 1 - self.compressed_bytes / self.compressed_bytes_before
         return (
-            f"{self.zero_share:.0%} of the weights are zero: {saved:.0%} fewer bytes when compressed, "
+            f"{self.zero_share:.0%} of the weights are zero: {saved:.0%} fewer bytes compressed, "
             "the same file size and speed when not"
         )
 
