@@ -66,7 +66,7 @@ def seeded(kind: type[torch.nn.Module], seed: int = 0) -> torch.nn.Module:
 
 
 def torch_of(inputs: Tensors) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(value) for name, value in inputs.items()}
+    return {name: torch.tensor(value) for name, value in inputs.items()}
 
 
 def texts(count: int, length: int = LENGTH) -> list[Tensors]:
