@@ -1,4 +1,4 @@
-"""OpenVINO in float on the same ONNX file."""
+"""OpenVINO in 32-bit float on the same ONNX file, as our runtime sets it."""
 
 from benchmarks.peers import Run, Subject, ort_float
 

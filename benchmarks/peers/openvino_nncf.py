@@ -2,7 +2,7 @@
 
 import os
 
-from benchmarks.peers import Run, Subject, ort_float
+from benchmarks.peers import Run, Subject, openvino_default
 
 from edgewise.runtimes import find_runtime
 
@@ -22,4 +22,4 @@ def prepare(subject: Subject) -> Run:
     )
     out = subject.folder / "nncf-int8.xml"
     openvino.save_model(made, str(out), compress_to_fp16=False)
-    return ort_float.of(out, "openvino")
+    return openvino_default.of(out)
