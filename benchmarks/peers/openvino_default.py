@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from benchmarks.peers import Inputs, Run, Subject
+
 from edgewise.runtimes import find_runtime
 
 
