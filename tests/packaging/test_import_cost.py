@@ -33,13 +33,16 @@ HEAVY = (
 )
 OF_EXTRAS = (
     "PIL",
+    "ai_edge_litert",
     "httptools",
     "jinja2",
     "onnx",
+    "openvino",
     "pydantic",
     "safetensors",
     "sklearn",
     "starlette",
+    "torch",
     "tqdm",
     "uvicorn",
     "yaml",
@@ -205,6 +208,48 @@ def test_serving_without_its_extra_names_the_command_to_get_it(module: str, tmp_
     assert f"`{module}` is not installed" in done.stderr
     assert 'pip install "edgewise[gateway]"' in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("runtime", "module"), [("OpenVino", "openvino"), ("LiteRt", "ai_edge_litert")]
+)
+def test_a_runtime_without_its_extra_names_the_command_to_get_it(runtime: str, module: str) -> None:
+    program = """
+import importlib, sys
+from pathlib import Path
+from edgewise.errors import MissingExtra
+home = importlib.import_module("edgewise.runtimes." + sys.argv[1].lower())
+try:
+    getattr(home, sys.argv[1])().load(Path("model"))
+except MissingExtra as missing:
+    print(missing.what, missing.hint)
+"""
+
+    done = run(program, runtime, without=(module,))
+
+    extra = runtime.lower()
+    assert done.stdout == f'`{module}` is not installed pip install "edgewise[{extra}]"\n', (
+        done.stderr
+    )
+
+
+def test_a_bundles_fit_names_the_runtime_that_is_missing(tmp_path: Path) -> None:
+    bundle = tiny_text_bundle(tmp_path / "bundle")
+    program = """
+import sys
+from pathlib import Path
+from edgewise.runtimes import find_fits
+for fit in find_fits(Path(sys.argv[1])):
+    print(fit.runtime, fit.runs, fit.command)
+"""
+
+    done = run(program, str(bundle), without=("openvino", "ai_edge_litert"))
+
+    assert done.stdout.splitlines() == [
+        "onnxruntime True ",
+        'openvino False pip install "edgewise[openvino]"',
+        "litert False ",
+    ], done.stderr
 
 
 def test_an_image_file_without_its_extra_names_the_command_to_get_it(tmp_path: Path) -> None:

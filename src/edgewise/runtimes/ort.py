@@ -13,16 +13,18 @@ if TYPE_CHECKING:
 
 
 class OnnxRuntime:
-    """Runs ONNX models on the CPU."""
+    """Runs ONNX models on the CPU, and ONNX Runtime's own form for small devices."""
 
     name = "onnxruntime"
+    extra = ""
+    formats: tuple[str, ...] = (".onnx", ".ort")
 
     def version(self) -> str:
         """Give the installed version."""
         return version("onnxruntime")
 
     def load(self, model: Path, *, threads: int = 1) -> "OnnxSession":
-        """Load an ONNX file with a fixed number of threads that do not spin."""
+        """Load an `.onnx` or `.ort` file with a fixed number of threads that do not spin."""
         import onnxruntime as ort  # noqa: PLC0415 - heavy
 
         options = ort.SessionOptions()
