@@ -270,3 +270,26 @@ except MissingExtra as missing:
     done = run(program, str(bundle), str(picture), without=("PIL",))
 
     assert done.stdout == '`PIL` is not installed pip install "edgewise[image]"\n', done.stderr
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "work",
+    [
+        "from edgewise.runtimes import open_bundle; open_bundle(Path(sys.argv[1])).predict(TEXT)",
+        "import edgewise.optimize.passes.int8_dynamic as p, onnx;"
+        "p.quantize(onnx.load(Path(sys.argv[1]) / 'model.onnx'), reduce_range=True)",
+    ],
+)
+def test_onnx_runtime_starts_no_telemetry(tmp_path: Path, work: str) -> None:
+    bundle = tiny_text_bundle(tmp_path / "bundle")
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    code = f"import sys; from pathlib import Path; TEXT = {{'text': 'good'}}; {work}"
+    told = {key: value for key, value in os.environ.items() if not key.startswith("ORT_")}
+
+    subprocess.run(
+        [sys.executable, "-c", code, str(bundle)], env={**told, "TMPDIR": str(spool)}, check=True
+    )
+
+    assert not list(spool.iterdir())

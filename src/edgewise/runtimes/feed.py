@@ -1,4 +1,4 @@
-"""Inputs checked against what a model takes, for runtimes that would not say what is wrong. Pure."""
+"""Inputs checked against what a model takes, for runtimes that don't say what is wrong. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

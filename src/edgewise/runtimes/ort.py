@@ -1,5 +1,10 @@
-"""ONNX Runtime: the default runtime, and the door to `onnxruntime`."""
+"""ONNX Runtime: the default runtime, and the door to `onnxruntime`.
 
+Its wheels for Linux carry telemetry from 1.32 on, which starts as it is imported; a product that
+keeps requests home turns that off first. Every user of `onnxruntime` in here imports this package.
+"""
+
+import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +15,8 @@ from edgewise.runtimes.protocol import Tensors
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # noqa: TID251 - written, not read
 
 
 class OnnxRuntime:

@@ -60,7 +60,8 @@ def test_a_bundle_whose_manifest_names_it_is_answered_by_it(tmp_path: Path) -> N
 def test_its_import_brings_no_telemetry() -> None:
     code = (
         "import sys\nfrom pathlib import Path\nfrom edgewise.runtimes.openvino import OpenVino\n"
-        "try: OpenVino().load(Path('absent.onnx'))\nexcept Exception as absent: print(absent.what)\n"
+        "try: OpenVino().load(Path('absent.onnx'))\n"
+        "except Exception as absent: print(absent.what)\n"
         "print('openvino' in sys.modules, 'openvino_telemetry' in sys.modules)"
     )
 

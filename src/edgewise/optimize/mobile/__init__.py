@@ -1,4 +1,4 @@
-"""Mobile artifacts: a model with example inputs goes in, checked `.ort`, `.tflite` and `.pte` come out.
+"""Mobile artifacts: a model and example inputs in, checked `.ort`, `.tflite`, `.pte` out.
 
 Each is written aside, loaded again by its own runtime, compared with the source, and only then
 renamed into place. Read `export.py` first.

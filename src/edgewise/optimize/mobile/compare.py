@@ -29,7 +29,7 @@ class Comparison:
     cosine: float
     """Of each output of an example, averaged over the examples; the lowest of the outputs."""
     agreement: float | None
-    """Share of rows whose largest value of the first output is the same; `None` without a choice."""
+    """Share of rows with the same largest value of the first output; `None` without a choice."""
 
     def reasons(self, bounds: Bounds) -> tuple[str, ...]:
         """Say which bounds it misses."""

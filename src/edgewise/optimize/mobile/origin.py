@@ -39,7 +39,7 @@ class Origin:
         return tuple(self.examples[0])
 
     def open_sizes(self) -> dict[str, dict[int, tuple[int, ...]]]:
-        """Give the axes along which examples differ, with the sizes in the order of the examples."""
+        """Give the axes along which examples differ, with the sizes in the examples' order."""
         found = {}
         for name in self.names:
             shapes = [one[name].shape for one in self.examples]
