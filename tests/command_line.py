@@ -12,7 +12,7 @@ from pathlib import Path
 LIMIT_S = 60
 
 # A fast project with one candidate: what it ends in does not depend on measured latencies.
-ONE_CANDIDATE = "optimize: {layers: [1], precisions: [float32]}"
+ONE_CANDIDATE = "optimize: {layers: [1], recipes: [float32]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -186,7 +186,7 @@ def test_a_convolutional_classifier_scores_as_numpy_does(
     assert found["quality"]["source"] == pytest.approx(score, abs=1e-9)
     assert abs(found["quality"]["edge"] - score) <= 0.02
     recipes = [one["recipe"] for one in found["candidates"]]
-    assert recipes == [["float32"], ["float32", "int8-dynamic"]]
+    assert recipes == [["float32"], ["int8-static"], ["int8-dynamic"]]
 
 
 def test_an_encoder_of_one_image_at_a_time_gets_a_head(

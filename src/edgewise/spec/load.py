@@ -255,7 +255,7 @@ def _spec(project: shape.Project, path: Path) -> ProjectSpec:
             loss=Loss(project.objective.loss),
         ),
         optimize=OptimizeSpec(
-            precisions=tuple(project.optimize.precisions),
+            recipes=tuple(project.optimize.recipes),
             layers=tuple(project.optimize.layers) if project.optimize.layers else None,
             min_agreement=project.optimize.min_agreement,
             max_cut_loss=project.optimize.max_cut_loss,

@@ -167,8 +167,8 @@ class Objective(Section):
 class Optimize(Section):
     """What may be tried."""
 
-    precisions: list[Literal["float32", "int8-dynamic"]] = Field(
-        ["float32", "int8-dynamic"], min_length=1, description="forms of each cut"
+    recipes: list[str] = Field(
+        [], description="passes tried on each cut, like `smooth,int8-dynamic`; default: the usual"
     )
     layers: list[Annotated[int, Field(gt=0)]] | None = Field(
         None, description="cuts to try; default: all"

@@ -66,7 +66,7 @@ def quantize(
         except Exception as broken:
             what = f"can't be quantized: {(str(broken).splitlines() or ['unknown'])[0][:120]}"
             raise InvalidModel(
-                what, where="model", hint="set optimize.precisions: [float32]"
+                what, where="model", hint="leave INT8 out for this model"
             ) from broken
     narrow = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
     if not keep_float and not any(one.data_type in narrow for one in found.graph.initializer):
