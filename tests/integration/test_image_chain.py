@@ -212,19 +212,23 @@ def test_a_form_that_the_runtime_cannot_run_is_a_candidate_that_is_out(
     nodes = [
         helper.make_node("Flatten", ["image"], ["flat"]),
         helper.make_node("Cast", ["flat"], ["half"], to=TensorProto.FLOAT16),
-        helper.make_node("MatMul", ["half", "weight"], ["product"]),
-        helper.make_node("Cast", ["product"], ["logits"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["half", "weight"], ["product"], name="first"),
+        helper.make_node("Cast", ["product"], ["whole"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["whole", "same"], ["logits"], name="last"),
     ]
-    weight = np.asarray(raw.coef_.T, np.float16)
-    network = image_model(nodes, {"weight": weight}, "logits", ["batch", 10])
+    weights: dict[str, np.ndarray] = {
+        "weight": np.asarray(raw.coef_.T, np.float16),
+        "same": np.eye(10, dtype=np.float32),
+    }
+    network = image_model(nodes, weights, "logits", ["batch", 10])
 
     found = run_network(network, digits, tmp_path, capsys)
 
-    plain, quantized = found["candidates"]
-    assert plain["kept"]
-    assert not quantized["kept"]
-    assert "can't load" in quantized["why"][0]
-    assert found["bundle"]["recipe"] == ["float32"]
+    by_recipe = {one["recipe"][-1]: one for one in found["candidates"]}
+    assert by_recipe["float32"]["kept"]
+    assert not by_recipe["int8-dynamic"]["kept"]
+    assert "can't load" in by_recipe["int8-dynamic"]["why"][0]
+    assert found["bundle"]["recipe"] != ["int8-dynamic"]
 
 
 def test_the_splits_of_the_example_share_no_image(digits: Path) -> None:
