@@ -298,7 +298,7 @@ def test_init_never_writes_over_a_file(finished_run: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("label\na\nb\n", ("all.csv:1", "no column beside `label`")),
+        ("label\na\nb\n", ("all.csv:1", "one column, `label`")),
         ("text,label\na,b\n", ("all.csv", "too few")),
         ("text,words\na,b\nb,c\n" * 2, ("all.csv:1", "looks like a label")),
     ],

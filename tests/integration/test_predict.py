@@ -77,7 +77,7 @@ def test_either_a_text_or_a_file_is_needed(
     assert main(["predict", str(run), *options]) == 2
 
     error = capsys.readouterr().err
-    assert "give either --text or --file" in error
+    assert "give either a text or a file" in error
     assert "hint: edgewise predict" in error
 
 
@@ -89,11 +89,11 @@ def test_a_file_that_is_no_text_is_named(
     if content is not None:
         texts.write_bytes(content)
 
-    assert main(["predict", str(run), "--file", str(texts)]) == 2
+    assert main(["predict", str(run), "--file", str(texts)]) == 1
 
     error = capsys.readouterr().err
     assert str(texts) in error
-    assert "can't be read as UTF-8 text" in error
+    assert "give a UTF-8 file, one text a line" in error
 
 
 def test_an_image_file_is_the_input_of_an_image_task(

