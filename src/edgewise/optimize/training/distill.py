@@ -5,7 +5,6 @@ Jiao et al., "TinyBERT", 2020 (hidden states); Sun et al., "MobileBERT", 2020 (a
 """
 
 import copy
-from dataclasses import replace
 
 from edgewise import extras
 from edgewise.optimize.training.loop import train
@@ -57,8 +56,6 @@ def distill(
         When teacher, student, data and weights don't fit each other.
     """
     weights, settings = weights or LossWeights(), settings or TrainingSettings()
-    if data.labels is None and weights.labels:
-        weights = replace(weights, labels=0.0)
     made = (
         make_student(teacher, student, seed=settings.seed)
         if isinstance(student, StudentShape)
