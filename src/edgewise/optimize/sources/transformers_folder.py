@@ -4,8 +4,11 @@ Image classifiers, text classifiers and encoders of any family whose module can 
 Weights come from safetensors files, and no code that lies in the directory is run.
 """
 
+import inspect
+import io
 import re
 import warnings
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +42,8 @@ def open_folder(folder: Path, labels: tuple[str, ...]) -> OnnxSource:
     """
     where = str(folder / "config.json")
     try:
-        with warnings.catch_warnings():
+        # It draws its progress on the terminal.
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
             kind = _kind(config)
@@ -82,7 +86,7 @@ def _example(module: Any, config: Any) -> dict[str, NDArray[Any]]:
         shape = (_BATCH, getattr(config, "num_channels", _CHANNELS), height, width)
         pixels = np.random.default_rng(0).normal(size=shape).astype(np.float32)
         return {"pixel_values": pixels}
-    names = module.forward.__code__.co_varnames
+    names = inspect.signature(module.forward).parameters
     ids = np.arange(_BATCH * _LENGTH, dtype=np.int64).reshape(_BATCH, _LENGTH)
     made = {
         "input_ids": ids % min(config.vocab_size, 100),
