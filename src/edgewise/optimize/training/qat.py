@@ -2,8 +2,8 @@
 
 Every linear layer computes, while it is trained, what ONNX Runtime's dynamic INT8 will compute:
 weights signed and symmetric by output channel, activations unsigned over their own range, which
-holds 0. Tables of embeddings are unsigned over their own range too. Gradients pass through the rounding as if it were
-not there.
+holds 0. Tables of embeddings are unsigned over their own range too. Gradients pass through the
+rounding as if it were not there.
 
 Sources: Jacob et al., "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference", 2018; Bengio, Léonard and Courville, "Estimating or Propagating
@@ -81,7 +81,10 @@ def train_quantized(
     for one in made.modules():
         if parametrize.is_parametrized(one, "weight"):
             parametrize.remove_parametrizations(one, "weight", leave_parametrized=False)
-    return made, record
+    # Order and classes are those of the module given, as if nothing had been rounded.
+    plain = copy.deepcopy(module).eval()
+    plain.load_state_dict(made.state_dict())
+    return plain, record
 
 
 class _RoundedWeight(nn.Module):  # type: ignore[misc, unused-ignore]
