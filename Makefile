@@ -28,11 +28,11 @@ lint: $(STAMP)
 	$(BIN)/lint-imports --no-cache
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest -m "not slow and not heavy" --cov --cov-report=term-missing:skip-covered
 	$(BIN)/coverage report --include="$(WHOLE)" --fail-under=100
 
 test-all: lint
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest -m "not heavy" --cov --cov-report=term-missing:skip-covered
 	$(BIN)/coverage report --include="$(WHOLE)" --fail-under=100
 
 bench: $(STAMP)
@@ -42,7 +42,7 @@ bench-%: $(STAMP)
 	$(BIN)/python -m benchmarks.$*
 
 lock: $(STAMP)
-	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --all-extras --group dev \
+	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --extra all --group dev \
 		--generate-hashes --no-header pyproject.toml -o requirements.lock
 
 clean:

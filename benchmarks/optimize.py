@@ -44,7 +44,7 @@ def make_bundles(folder: Path) -> tuple[Path, Path]:
         workers=describe_target(1, "onnxruntime").cores,
     )
     made = folder / f"candidates-{spec.name}"
-    return made / "float-6", made / "int8-6"
+    return made / "head-logistic", made / "head-logistic+smooth+int8-dynamic"
 
 
 def time_ms(model: LocalModel, one: Input) -> float:

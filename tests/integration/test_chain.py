@@ -161,7 +161,7 @@ def test_without_a_cloud_the_edge_is_measured_and_planned_alone(
 ) -> None:
     lines = SPEC.splitlines(keepends=True)
     alone = "".join(line for line in lines if not line.startswith("  cloud:"))
-    alone = alone.replace("0.5}\n", "0.5, layers: [1], precisions: [float32]}\n")
+    alone = alone.replace("0.5}\n", "0.5, layers: [1], recipes: [float32]}\n")
     project, out = write_project(tmp_path, alone), tmp_path / "run"
 
     code, found = run_json(capsys, "run", str(project), "--out", str(out))
@@ -214,5 +214,5 @@ def test_a_policy_that_left_its_certificate_fails_verification(
 
     assert code == 3
     failed = [check for check in found["checks"] if not check["holds"]]
-    assert [check["name"] for check in failed] == ["policy"]
+    assert [check["name"] for check in failed] == ["policy", "summary"]
     assert said in failed[0]["detail"]

@@ -12,7 +12,7 @@ import pytest
 
 from edgewise.errors import IntegrityError, InvalidData, InvalidModel
 from edgewise.profile import measure
-from edgewise.profile.probe import read_peak_memory
+from edgewise.profile.child import read_peak_memory
 from edgewise.records import Input, decode, encode
 from edgewise.runtimes import bundle_sha256, read_manifest, write_manifest
 from edgewise.testing.models import tiny_image_bundle, tiny_text_bundle
@@ -41,6 +41,18 @@ def test_a_text_bundle_is_measured(bundle: Path) -> None:
     assert found.target.threads == 1
     assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
     assert decode(type(found), encode(found)) == found
+
+
+def test_batches_are_measured_by_their_size(bundle: Path) -> None:
+    inputs: list[Input] = [{"text": "good " * (1 + number % 30)} for number in range(40)]
+
+    found = measure(bundle, inputs, repeats=1, batches=[8, 1, 8])
+
+    one, eight = found.batches
+    assert [(one.size, one.n), (eight.size, eight.n)] == [(1, 40), (8, 5)]
+    assert 0 < eight.p50_ms <= eight.p95_ms <= eight.p99_ms
+    assert one.requests_per_s > 0
+    assert found.peak_memory_bytes <= one.peak_memory_bytes <= eight.peak_memory_bytes
 
 
 def test_an_image_bundle_is_measured_with_arrays(tmp_path: Path) -> None:
@@ -100,7 +112,36 @@ def test_an_input_that_the_task_refuses_is_said_by_its_process(bundle: Path) -> 
     assert caught.value.hint
 
 
-def test_an_interrupt_ends_the_measuring_processes(bundle: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_child_outlives_its_parent(bundle: Path, tmp_path: Path, ending: signal.Signals) -> None:
+    program = (
+        "import sys; from pathlib import Path; from edgewise.profile import Entry, compare; "
+        "entry = Entry(bundle=Path(sys.argv[1])); "
+        "compare([entry, entry], [{'text': 'good'}], rounds=10**6, "
+        "progress=lambda stage, done, total: print(done, flush=True))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(bundle)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "0\n"
+        children = children_of(parent.pid)
+        parent.send_signal(ending)
+        parent.stdout.read()
+        parent.wait(timeout=20)
+
+    assert len(children) == 2
+    assert wait_until_gone(children)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+def test_the_probe_ends_with_its_parent(
+    bundle: Path, tmp_path: Path, ending: signal.Signals
+) -> None:
     program = (
         "import sys; from pathlib import Path; from edgewise.profile import measure; "
         "measure(Path(sys.argv[1]), [{'text': 'good'}] * 1000, repeats=100000, "
@@ -111,16 +152,30 @@ def test_an_interrupt_ends_the_measuring_processes(bundle: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     ) as parent:
         assert parent.stdout is not None
         for line in parent.stdout:
             if line.strip() == "3":
                 break
         child = wait_for_child(parent.pid)
-        os.kill(parent.pid, signal.SIGINT)
+        parent.send_signal(ending)
         parent.wait(timeout=20)
 
-    assert not Path(f"/proc/{child}").exists()
+    assert wait_until_gone([child])
+
+
+def children_of(parent: int) -> list[int]:
+    tasks = Path(f"/proc/{parent}/task").iterdir()
+    return [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+
+
+def wait_until_gone(processes: list[int]) -> bool:
+    end_s = time.monotonic() + 20
+    while time.monotonic() < end_s:
+        if not any(Path(f"/proc/{pid}").exists() for pid in processes):
+            return True
+    return False
 
 
 def wait_for_child(parent: int) -> int:

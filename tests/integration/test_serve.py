@@ -244,7 +244,7 @@ def test_a_closed_port_and_a_taken_one_are_named(
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert main(["serve", str(bundle), "--port", str(port)]) == 2
+        assert main(["serve", str(bundle), "--port", str(port)]) == 1
     assert "the port is in use" in capsys.readouterr().err
 
     model = RemoteModel(f"http://user:secret@127.0.0.1:{port}", api_key="hunter2")

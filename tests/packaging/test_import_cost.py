@@ -1,6 +1,8 @@
 """`import edgewise` brings in nothing heavy, and a device install does its work without extras."""
 
+import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -31,13 +33,16 @@ HEAVY = (
 )
 OF_EXTRAS = (
     "PIL",
+    "ai_edge_litert",
     "httptools",
     "jinja2",
     "onnx",
+    "openvino",
     "pydantic",
     "safetensors",
     "sklearn",
     "starlette",
+    "torch",
     "tqdm",
     "uvicorn",
     "yaml",
@@ -153,6 +158,28 @@ def test_verbs_of_a_device_work_without_any_extra(arguments: list[str]) -> None:
     assert done.stdout
 
 
+def test_a_device_profiles_on_a_terminal_without_any_extra(tmp_path: Path) -> None:
+    bundle = tiny_text_bundle(tmp_path / "bundle")
+    program = "import sys; from edgewise.cli import main; sys.exit(main(sys.argv[1:]))"
+    program = ABSENT.format(names=OF_EXTRAS) + program
+    here, there = pty.openpty()
+
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "profile", str(bundle), "--batch", "1", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=there,
+        text=True,
+    ) as child:
+        shown, _ = child.communicate(timeout=60)
+    said = os.read(here, 100_000).decode()
+    os.close(here)
+    os.close(there)
+
+    assert child.returncode == 0, said
+    assert json.loads(shown)["n"] == 200
+    assert "· profile" in said
+
+
 def missing(arguments: list[str], module: str) -> "subprocess.CompletedProcess[str]":
     program = "import sys; from edgewise.cli import main; sys.exit(main(sys.argv[1:]))"
     return run(program, *arguments, without=(module,))
@@ -183,6 +210,48 @@ def test_serving_without_its_extra_names_the_command_to_get_it(module: str, tmp_
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("runtime", "module"), [("OpenVino", "openvino"), ("LiteRt", "ai_edge_litert")]
+)
+def test_a_runtime_without_its_extra_names_the_command_to_get_it(runtime: str, module: str) -> None:
+    program = """
+import importlib, sys
+from pathlib import Path
+from edgewise.errors import MissingExtra
+home = importlib.import_module("edgewise.runtimes." + sys.argv[1].lower())
+try:
+    getattr(home, sys.argv[1])().load(Path("model"))
+except MissingExtra as missing:
+    print(missing.what, missing.hint)
+"""
+
+    done = run(program, runtime, without=(module,))
+
+    extra = runtime.lower()
+    assert done.stdout == f'`{module}` is not installed pip install "edgewise[{extra}]"\n', (
+        done.stderr
+    )
+
+
+def test_a_bundles_fit_names_the_runtime_that_is_missing(tmp_path: Path) -> None:
+    bundle = tiny_text_bundle(tmp_path / "bundle")
+    program = """
+import sys
+from pathlib import Path
+from edgewise.runtimes import find_fits
+for fit in find_fits(Path(sys.argv[1])):
+    print(fit.runtime, fit.runs, fit.command)
+"""
+
+    done = run(program, str(bundle), without=("openvino", "ai_edge_litert"))
+
+    assert done.stdout.splitlines() == [
+        "onnxruntime True ",
+        'openvino False pip install "edgewise[openvino]"',
+        "litert False ",
+    ], done.stderr
+
+
 def test_an_image_file_without_its_extra_names_the_command_to_get_it(tmp_path: Path) -> None:
     bundle = tiny_image_bundle(tmp_path / "bundle")
     picture = tmp_path / "a.png"
@@ -201,3 +270,26 @@ except MissingExtra as missing:
     done = run(program, str(bundle), str(picture), without=("PIL",))
 
     assert done.stdout == '`PIL` is not installed pip install "edgewise[image]"\n', done.stderr
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "work",
+    [
+        "from edgewise.runtimes import open_bundle; open_bundle(Path(sys.argv[1])).predict(TEXT)",
+        "import edgewise.optimize.passes.int8_dynamic as p, onnx;"
+        "p.quantize(onnx.load(Path(sys.argv[1]) / 'model.onnx'), reduce_range=True)",
+    ],
+)
+def test_onnx_runtime_starts_no_telemetry(tmp_path: Path, work: str) -> None:
+    bundle = tiny_text_bundle(tmp_path / "bundle")
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    code = f"import sys; from pathlib import Path; TEXT = {{'text': 'good'}}; {work}"
+    told = {key: value for key, value in os.environ.items() if not key.startswith("ORT_")}
+
+    subprocess.run(
+        [sys.executable, "-c", code, str(bundle)], env={**told, "TMPDIR": str(spool)}, check=True
+    )
+
+    assert not list(spool.iterdir())

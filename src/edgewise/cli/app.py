@@ -1,19 +1,24 @@
 """The command group. Verbs load when they are called, so `--help` brings in nothing heavy."""
 
 import importlib
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
 from edgewise import __version__
 from edgewise.cli.show import print_json, to_stderr
-from edgewise.errors import EdgewiseError, UsageError
+from edgewise.errors import EdgewiseError, StorageError, UsageError
 
 VERBS = {
     "init": "write a starting edgewise.yaml from a data file and a model",
     "doctor": "say what this machine can run and what is missing",
     "run": "build, profile, certify and plan a project into a run directory",
+    "profile": "measure a bundle on this machine, or compare several",
     "predict": "answer one text or file through the engine of a run",
     "serve": "serve a bundle by the Open Inference Protocol v2 and plain JSON",
     "verify": "check that the parts of a run are whole and belong together",
@@ -52,22 +57,69 @@ def app() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and give its exit code; every `EdgewiseError` becomes a message."""
-    argv = list(sys.argv[1:] if arguments is None else arguments)
+    with _one_interrupt():
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(argv: list[str]) -> int:
     try:
-        return int(app.main(args=argv, prog_name="edgewise", standalone_mode=False) or 0)
+        with app.make_context("edgewise", list(argv)) as context:
+            return int(app.invoke(context) or 0)
+    except click.exceptions.Exit as done:
+        return done.exit_code
     except click.ClickException as wrong:
-        return _fail(argv, UsageError(wrong.format_message(), hint=_usage_hint(wrong)))
+        path = _command_path(wrong)
+        failure = UsageError(wrong.format_message(), where=path, hint=f"{path} --help")
+        return _fail(argv, failure)
     except (click.Abort, KeyboardInterrupt):
-        to_stderr("interrupted; the same command continues where it stopped")
+        goes_on = "; the same command continues where it stopped" if argv[:1] == ["run"] else ""
+        to_stderr(f"interrupted{goes_on}")
         return 130
     except EdgewiseError as failure:
         return _fail(argv, failure)
+    except OSError as failure:
+        return _refused(argv, failure)
 
 
-def _usage_hint(wrong: click.ClickException) -> str:
+@contextmanager
+def _one_interrupt() -> Iterator[None]:
+    """Raise `KeyboardInterrupt` once: a second ^C must not stop what the first one cleans up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        del number, frame
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _refused(argv: Sequence[str], failure: OSError) -> int:
+    """Say what the system said, where no stage knew better; a reader that left needs no word."""
+    if not failure.filename:
+        _discard_stdout()
+    if isinstance(failure, BrokenPipeError):
+        return 1
+    what = f"the system refused: {failure.strerror or failure}"
+    hint = "check free space and permissions"
+    return _fail(argv, StorageError(what, where=str(failure.filename or "stdout"), hint=hint))
+
+
+def _discard_stdout() -> None:
+    """Drop what can't be written, or Python would try and complain again as it ends."""
+    with open(os.devnull, "w", encoding="ascii") as nowhere:  # noqa: PTH123 - a device
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def _command_path(wrong: click.ClickException) -> str:
     context = getattr(wrong, "ctx", None)
-    path = context.command_path if context is not None else "edgewise"
-    return f"{path} --help"
+    return context.command_path if context is not None else "edgewise"
 
 
 def _fail(argv: Sequence[str], failure: EdgewiseError) -> int:

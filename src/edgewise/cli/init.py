@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from edgewise.cli.show import print_json, say
-from edgewise.errors import StorageError, UsageError
+from edgewise.errors import UsageError
 
 
 @click.command("init")
@@ -46,12 +46,9 @@ def command(
         return 0
     if data is None or model is None:
         raise UsageError(
-            "--data and --model are needed",
+            "both are needed",
+            where="--data, --model",
             hint="edgewise init --data reviews.csv --model models/minilm",
-        )
-    if out.exists():
-        raise StorageError(
-            "there is a file already", where=str(out), hint="choose another with --out"
         )
     written = spec.start_project(data, model, out)
     if as_json:

@@ -1,14 +1,19 @@
 """`edgewise predict`: one text or file through the engine of a run."""
 
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgewise.cli.secrets import read_secret
 from edgewise.cli.show import print_json, say
-from edgewise.errors import UsageError
-from edgewise.records import Input, Policy, read_json
+from edgewise.errors import InvalidData, UsageError
+from edgewise.records import Decision, Input, Policy, read_json
+
+if TYPE_CHECKING:
+    from edgewise.observe import DecisionLog
 
 
 @click.command("predict")
@@ -37,13 +42,12 @@ def command(
     as_json: bool,
 ) -> int:
     """Answer --text or --file through the engine of RUN, and log the decision in RUN."""
-    from edgewise.observe import DecisionLog  # noqa: PLC0415 - loaded when needed
     from edgewise.route import HybridInferenceEngine  # noqa: PLC0415 - heavy
 
     policy = read_json(Policy, run / "policy.json")
     inputs = [dict(one, **{policy.privacy.flag: private}) for one in _inputs(policy, text, file)]
     keys = [tier.api_key for tier in policy.tiers if tier.api_key is not None]
-    with DecisionLog(run / "decisions.sqlite") as log:
+    with _LogOnUse(run / "decisions.sqlite") as log:
         engine = HybridInferenceEngine(
             edge_model_path=run / "bundle",
             policy=policy,
@@ -64,24 +68,56 @@ def command(
     return 0
 
 
+class _LogOnUse:
+    """The run's decision log, begun at the first decision: a run that can't be opened gets none."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._open = ExitStack()
+        self._log: DecisionLog | None = None
+
+    def __enter__(self) -> "_LogOnUse":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+
+    def append(self, decision: Decision) -> None:
+        """Add a decision."""
+        if self._log is None:
+            from edgewise.observe import DecisionLog  # noqa: PLC0415 - loaded when needed
+
+            self._log = self._open.enter_context(DecisionLog(self._path))
+        self._log.append(decision)
+
+
 def _inputs(policy: Policy, text: str | None, file: Path | None) -> list[Input]:
-    if (text is None) == (file is None):
-        raise UsageError(
-            "give either --text or --file", hint="edgewise predict RUN --text 'some text'"
-        )
+    if (text is None) == (file is None) or text == "":
+        hint = "edgewise predict RUN --text 'some text'"
+        raise UsageError("give either a text or a file", where="--text, --file", hint=hint)
     if text is not None:
         return [{"text": text}]
     assert file is not None
     if policy.task == "image-classification":
         return [{"image": str(file)}]
+    hint = "give a UTF-8 file, one text a line"
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as failure:
-        what = f"can't be read as UTF-8 text: {failure}"
-        raise UsageError(
-            what, where=str(file), hint="give a text file, one text a line"
-        ) from failure
-    return [{"text": line} for line in lines if line.strip()]
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as wrong:
+        line = wrong.object[: wrong.start].count(b"\n") + 1
+        raise InvalidData("not UTF-8", where=f"{file}:{line}", hint=hint) from wrong
+    except OSError as failure:
+        what = f"can't be read: {failure.strerror}"
+        raise InvalidData(what, where=str(file), hint=hint) from failure
+    texts = [line.strip() for line in lines if line.strip()]
+    if not texts:
+        raise InvalidData("no text in it", where=str(file), hint=hint)
+    return [{"text": text} for text in texts]
 
 
 def _show(result: Any, *, explain: bool) -> None:

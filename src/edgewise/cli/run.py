@@ -31,10 +31,11 @@ def command(project: Path, out: Path, cache: Path | None, *, as_json: bool) -> i
     Run again with nothing changed, it does nothing; interrupted, it continues.
     Exit code 3: no candidate may ship, or no option is feasible.
     """
-    from edgewise.pipeline import run_project  # noqa: PLC0415 - heavy
     from edgewise.spec import load_spec  # noqa: PLC0415 - heavy
 
     spec = load_spec(project)
+    from edgewise.pipeline import run_project  # noqa: PLC0415 - heavier: a slip is said at once
+
     with Bars() as bars:
         result = run_project(spec, out, secret=read_secret, cache=cache, progress=bars)
     if as_json:

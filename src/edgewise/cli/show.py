@@ -47,7 +47,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 class Bars:
     """Progress on stderr with time left, a bar a stage. Made and closed by a verb.
 
-    Where stderr is no terminal, a stage is one line when it starts and bars are not drawn.
+    Where stderr is no terminal, or tqdm is not installed, a stage is one line when it starts.
     """
 
     def __init__(self) -> None:
@@ -77,14 +77,19 @@ class Bars:
             self._bar.refresh()
 
     def _open(self, stage: str, total: int) -> None:
-        if total == 0 or not sys.stderr.isatty():
+        self._bar = _bar(stage, total) if total and sys.stderr.isatty() else None
+        if self._bar is None:
             to_stderr(f"· {stage}")
-            return
-        from tqdm import tqdm  # noqa: PLC0415 - loaded when there is something to show
-
-        self._bar = tqdm(total=total, desc=f"· {stage}", file=sys.stderr, leave=True, ncols=88)
 
     def _close(self) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def _bar(stage: str, total: int) -> Any:
+    try:
+        from tqdm import tqdm  # noqa: PLC0415 - loaded when there is something to show
+    except ModuleNotFoundError:
+        return None
+    return tqdm(total=total, desc=f"· {stage}", file=sys.stderr, leave=True, ncols=88)

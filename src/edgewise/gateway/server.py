@@ -3,12 +3,13 @@
 import errno
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from edgewise import extras
-from edgewise.errors import InvalidModel, UsageError
+from edgewise.errors import EdgewiseError, InvalidModel
 from edgewise.runtimes import open_bundle, read_manifest
 
 
@@ -49,7 +50,7 @@ def serve(
 
     Raises
     ------
-    UsageError
+    EdgewiseError
         When the address is in use or not this machine's.
     """
     with extras.needed("gateway"):
@@ -69,8 +70,9 @@ def serve(
     )
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
     try:
-        ready(f"http://{host}:{listening.getsockname()[1]}")
-        uvicorn.Server(config).run(sockets=[listening])
+        with suppress(KeyboardInterrupt):  # uvicorn raises it again when all is answered
+            ready(f"http://{host}:{listening.getsockname()[1]}")
+            uvicorn.Server(config).run(sockets=[listening])
     finally:
         listening.close()
         model.close()
@@ -88,5 +90,5 @@ def _listen(host: str, port: int) -> socket.socket:
         taken = failure.errno == errno.EADDRINUSE
         what = "the port is in use" if taken else f"can't listen there: {failure.strerror}"
         hint = "choose another with `--port`, or 0 for a free one"
-        raise UsageError(what, where=f"{host}:{port}", hint=hint) from failure
+        raise EdgewiseError(what, where=f"{host}:{port}", hint=hint) from failure
     return made

@@ -2,14 +2,13 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from edgewise.errors import InvalidModel, StorageError
-from edgewise.optimize.output_layer import output_layer
-from edgewise.optimize.passes import int8_dynamic
-from edgewise.optimize.sources import Head, Source
+from edgewise.optimize.recipe import Draft
+from edgewise.optimize.sources import Source
 from edgewise.records import BundleManifest, Fidelity, ProjectSpec, Task
 from edgewise.runtimes import open_task_of, read_manifest, write_manifest
 
@@ -46,38 +45,38 @@ class BundleWriter:
             max_length=self.max_length,
             image=spec.model.image,
         )
+        is_json = self._tokenizer is not None and self._tokenizer.suffix == ".json"
+        self.tokenizer_json = (
+            self._tokenizer.read_text(encoding="utf-8") if self._tokenizer and is_json else None
+        )
         folder.mkdir(parents=True, exist_ok=True)
         self.task = open_task_of(
             self._manifest, self._tokenizer.parent if self._tokenizer else folder
         )
 
-    def write_float(self, depth: int, head: Head | None, recipe: tuple[str, ...]) -> Path:
-        """Write the float form of a cut, once."""
-        path = self._folder / f"float-{depth}"
-        if not path.exists():
-            model = self._source.classifier(depth, head)
-            self._fill(path, recipe, lambda file: file.write_bytes(model.SerializeToString()))
-        return path
+    def path_of(self, recipe: Sequence[str]) -> Path:
+        """Say where the candidate of a recipe goes."""
+        return self._folder / "+".join(word.replace(":", "-") for word in recipe)
 
-    @staticmethod
-    def int8_path(source: Path) -> Path:
-        """Say where the INT8 form of a float candidate goes."""
-        return source.with_name(source.name.replace("float", "int8"))
+    def write(self, path: Path, draft: Draft, recipe: tuple[str, ...]) -> None:
+        """Write a draft as a bundle.
 
-    def write_int8(self, source: Path, recipe: tuple[str, ...], *, reduce_range: bool) -> Path:
-        """Write the dynamic INT8 form of a float candidate; the layer of the logits stays float."""
-        import onnx  # noqa: PLC0415 - heavy
-
-        path = self.int8_path(source)
-        keep_float = output_layer(onnx.load(str(source / _MODEL), load_external_data=False))
-        self._fill(
-            path,
-            recipe,
-            lambda file: int8_dynamic.quantize(
-                source / _MODEL, file, reduce_range=reduce_range, keep_float=keep_float
-            ),
-        )
-        return path
+        Raises
+        ------
+        StorageError
+            When there is no room.
+        """
+        try:
+            path.mkdir(parents=True)
+            (path / _MODEL).write_bytes(draft.model.SerializeToString())
+            if self._tokenizer is not None and draft.tokenizer is not None:
+                (path / self._tokenizer.name).write_text(draft.tokenizer, encoding="utf-8")
+            elif self._tokenizer is not None:
+                shutil.copyfile(self._tokenizer, path / self._tokenizer.name)
+            write_manifest(path, replace(self._manifest, recipe=recipe))
+        except OSError as failure:
+            what = f"can't write: {failure.strerror}"
+            raise StorageError(what, where=str(path), hint="free some space") from failure
 
     def finish(self, path: Path, fidelity: Fidelity) -> Path:
         """Write what the gate measured into a candidate's manifest."""
@@ -88,17 +87,6 @@ class BundleWriter:
     def size(path: Path) -> int:
         """Give the bytes of a bundle's files."""
         return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
-
-    def _fill(self, path: Path, recipe: tuple[str, ...], write: Callable[[Path], object]) -> None:
-        try:
-            path.mkdir(parents=True)
-            write(path / _MODEL)
-            if self._tokenizer is not None:
-                shutil.copyfile(self._tokenizer, path / self._tokenizer.name)
-            write_manifest(path, replace(self._manifest, recipe=recipe))
-        except OSError as failure:
-            what = f"can't write: {failure.strerror}"
-            raise StorageError(what, where=str(path), hint="free some space") from failure
 
 
 def has_vnni() -> bool:
@@ -111,13 +99,13 @@ def has_vnni() -> bool:
 
 
 def _find_tokenizer(spec: ProjectSpec, source: Source) -> Path:
-    wanted = (
-        spec.model.tokenizer,
-        source.folder / "tokenizer.json",
-        source.folder / "vocab.txt",
-    )
-    for path in wanted:
-        if path is not None and path.is_file():
+    named = spec.model.tokenizer
+    if named is not None:
+        if not named.is_file():
+            raise InvalidModel("no such file", where=str(named), hint="check model.tokenizer")
+        return named
+    for path in (source.folder / "tokenizer.json", source.folder / "vocab.txt"):
+        if path.is_file():
             return path
     hint = "put tokenizer.json beside the model, or set model.tokenizer"
     raise InvalidModel("the source has no tokenizer", where=str(source.folder), hint=hint)

@@ -10,6 +10,7 @@ from typing import TypeVar
 from edgewise import __version__
 from edgewise.errors import InvalidRecord, StorageError
 from edgewise.records import read_json, write_json
+from edgewise.runtimes import hash_file
 
 R = TypeVar("R")
 
@@ -39,7 +40,10 @@ class Cache:
             else:
                 self._note(self.cached, stage)
                 return found
-        made = make()
+        try:
+            made = make()
+        except OSError as failure:
+            raise storage_error(failure, path) from failure
         write_json(path, made)
         self._note(self.done, stage)
         return made
@@ -59,9 +63,9 @@ class Cache:
             make(aside)
             aside.replace(path)
         except OSError as failure:
-            raise _storage(failure, path) from failure
+            raise storage_error(failure, path) from failure
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            clear(aside)
         self._note(self.done, stage)
         return path
 
@@ -77,35 +81,31 @@ def key_of(stage: str, parts: tuple[object, ...]) -> str:
 
 
 def hash_path(path: Path) -> str:
-    """Hash a file, or a folder's files with their names, in hex."""
+    """Hash a file, or a folder's files with their names, in hex.
+
+    Raises
+    ------
+    StorageError
+        When a file can't be read.
+    """
     whole = hashlib.sha256()
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     for file in files:
         whole.update(str(file.relative_to(path) if file != path else file.name).encode() + b"\0")
-        with file.open("rb") as stream:
-            whole.update(hashlib.file_digest(stream, "sha256").digest())
+        whole.update(bytes.fromhex(hash_file(file)))
     return whole.hexdigest()
 
 
-def replace_directory(source: Path, target: Path) -> None:
-    """Copy a folder beside `target` and swap it in, so no reader sees half of it."""
-    aside = target.with_name(f".{target.name}.part")
-    old = target.with_name(f".{target.name}.old")
+def clear(folder: Path) -> None:
+    """Remove a folder, also when ^C comes while it is removed."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for left in (aside, old):
-            shutil.rmtree(left, ignore_errors=True)
-        shutil.copytree(source, aside)
-        if target.exists():
-            target.replace(old)
-        aside.replace(target)
-    except OSError as failure:
-        raise _storage(failure, target) from failure
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
-def _storage(failure: OSError, path: Path) -> StorageError:
+def storage_error(failure: OSError, path: Path) -> StorageError:
+    """Say that a path can't be written."""
     what = f"can't write: {failure.strerror or failure}"
     return StorageError(what, where=str(path), hint="free some space or pick another place")

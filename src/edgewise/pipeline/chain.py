@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edgewise.calibrate import certify, confidences, fit_confidence
+from edgewise.errors import StorageError
 from edgewise.optimize import held_out, optimize
 from edgewise.pipeline.answers import (
     CloudCaller,
@@ -104,6 +105,8 @@ def run_project(
     EdgewiseError
         For every mistake in the project, its data, its model or its endpoint.
     """
+    if out.exists() and not out.is_dir():
+        raise StorageError("not a directory", where=str(out), hint="choose another with --out")
     kept = Cache(cache or spec.path.parent / ".edgewise")
     splits = _read_splits(spec)
     caller, spent_usd = None, 0.0

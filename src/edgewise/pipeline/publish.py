@@ -1,5 +1,6 @@
-"""The outcome of a chain becomes a run directory: every part written aside and swapped in."""
+"""The outcome of a chain becomes a run directory, written aside and swapped in as a whole."""
 
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import numpy as np
 
 from edgewise.calibrate import reliability_bins
 from edgewise.errors import InvalidRecord
-from edgewise.pipeline.cache import Cache, replace_directory
+from edgewise.pipeline.cache import Cache
 from edgewise.pipeline.quality import TestAnswers
-from edgewise.pipeline.verify import verify_run
+from edgewise.pipeline.swap import clear_asides, replace_run
+from edgewise.pipeline.verify import HASHED, verify_run
 from edgewise.records import (
     BundleSummary,
     Candidate,
@@ -31,7 +33,7 @@ from edgewise.records import (
     write_text,
 )
 from edgewise.report import ReportView, render
-from edgewise.runtimes import read_manifest
+from edgewise.runtimes import hash_file, read_manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,17 +55,31 @@ class Outcome:
 def publish(outcome: Outcome, out: Path, cache: Cache) -> RunSummary:
     """Write the run directory, unless it holds this very outcome, and give its summary."""
     summary = _summary(outcome, out)
-    if _is_published(summary, out):
-        return _with_stages(summary, cache)
-    replace_directory(outcome.bundle, out / "bundle")
-    write_json(out / "profile.json", outcome.profile)
-    write_json(out / "certificate.json", outcome.certificate)
-    write_json(out / "policy.json", outcome.policy)
-    write_json(out / "plan.json", outcome.plan)
-    write_text(out / "report.html", render(_view(outcome, summary)))
-    write_json(out / "run.json", summary)
+    there = _published(summary, out)
+    if there is not None:
+        clear_asides(out)
+        return _with_stages(there, cache)
+    report = render(_view(outcome, summary))
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(outcome.bundle, folder / "bundle")
+        write_json(folder / "profile.json", outcome.profile)
+        write_json(folder / "certificate.json", outcome.certificate)
+        write_json(folder / "policy.json", outcome.policy)
+        write_json(folder / "plan.json", outcome.plan)
+        write_text(folder / "report.html", report)
+        write_json(folder / "run.json", _seal(summary, folder))
+
+    replace_run(out, ("bundle", *HASHED, "run.json"), fill)
     cache.done.append("publish")
-    return _with_stages(summary, cache)
+    return _with_stages(read_json(RunSummary, out / "run.json"), cache)
+
+
+def _seal(summary: RunSummary, folder: Path) -> RunSummary:
+    """Give the summary with the hashes that tell whether a part was changed afterwards."""
+    parts = {name: hash_file(folder / name) for name in HASHED}
+    sealed = replace(summary, parts_sha256=parts)
+    return replace(sealed, summary_sha256=digest(sealed))
 
 
 def _summary(outcome: Outcome, out: Path) -> RunSummary:
@@ -113,14 +129,15 @@ def _summary(outcome: Outcome, out: Path) -> RunSummary:
     )
 
 
-def _is_published(summary: RunSummary, out: Path) -> bool:
+def _published(summary: RunSummary, out: Path) -> RunSummary | None:
+    """Give the summary that is there, if it is this one and all of its parts are whole."""
     try:
         there = read_json(RunSummary, out / "run.json")
     except InvalidRecord:
-        return False
-    if digest(there) != digest(summary) or not (out / "report.html").exists():
-        return False
-    return all(check.holds for check in verify_run(out))
+        return None
+    if digest(replace(there, parts_sha256={}, summary_sha256="")) != digest(summary):
+        return None
+    return there if all(check.holds for check in verify_run(out)) else None
 
 
 def _with_stages(summary: RunSummary, cache: Cache) -> RunSummary:

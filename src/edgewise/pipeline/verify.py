@@ -1,12 +1,17 @@
 """Whether the parts of a run directory are whole and belong together."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgewise.errors import EdgewiseError, IntegrityError
-from edgewise.records import Certificate, Plan, Policy, Profile, RunSummary, read_json
-from edgewise.runtimes import bundle_sha256, read_manifest
+from edgewise.errors import EdgewiseError, IntegrityError, InvalidRecord
+from edgewise.records import Certificate, Plan, Policy, Profile, RunSummary, digest, read_json
+from edgewise.runtimes import bundle_sha256, hash_file, read_manifest
+
+HASHED = ("profile.json", "certificate.json", "policy.json", "plan.json", "report.html")
+"""The parts beside the bundle whose hashes are in `run.json`."""
+
+_ANEW = "run `edgewise run` again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +24,7 @@ class Check:
 
 
 def verify_run(run: Path) -> tuple[Check, ...]:
-    """Check that the parts can be read, are whole, and belong to one bundle.
+    """Check hashes and schema versions, and that all parts belong to one bundle and one run.
 
     Parameters
     ----------
@@ -30,7 +35,15 @@ def verify_run(run: Path) -> tuple[Check, ...]:
     -------
     tuple of Check
         In the order in which they build on each other; a part that can't be read fails its check.
+
+    Raises
+    ------
+    InvalidRecord
+        When there is no such directory.
     """
+    if not run.is_dir():
+        hint = "give a directory that `edgewise run --out` wrote"
+        raise InvalidRecord("no such run", where=str(run), hint=hint)
     parts = _Parts(run)
     return (
         _check("bundle", parts.bundle),
@@ -38,16 +51,17 @@ def verify_run(run: Path) -> tuple[Check, ...]:
         _check("certificate", parts.certificate),
         _check("policy", parts.policy),
         _check("plan", parts.plan),
+        _check("report", parts.report),
         _check("summary", parts.summary),
     )
 
 
 class _Parts:
-    """The looks at one run; each says what it found, or raises. `bundle` is asked first."""
+    """What is in a run directory; a method a check, which gives what was found or raises."""
 
     def __init__(self, run: Path) -> None:
         self._run = run
-        self._bundle_sha256: str | None = None
+        self._bundle_sha256 = ""
 
     def bundle(self) -> str:
         manifest = read_manifest(self._run / "bundle", verify=True)
@@ -66,33 +80,46 @@ class _Parts:
     def policy(self) -> str:
         path = self._run / "policy.json"
         policy = read_json(Policy, path)
-        certificate = read_json(Certificate, self._run / "certificate.json")
-        if policy.certificate != certificate:
-            raise _stranger("holds another certificate than certificate.json", path)
+        if policy.certificate != read_json(Certificate, self._run / "certificate.json"):
+            what = "holds another certificate than certificate.json"
+            raise IntegrityError(what, where=str(path), hint=_ANEW)
         threshold = policy.tiers[0].threshold
-        if threshold != certificate.threshold:
-            raise _stranger(f"its threshold {threshold} is not the certified one", path)
+        if policy.certificate is not None and threshold != policy.certificate.threshold:
+            what = f"its threshold {threshold} is not the certified one"
+            raise IntegrityError(what, where=str(path), hint=_ANEW)
         return self._belongs(path, policy.bundle_sha256)
 
     def plan(self) -> str:
-        read_json(Plan, self._run / "plan.json")
-        return "can be read"
+        path = self._run / "plan.json"
+        read_json(Plan, path)
+        return self._unchanged(path)
+
+    def report(self) -> str:
+        return self._unchanged(self._run / "report.html")
 
     def summary(self) -> str:
         path = self._run / "run.json"
-        return self._belongs(path, read_json(RunSummary, path).bundle.sha256)
+        summary = read_json(RunSummary, path)
+        if digest(replace(summary, summary_sha256="")) != summary.summary_sha256:
+            raise IntegrityError("it was changed after it was written", where=str(path), hint=_ANEW)
+        for name in HASHED:
+            self._unchanged(self._run / name)
+        return self._belongs(path, summary.bundle.sha256)
 
     def _belongs(self, path: Path, sha256: str) -> str:
-        if self._bundle_sha256 is None:
-            raise IntegrityError("the bundle itself can't be read", where=str(path))
+        if not self._bundle_sha256:
+            raise IntegrityError("the bundle itself can't be read", where=str(path), hint=_ANEW)
         if sha256 != self._bundle_sha256:
             what = f"made for bundle {sha256[:12]}, and this one is {self._bundle_sha256[:12]}"
-            raise _stranger(what, path)
+            raise IntegrityError(what, where=str(path), hint=_ANEW)
         return f"belongs to bundle {sha256[:12]}"
 
-
-def _stranger(what: str, path: Path) -> IntegrityError:
-    return IntegrityError(what, where=str(path), hint="run `edgewise run` again")
+    def _unchanged(self, path: Path) -> str:
+        wanted = read_json(RunSummary, self._run / "run.json").parts_sha256.get(path.name)
+        if hash_file(path) != wanted:
+            what = "its bytes differ from the hash in run.json"
+            raise IntegrityError(what, where=str(path), hint=_ANEW)
+        return f"matches its hash {wanted[:12]}"
 
 
 def _check(name: str, look: Callable[[], str]) -> Check:

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from edgewise.records import Target
+from edgewise.runtimes import RUNTIMES
 
 _FEATURES = {
     "avx2": "avx2",
@@ -47,7 +48,7 @@ _ARM_PARTS = {
 _PACKAGES = {
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino"),
     "openvino": ("openvino",),
-    "litert": ("ai-edge-litert", "tflite-runtime"),
+    "litert": ("ai-edge-litert",),
     "llama.cpp": ("xllamacpp", "llama-cpp-python"),
 }
 """Packages that bring a runtime; the first is the one to install."""
@@ -115,12 +116,15 @@ def doctor() -> MachineReport:
 
 def find_runtimes() -> tuple[Part, ...]:
     """Look for each runtime that edgewise can use, in the order of preference."""
+    extras = {runtime.name: runtime.extra for runtime in RUNTIMES}
     parts = []
     for name, packages in _PACKAGES.items():
         found = _first_version(packages)
         if found is None and name in _SERVERS:
             found = shutil.which(_SERVERS[name])
-        package = "edgewise" if name == "onnxruntime" else packages[0]
+        package = packages[0]
+        if name in extras:
+            package = f'"edgewise[{extras[name]}]"' if extras[name] else "edgewise"
         parts.append(
             Part(
                 name=name,

@@ -1,92 +1,82 @@
 """The child of `measure`: opens a bundle in a fresh process, answers, and says what it took.
 
-`python -m edgewise.profile.probe BUNDLE INPUTS.json THREADS REPEATS`; one JSON line when the first
-answer is there, one at the end. It imports what a device imports and nothing more.
+`python -m edgewise.profile.probe REQUEST`, a request in JSON; one JSON line when the first answer
+is there, one at the end. It imports what a device imports and nothing more.
 """
 
-import json
-import os
 import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from edgewise.errors import EdgewiseError
-from edgewise.runtimes import open_bundle
+from edgewise.profile.child import (
+    Request,
+    Say,
+    answer,
+    end_with_parent,
+    open_asked,
+    own_stdout,
+    peak_memory_bytes,
+    read_inputs,
+)
+from edgewise.profile.energy import joules_between, read_counters
+from edgewise.runtimes import LocalModel
 
 _WARM_UP = 10
-
-Say = Callable[[dict[str, Any]], None]
-
-
-def main(arguments: list[str], say: Say) -> int:
-    """Measure and say; an `EdgewiseError` is passed on as its parts."""
-    bundle, inputs, threads, repeats = arguments
-    try:
-        _measure(Path(bundle), Path(inputs), int(threads), int(repeats), say)
-    except EdgewiseError as failure:
-        error = {"what": failure.what, "where": failure.where, "hint": failure.hint}
-        say({"error": error, "kind": type(failure).__name__})
-        return 1
-    return 0
+_FEWEST_BATCHES = 5
+_MOST_BATCHES = 50
 
 
-def read_peak_memory(status: str) -> int:
-    """Read VmHWM in bytes from `/proc/self/status`; 0 where the system has none.
-
-    `ru_maxrss` is inherited across exec and would tell the parent's.
-    """
-    for line in status.splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def _measure(bundle: Path, file: Path, threads: int, repeats: int, say: Say) -> None:
-    inputs: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+def measure_once(request: Request, say: Say) -> None:
+    """Answer the inputs `repeats` times one by one, then in each size of `batches`."""
+    inputs, repeats = read_inputs(request), int(request["repeats"])
     started_s = time.perf_counter()
-    model = open_bundle(bundle, threads=threads)
+    model = open_asked(request)
     load_ms = (time.perf_counter() - started_s) * 1000
     model.predict(inputs[0])
     say({"first": True})
     for one in inputs[: _WARM_UP if repeats else 0]:
         model.predict(one)
     times_ms: list[float] = []
+    counters = read_counters()
     for _ in range(repeats):
         for one in inputs:
             begun_s = time.perf_counter()
             model.predict(one)
             times_ms.append((time.perf_counter() - begun_s) * 1000)
-    peak_memory_bytes = read_peak_memory(_status())
-    lengths = [model.length(one) for one in inputs] if repeats else []
+    joules, how = joules_between(counters, read_counters())
+    found = {
+        "load_ms": load_ms,
+        "times_ms": times_ms,
+        "peak_memory_bytes": peak_memory_bytes(),
+        "joules": joules,
+        "energy_how": how,
+        "batches": [_time_batches(model, inputs, size) for size in sorted(request["batches"])],
+        "lengths": [model.length(one) for one in inputs] if repeats else [],
+    }
     model.close()
-    say(
-        {
-            "load_ms": load_ms,
-            "lengths": lengths,
-            "times_ms": times_ms,
-            "peak_memory_bytes": peak_memory_bytes,
-        }
-    )
+    say(found)
 
 
-def _status() -> str:
-    path = Path("/proc/self/status")
-    return path.read_text(encoding="ascii", errors="replace") if path.exists() else ""
+def cut_batches(n: int, size: int) -> list[list[int]]:
+    """Cut `n` inputs, from the start again where they end, into whole batches of their indices."""
+    count = min(max(-(-n // size), _FEWEST_BATCHES), _MOST_BATCHES)
+    return [[(start + i) % n for i in range(size)] for start in range(0, count * size, size)]
 
 
-def own_stdout() -> Say:
-    """Keep stdout for the answers: what native libraries print goes to stderr."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-
-    def say(value: dict[str, Any]) -> None:
-        answers.write(json.dumps(value) + "\n")
-        answers.flush()
-
-    return say
+def _time_batches(
+    model: LocalModel, inputs: Sequence[dict[str, Any]], size: int
+) -> dict[str, object]:
+    batches = [[inputs[i] for i in chosen] for chosen in cut_batches(len(inputs), size)]
+    model.predict_many(batches[0], batch_size=size)
+    times_ms = []
+    for batch in batches:
+        begun_s = time.perf_counter()
+        model.predict_many(batch, batch_size=size)
+        times_ms.append((time.perf_counter() - begun_s) * 1000)
+    return {"size": size, "times_ms": times_ms, "peak_memory_bytes": peak_memory_bytes()}
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:], own_stdout()))
+    end_with_parent()
+    raise SystemExit(answer(measure_once, sys.argv[1], own_stdout()))

@@ -45,7 +45,17 @@ from edgewise.records.policy import (
     TierPolicy,
 )
 from edgewise.records.prediction import Input, Prediction
-from edgewise.records.profile import LatencyBucket, Profile, Target
+from edgewise.records.profile import (
+    NOT_MEASURED,
+    BatchLatency,
+    Comparison,
+    Contender,
+    Energy,
+    LatencyBucket,
+    MemoryLimit,
+    Profile,
+    Target,
+)
 from edgewise.records.progress import Progress, silent
 from edgewise.records.project import (
     CalibrationChoice,
@@ -74,11 +84,13 @@ from edgewise.records.run import (
 )
 
 __all__ = [
+    "NOT_MEASURED",
     "SCHEMA_VERSION",
     "Action",
     "Answers",
     "ApiKey",
     "Attempt",
+    "BatchLatency",
     "BreakerRules",
     "BundleManifest",
     "BundleSummary",
@@ -91,11 +103,14 @@ __all__ = [
     "CloudAnswers",
     "CloudTier",
     "Columns",
+    "Comparison",
     "ConfidenceMap",
+    "Contender",
     "CostPoint",
     "DataSpec",
     "Decision",
     "EdgeTier",
+    "Energy",
     "Example",
     "Fidelity",
     "Figure",
@@ -105,6 +120,7 @@ __all__ = [
     "LatencyBucket",
     "LatencyLimit",
     "Loss",
+    "MemoryLimit",
     "ModelSpec",
     "MonthlyUsd",
     "Objective",

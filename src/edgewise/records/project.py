@@ -91,7 +91,8 @@ class Objective:
 class OptimizeSpec:
     """What `optimize` may try."""
 
-    precisions: tuple[str, ...] = ("float32", "int8-dynamic")
+    recipes: tuple[str, ...] = ()
+    """Such as `prune-ffn:0.25,int8-dynamic`; empty: those usual for the task."""
     layers: tuple[int, ...] | None = None
     """Cuts to try; `None`: every one that the source has."""
     min_agreement: float = 0.96

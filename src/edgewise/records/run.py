@@ -1,5 +1,6 @@
 """What a build-time run ends in: `edgewise run --json` and the numbers behind the report."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edgewise.records.bundle import Candidate
@@ -104,6 +105,10 @@ class RunSummary:
     """Stages that did work."""
     cached: tuple[str, ...] = ()
     """Stages whose result was there already."""
+    parts_sha256: Mapping[str, str] = field(default_factory=dict)
+    """Of the files beside the bundle, by name."""
+    summary_sha256: str = ""
+    """Of `run.json` itself: the digest of this record with this field empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

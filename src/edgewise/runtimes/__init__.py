@@ -16,6 +16,7 @@ from edgewise.runtimes.bundle import (
     read_manifest,
     write_manifest,
 )
+from edgewise.runtimes.fit import RuntimeFit, find_fits
 from edgewise.runtimes.http import RemoteModel
 from edgewise.runtimes.protocol import Runtime, Session
 from edgewise.runtimes.wire import WIRES, Wire
@@ -26,9 +27,11 @@ __all__ = [
     "LocalModel",
     "RemoteModel",
     "Runtime",
+    "RuntimeFit",
     "Session",
     "Wire",
     "bundle_sha256",
+    "find_fits",
     "find_runtime",
     "hash_file",
     "open_bundle",

@@ -19,6 +19,8 @@ from edgewise.records import (
     read_json,
     write_json,
 )
+from edgewise.runtimes.litert import LiteRt
+from edgewise.runtimes.openvino import OpenVino
 from edgewise.runtimes.ort import OnnxRuntime
 from edgewise.runtimes.protocol import Runtime, Session
 from edgewise.tasks import TaskModel, open_task
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MANIFEST = "manifest.json"
-RUNTIMES: tuple[Runtime, ...] = (OnnxRuntime(),)
+RUNTIMES: tuple[Runtime, ...] = (OnnxRuntime(), OpenVino(), LiteRt())
 
 _TOKENIZERS = ("tokenizer.json", "vocab.txt")
 

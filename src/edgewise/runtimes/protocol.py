@@ -37,6 +37,10 @@ class Runtime(Protocol):
     """Loads models of one format. Stateless; any thread may call it."""
 
     name: str
+    extra: str
+    """The extra that brings it; empty where the base install has it."""
+    formats: tuple[str, ...]
+    """Suffixes of the files that it loads."""
 
     def version(self) -> str:
         """Give the installed version.

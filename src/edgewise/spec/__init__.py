@@ -7,8 +7,17 @@ PyYAML live here. Read `model.py` and `load.py` first.
 from edgewise import extras
 
 with extras.needed("optimize"):
+    from edgewise.spec.inputs import read_inputs
     from edgewise.spec.load import load_spec
     from edgewise.spec.splits import check_overlap, read_split
     from edgewise.spec.starting import explain, json_schema, start_project
 
-__all__ = ["check_overlap", "explain", "json_schema", "load_spec", "read_split", "start_project"]
+__all__ = [
+    "check_overlap",
+    "explain",
+    "json_schema",
+    "load_spec",
+    "read_inputs",
+    "read_split",
+    "start_project",
+]

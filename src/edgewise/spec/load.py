@@ -33,6 +33,8 @@ from edgewise.spec import model as shape
 
 Marks = dict[tuple[str | int, ...], tuple[int, int]]
 
+_MOST_VALUES = 100_000
+
 
 def load_spec(path: Path) -> ProjectSpec:
     """Read a project file.
@@ -43,14 +45,16 @@ def load_spec(path: Path) -> ProjectSpec:
         With the file, line and column, when anything in it can't be.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as absent:
         hint = "write one with `edgewise init`"
         raise InvalidSpec("no such project file", where=str(path), hint=hint) from absent
-    except (OSError, UnicodeDecodeError) as broken:
-        raise InvalidSpec(
-            f"can't be read: {broken}", where=str(path), hint="save it as UTF-8 text"
-        ) from broken
+    except UnicodeDecodeError as broken:
+        what = f"not UTF-8 (byte {broken.start})"
+        raise InvalidSpec(what, where=str(path), hint="save it as UTF-8 text") from broken
+    except OSError as failure:
+        what, hint = f"can't be read: {failure.strerror}", "give the path of a project file"
+        raise InvalidSpec(what, where=str(path), hint=hint) from failure
     values, marks = _parse(text, path)
     try:
         project = shape.Project.model_validate(values)
@@ -61,42 +65,92 @@ def load_spec(path: Path) -> ProjectSpec:
 
 
 def _parse(text: str, path: Path) -> tuple[Any, Marks]:
-    marks: Marks = {}
+    """Read the text twice: for where each value stands, and for what it is."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if not isinstance(node, yaml.MappingNode):
             raise InvalidSpec(
                 "not a mapping of keys", where=f"{path}:1:1", hint="start from `edgewise init`"
             )
-        _mark(node, (), marks, path)
+        marks = _Marking(path).mark(node)
         return yaml.safe_load(text), marks
+    except yaml.reader.ReaderError as broken:
+        before = text[: broken.position]
+        at = f"{path}:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+        what = f"not valid YAML: character #x{broken.character:04x} can't stand in it"
+        raise InvalidSpec(what, where=at, hint="remove it; is this a text file?") from broken
     except yaml.MarkedYAMLError as broken:
         mark = broken.problem_mark or broken.context_mark
         at = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        what = f"not valid YAML: {broken.problem or broken.context}"
-        raise InvalidSpec(
-            what, where=at, hint="check indentation, quotes and brackets there"
-        ) from broken
+        problem = str(broken.problem or broken.context)
+        tab = "'\\t'" in problem
+        what = f"not valid YAML: {problem}"
+        hint = (
+            "indent with spaces, not with a tab"
+            if tab
+            else "check indentation, quotes and brackets there"
+        )
+        raise InvalidSpec(what, where=at, hint=hint) from broken
+    except ValueError as broken:
+        what = f"not valid YAML: a date, time or number is none: {broken}"
+        raise InvalidSpec(what, where=str(path), hint="put quotes around text") from broken
+    except RecursionError as deep:
+        hint = "start from `edgewise init`"
+        raise InvalidSpec("nested too deep", where=str(path), hint=hint) from deep
 
 
-def _mark(node: yaml.Node, at: tuple[str | int, ...], marks: Marks, path: Path) -> None:
-    marks[at] = (node.start_mark.line + 1, node.start_mark.column + 1)
-    if isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            _mark(item, (*at, index), marks, path)
-    if isinstance(node, yaml.MappingNode):
+class _Marking:
+    """Notes the line and column of each value and key of a file. Made by `_parse`.
+
+    An alias stands for all that it names, so aliases of aliases can stand for more than memory
+    holds: values are counted as they would be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._marks: Marks = {}
+        self._above: list[yaml.Node] = []
+
+    def mark(self, node: yaml.Node, at: tuple[str | int, ...] = ()) -> Marks:
+        """Note a value and all that is in it; give all that is noted."""
+        where = f"{self._path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+        hint = "write the values out"
+        if any(node is one for one in self._above):
+            raise InvalidSpec("an alias stands for itself", where=where, hint=hint)
+        if len(self._marks) > _MOST_VALUES:
+            what = f"more than {_MOST_VALUES} values, counting what aliases repeat"
+            raise InvalidSpec(what, where=where, hint=hint)
+        self._marks[at] = (node.start_mark.line + 1, node.start_mark.column + 1)
+        self._above.append(node)
+        if isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                self.mark(item, (*at, index))
+        if isinstance(node, yaml.MappingNode):
+            self._keys(node, at)
+        self._above.pop()
+        return self._marks
+
+    def _keys(self, node: yaml.MappingNode, at: tuple[str | int, ...]) -> None:
         seen = set()
         for key, value in node.value:
             name = str(key.value)
             line, column = key.start_mark.line + 1, key.start_mark.column + 1
             if name in seen:
-                where = f"{path}:{line}:{column}"
+                where = f"{self._path}:{line}:{column}"
                 raise InvalidSpec(
                     f"key `{name}` is given twice", where=where, hint="remove one of them"
                 )
             seen.add(name)
-            _mark(value, (*at, name), marks, path)
-            marks[(*at, name, "<key>")] = (line, column)
+            self.mark(value, (*at, name))
+            self._marks[(*at, name, "<key>")] = (line, column)
+
+
+def _where(marks: Marks, at: tuple[str | int, ...], path: Path) -> str:
+    """Give the place of a value, or of the nearest thing around it that has one."""
+    while at not in marks:
+        at = at[:-1]
+    line, column = marks[at]
+    return f"{path}:{line}:{column}"
 
 
 def _explained(wrong: ValidationError, marks: Marks, path: Path) -> InvalidSpec:
@@ -104,12 +158,7 @@ def _explained(wrong: ValidationError, marks: Marks, path: Path) -> InvalidSpec:
     first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
     at = tuple(first["loc"])
     extra = first["type"] == "extra_forbidden"
-    mark = marks.get((*at, "<key>")) if extra else None
-    probe = at
-    while mark is None:
-        mark = marks.get(probe)
-        probe = probe[:-1]
-    where = f"{path}:{mark[0]}:{mark[1]}"
+    where = _where(marks, (*at, "<key>") if extra else at, path)
     dotted = ".".join(
         str(part) for part in at if part not in ("Column",) and not str(part).startswith("literal")
     )
@@ -159,15 +208,12 @@ def _check_tiers(project: shape.Project, marks: Marks, path: Path) -> None:
     for region, tiers in project.privacy.residency.items():
         for index, tier in enumerate(tiers):
             if tier not in ("edge", "cloud"):
-                line, column = marks[("privacy", "residency", region, index)]
-                what = f"`{tier}` is no tier"
-                raise InvalidSpec(what, where=f"{path}:{line}:{column}", hint="tiers: edge, cloud")
+                where = _where(marks, ("privacy", "residency", region, index), path)
+                raise InvalidSpec(f"`{tier}` is no tier", where=where, hint="tiers: edge, cloud")
     if project.task == "image-classification" and project.model.image is None:
-        line, column = marks[("model",)]
+        where = _where(marks, ("model",), path)
         hint = "add `image: {height: 224, width: 224}`"
-        raise InvalidSpec(
-            "image classification needs model.image", where=f"{path}:{line}:{column}", hint=hint
-        )
+        raise InvalidSpec("image classification needs model.image", where=where, hint=hint)
 
 
 def _spec(project: shape.Project, path: Path) -> ProjectSpec:
@@ -209,7 +255,7 @@ def _spec(project: shape.Project, path: Path) -> ProjectSpec:
             loss=Loss(project.objective.loss),
         ),
         optimize=OptimizeSpec(
-            precisions=tuple(project.optimize.precisions),
+            recipes=tuple(project.optimize.recipes),
             layers=tuple(project.optimize.layers) if project.optimize.layers else None,
             min_agreement=project.optimize.min_agreement,
             max_cut_loss=project.optimize.max_cut_loss,

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from edgewise.errors import UsageError
 from edgewise.units import parse_bytes
@@ -21,6 +21,17 @@ def _size(value: Any) -> int:
 Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=str | int), Field(gt=0)]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Usd = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _once(names: list[str]) -> list[str]:
+    twice = [name for at, name in enumerate(names) if name in names[:at]]
+    if twice:
+        raise ValueError(f"`{twice[0]}` is given twice")
+    return names
+
+
+Names = Annotated[list[str], AfterValidator(_once)]
 
 
 class Section(BaseModel):
@@ -35,8 +46,10 @@ class Image(Section):
     height: int = Field(gt=0, description="pixels")
     width: int = Field(gt=0, description="pixels")
     channels: Literal[1, 3] = Field(3, description="1 for grey, 3 for RGB")
-    mean: list[float] = Field([0.485, 0.456, 0.406], description="subtracted by channel, of 0..1")
-    std: list[float] = Field([0.229, 0.224, 0.225], description="divided by channel")
+    mean: list[Finite] = Field([0.485, 0.456, 0.406], description="subtracted by channel, of 0..1")
+    std: list[Annotated[Finite, Field(gt=0.0)]] = Field(
+        [0.229, 0.224, 0.225], description="divided by channel"
+    )
     channels_first: bool = Field(default=True, description="(c, h, w) rather than (h, w, c)")
 
 
@@ -44,7 +57,7 @@ class Model(Section):
     """The source model."""
 
     source: str = Field(description="an ONNX file or a Hugging Face directory")
-    labels: list[str] = Field(
+    labels: Names = Field(
         [], description="in the order of the outputs; default: the model's, else sorted from train"
     )
     tokenizer: str | None = Field(
@@ -99,8 +112,8 @@ class ApiKey(Section):
 class Rtt(Section):
     """Round trip to the cloud."""
 
-    p50: float = Field(60.0, gt=0, description="ms")
-    p95: float = Field(180.0, gt=0, description="ms")
+    p50: Finite = Field(60.0, gt=0, description="ms")
+    p95: Finite = Field(180.0, gt=0, description="ms")
 
     @model_validator(mode="after")
     def _ordered(self) -> "Rtt":
@@ -143,7 +156,7 @@ class Tiers(Section):
 class Objective(Section):
     """What the result must keep to."""
 
-    latency_p95_ms: float | None = Field(None, gt=0, description="of an answer")
+    latency_p95_ms: Finite | None = Field(None, gt=0, description="of an answer")
     max_quality_loss: Share = Field(0.02, description="against always asking the cloud (α)")
     confidence: Share = Field(0.95, description="of the certificate (1 − δ)")
     loss: Literal["net", "regret", "kept_error", "disagreement"] = Field(
@@ -154,10 +167,12 @@ class Objective(Section):
 class Optimize(Section):
     """What may be tried."""
 
-    precisions: list[Literal["float32", "int8-dynamic"]] = Field(
-        ["float32", "int8-dynamic"], min_length=1, description="forms of each cut"
+    recipes: list[str] = Field(
+        [], description="passes tried on each cut, like `smooth,int8-dynamic`; default: the usual"
     )
-    layers: list[int] | None = Field(None, description="cuts to try; default: all")
+    layers: list[Annotated[int, Field(gt=0)]] | None = Field(
+        None, description="cuts to try; default: all"
+    )
     min_agreement: Share = Field(0.96, description="of a quantized model with its float form")
     max_cut_loss: Share = Field(
         0.05, description="what a cut may lose when there is a cloud to defer to"
@@ -190,7 +205,7 @@ class Workload(Section):
     device_usd: Usd = Field(0.0, description="price of one, for this workload's share")
     horizon_months: int = Field(24, gt=0, description="over which it is written off")
     usd_per_device_month: Usd = Field(0.0, description="support and updates")
-    watts: float = Field(0.0, ge=0, description="of one, always on")
+    watts: Finite = Field(0.0, ge=0, description="of one, always on")
     usd_per_kwh: Usd = Field(0.15, description="price of energy")
     fixed_usd: Usd = Field(0.0, description="once, such as engineering")
 

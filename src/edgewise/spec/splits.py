@@ -3,6 +3,7 @@
 import csv
 import difflib
 import hashlib
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def read_split(spec: ProjectSpec, name: str) -> Split:
     answers = spec.cloud.answers_column if spec.cloud is not None and name != "train" else None
     wanted = [columns.input, columns.label]
     wanted += [extra for extra in (columns.group, answers) if extra is not None]
-    _check_columns(path, list(rows[0][1]) if rows else [], wanted)
+    check_columns(path, list(rows[0][1]) if rows else [], wanted)
     examples = []
     for line, row in rows:
         value, label = row[columns.input] or "", (row[columns.label] or "").strip()
@@ -36,14 +37,15 @@ def read_split(spec: ProjectSpec, name: str) -> Split:
             what = f"column `{columns.label if value.strip() else columns.input}` is empty"
             raise InvalidData(what, where=f"{path}:{line}", hint="fill it in or remove the row")
         if spec.task is Task.IMAGE_CLASSIFICATION:
-            image = _image_at(path, line, value)
+            image = image_at(path, line, value)
             value, content = str(image), _hash(image)
         group = row[columns.group] if columns.group else None
         examples.append(Example(value, label, group, row[answers] if answers else None, content))
     labels = {example.label for example in examples}
-    if name == "train" and len(labels) < 2:
+    if len(labels) < 2:
         what = f"all rows have the label `{next(iter(labels))}`"
-        raise InvalidData(what, where=str(path), hint="train needs rows of at least two labels")
+        hint = "a split needs rows of at least two labels; was a sorted file cut?"
+        raise InvalidData(what, where=str(path), hint=hint)
     whole = hashlib.sha256()
     for one in examples:
         whole.update(
@@ -67,6 +69,7 @@ def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     for line, fields in _fields(path, _text(path)):
         if header is None:
             header = fields
+            _check_header(path, header)
             continue
         if len(fields) != len(header):
             what = f"{len(fields)} fields, and the header has {len(header)}"
@@ -123,6 +126,15 @@ def check_overlap(splits: Sequence[Split]) -> None:
 
 
 def _text(path: Path) -> str:
+    text = _decode(path)
+    nul = text.find("\0")
+    if nul >= 0:
+        where = f"{path}:{text.count(chr(10), 0, nul) + 1}"
+        raise InvalidData("a NUL byte is no text", where=where, hint="remove it; is this a CSV?")
+    return text
+
+
+def _decode(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError as absent:
@@ -139,7 +151,7 @@ def _text(path: Path) -> str:
 def _fields(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
     """Give the fields of each row that is not blank, with the line it ends on."""
     csv.field_size_limit(_MAX_FIELD)
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         for fields in reader:
             if fields:
@@ -149,7 +161,21 @@ def _fields(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
         raise InvalidData(what, where=where, hint='quote fields by "') from broken
 
 
-def _check_columns(path: Path, there: list[str], wanted: list[str]) -> None:
+def _check_header(path: Path, header: Sequence[str]) -> None:
+    for at, name in enumerate(header):
+        if name in header[:at]:
+            what = f"column `{name}` is given twice"
+            raise InvalidData(what, where=f"{path}:1", hint="give each column a name of its own")
+
+
+def check_columns(path: Path, there: list[str], wanted: list[str]) -> None:
+    """See that a file has the columns wanted.
+
+    Raises
+    ------
+    InvalidData
+        With the column, and the one that looks most like it.
+    """
     for name in wanted:
         if name not in there:
             near = difflib.get_close_matches(name, there, n=1)
@@ -158,7 +184,14 @@ def _check_columns(path: Path, there: list[str], wanted: list[str]) -> None:
             raise InvalidData(what, where=f"{path}:1", hint=hint)
 
 
-def _image_at(path: Path, line: int, value: str) -> Path:
+def image_at(path: Path, line: int, value: str) -> Path:
+    """Find an image that a line of a file names.
+
+    Raises
+    ------
+    InvalidData
+        When there is no such file.
+    """
     image = (path.parent / value).resolve()
     if not image.is_file():
         raise InvalidData(

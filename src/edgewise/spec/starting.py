@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from edgewise.errors import InvalidData
+from edgewise.errors import InvalidData, StorageError
 from edgewise.records import write_text
 from edgewise.spec.model import Project
 from edgewise.spec.splits import read_rows
@@ -57,15 +57,25 @@ def start_project(data: Path, model: Path, out: Path) -> list[Path]:
     Raises
     ------
     InvalidData
-        When the data file has one column, or none that looks like a label.
+        When the data file has one column or none that looks like a label, or its rows do not
+        fill three splits.
+    StorageError
+        When a file is there already, or can't be written; then none is left.
     """
     rows = [row for _, row in read_rows(data)]
     names = list(rows[0])
     label = _label_column(data, names, rows)
     inputs = [name for name in names if name != label]
+    if not inputs:
+        what = f"there is no column beside `{label}`"
+        raise InvalidData(what, where=f"{data}:1", hint="give a column of inputs and one of labels")
     value = max(inputs, key=lambda name: sum(len(row[name]) for row in rows))
     image = rows[0][value].lower().endswith((".png", ".jpg", ".jpeg", ".npy"))
-    written = _write_splits(rows, names, value, out.parent / "data")
+    texts = _splits(data, rows, names, value, out.parent / "data")
+    for path in (*texts, out):
+        if path.exists():
+            hint = "choose another with --out; data goes beside it"
+            raise StorageError("there is a file already", where=str(path), hint=hint)
     key = "image" if image else "text"
     project: dict[str, Any] = {
         "name": "".join(c if c.isalnum() or c in "._-" else "-" for c in out.resolve().parent.name)
@@ -73,7 +83,7 @@ def start_project(data: Path, model: Path, out: Path) -> list[Path]:
         "task": f"{key}-classification",
         "model": {"source": str(model.resolve())},
         "data": {
-            **{path.stem: f"data/{path.name}" for path in written},
+            **{path.stem: f"data/{path.name}" for path in texts},
             "columns": {key: value, "label": label},
         },
         "tiers": {"edge": {"kind": "device", "memory": "256MiB", "threads": 1}},
@@ -81,9 +91,16 @@ def start_project(data: Path, model: Path, out: Path) -> list[Path]:
     }
     if image:
         project["model"]["image"] = {"height": 224, "width": 224}
-    text = yaml.safe_dump(project, sort_keys=False)
-    write_text(out, _HEAD + text.replace("objective:\n", _CLOUD + "objective:\n", 1))
-    return [*written, out]
+    whole = yaml.safe_dump(project, sort_keys=False)
+    texts[out] = _HEAD + whole.replace("objective:\n", _CLOUD + "objective:\n", 1)
+    try:
+        for path, text in texts.items():
+            write_text(path, text)
+    except BaseException:
+        for path in texts:
+            path.unlink(missing_ok=True)
+        raise
+    return list(texts)
 
 
 def _label_column(data: Path, names: list[str], rows: list[dict[str, str]]) -> str:
@@ -100,9 +117,10 @@ def _label_column(data: Path, names: list[str], rows: list[dict[str, str]]) -> s
     return min(few, key=lambda name: len({row[name] for row in rows}))
 
 
-def _write_splits(
-    rows: list[dict[str, str]], names: list[str], value: str, folder: Path
-) -> list[Path]:
+def _splits(
+    data: Path, rows: list[dict[str, str]], names: list[str], value: str, folder: Path
+) -> dict[Path, str]:
+    """Share out rows by a hash of their input; give the text of each file."""
     parts: dict[str, list[dict[str, str]]] = {name: [] for name, _ in _SHARES}
     seen = set()
     for row in rows:
@@ -112,16 +130,17 @@ def _write_splits(
         seen.add(key)
         draw = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) % 100
         parts[next(name for name, top in _SHARES if draw < top)].append(row)
-    written = []
+    texts = {}
     for name, part in parts.items():
+        if not part:
+            what = f"too few rows: {len(seen)} different ones leave none for {name}"
+            raise InvalidData(what, where=str(data), hint="give some hundred rows")
         text = io.StringIO()
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(part)
-        path = folder / f"{name}.csv"
-        write_text(path, text.getvalue())
-        written.append(path)
-    return written
+        texts[folder / f"{name}.csv"] = text.getvalue()
+    return texts
 
 
 def _explain_section(section: type[BaseModel], depth: int) -> Iterator[str]:

@@ -38,6 +38,26 @@ def load_tokenizer(path: Path) -> Tokenizer:
         ) from broken
 
 
+def whole_words(tokenizer: Tokenizer, most: int = 2000) -> list[str]:
+    """Give words of a vocabulary that stand for one token each, in the order of their ids.
+
+    Letters only: special tokens and pieces of words are left out.
+
+    Parameters
+    ----------
+    most
+        So many candidates are tried, evenly over the vocabulary.
+    """
+    special = {one.content for one in tokenizer.get_added_tokens_decoder().values()}
+    by_id = sorted((number, token) for token, number in tokenizer.get_vocab().items())
+    words = [token.lstrip("Ġ▁") for _, token in by_id if token not in special]
+    words = list(dict.fromkeys(word for word in words if word.isalpha()))
+    tried = words[:: max(1, len(words) // most)]
+    tokenizer.no_padding()
+    alone = tokenizer.encode_batch(tried, add_special_tokens=False)
+    return [word for word, found in zip(tried, alone, strict=True) if len(found.ids) == 1]
+
+
 class TextClassification:
     """Text to token ids, logits to labels. Made by `open_task`."""
 

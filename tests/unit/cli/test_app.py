@@ -14,7 +14,8 @@ def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
 
     shown = capsys.readouterr().out
-    assert all(verb in shown for verb in ("init", "doctor", "run", "predict", "serve", "verify"))
+    verbs = ("init", "doctor", "run", "profile", "predict", "serve", "verify")
+    assert all(verb in shown for verb in verbs)
 
 
 def test_an_unknown_verb_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

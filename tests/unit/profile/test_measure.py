@@ -8,9 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgewise.errors import EdgewiseError, IntegrityError, InvalidData, InvalidModel, MissingExtra
+from edgewise.errors import (
+    EdgewiseError,
+    IntegrityError,
+    InvalidData,
+    InvalidModel,
+    MissingExtra,
+    UsageError,
+)
 from edgewise.profile import measure
-from edgewise.profile.measure import buckets, percentile, understand, write_inputs
+from edgewise.profile.measure import batch_latency, buckets, percentile
+from edgewise.profile.spawn import ended_early, understand, write_inputs
 from edgewise.records import Input
 
 TIMES = st.floats(0.001, 1e6)
@@ -113,15 +121,12 @@ def test_no_repeats_measure_nothing(tmp_path: Path) -> None:
     assert caught.value.hint == "give at least 1"
 
 
-def message(kind: str) -> list[str]:
-    error = {"what": "it broke", "where": "a file", "hint": "mend it"}
-    return [json.dumps({"error": error, "kind": kind}) + "\n"]
-
-
 @pytest.mark.parametrize("kind", [IntegrityError, InvalidModel, MissingExtra])
-def test_the_probes_error_is_passed_on(kind: type[EdgewiseError]) -> None:
+def test_the_childs_error_is_passed_on(kind: type[EdgewiseError]) -> None:
+    error = {"what": "it broke", "where": "a file", "hint": "mend it"}
+
     with pytest.raises(kind) as caught:
-        understand(message(kind.__name__), 1, "", "bundle")
+        understand(json.dumps({"error": error, "kind": kind.__name__}) + "\n")
 
     assert type(caught.value) is kind
     assert (caught.value.what, caught.value.where, caught.value.hint) == (
@@ -132,20 +137,37 @@ def test_the_probes_error_is_passed_on(kind: type[EdgewiseError]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "code", "trouble", "what"),
+    ("code", "trouble", "what"),
     [
-        ([], -9, "", "the model's process ended early (killed by signal 9)"),
-        (['{"first": true}\n'], 0, "", "the model's process ended early (exit code 0)"),
-        (['{"first": true}\n', '{"load'], -11, "", "ended early (killed by signal 11)"),
-        ([""], 1, "Traceback\nMemoryError\n", "ended early (exit code 1): MemoryError"),
+        (-9, "", "the model's process ended early (killed by signal 9)"),
+        (0, "", "the model's process ended early (exit code 0)"),
+        (
+            1,
+            "Traceback\nMemoryError\n",
+            "the model's process ended early (exit code 1): MemoryError",
+        ),
     ],
 )
-def test_a_process_that_ends_early_is_the_models_fault(
-    lines: list[str], code: int, trouble: str, what: str
-) -> None:
-    with pytest.raises(InvalidModel) as caught:
-        understand(lines, code, trouble, "bundle")
+def test_a_process_that_ends_early_is_the_models_fault(code: int, trouble: str, what: str) -> None:
+    failure = ended_early(code, trouble, "bundle")
 
-    assert what in caught.value.what
-    assert caught.value.where == "bundle"
-    assert caught.value.hint == "is there enough memory for this model?"
+    assert isinstance(failure, InvalidModel)
+    assert failure.what == what
+    assert failure.where == "bundle"
+    assert failure.hint == "is there enough memory for this model?"
+
+
+def test_a_batch_counts_as_many_requests_as_it_holds() -> None:
+    found = batch_latency(8, [30.0, 10.0, 20.0, 40.0], 5)
+
+    assert (found.size, found.n, found.p50_ms, found.peak_memory_bytes) == (8, 4, 25.0, 5)
+    assert found.requests_per_s == pytest.approx(32 / 0.1)
+
+
+def test_a_batch_of_none_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        measure(tmp_path, [{"text": "a"}], batches=[8, 0])
+
+    assert caught.value.what == "a batch of 0"
+    assert caught.value.where == "batches"
+    assert caught.value.hint == "give sizes of at least 1, such as 1,8,32"

@@ -317,7 +317,11 @@ def test_runtime_is_found_by_its_name(folder: Path) -> None:
     edit(folder, runtime="abacus")
 
     found = refusal(lambda: open_bundle(folder), InvalidModel)
-    assert found == ("no such runtime: abacus", "runtime", "there is: onnxruntime")
+    assert found == (
+        "no such runtime: abacus",
+        "runtime",
+        "there is: onnxruntime, openvino, litert",
+    )
 
 
 def test_task_opens_without_its_model(folder: Path) -> None:

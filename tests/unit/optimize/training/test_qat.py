@@ -61,10 +61,11 @@ def make_fragile(module: Any, factor: float) -> Any:
 
 
 def int8_logits(module: Any, data: TrainingData, folder: Path, *, reduce_range: bool) -> Any:
-    before, after = folder / "float.onnx", folder / "int8.onnx"
-    before.write_bytes(export_module(module, data.inputs[0]).SerializeToString())
-    int8_dynamic.quantize(before, after, reduce_range=reduce_range)
-    session = find_runtime("onnxruntime").load(after)
+    path = folder / "int8.onnx"
+    exported = export_module(module, data.inputs[0])
+    found = int8_dynamic.quantize(exported, reduce_range=reduce_range)
+    path.write_bytes(found.SerializeToString())
+    session = find_runtime("onnxruntime").load(path)
     rows = [session.run(one)[session.output_names[0]] for one in data.inputs]
     session.close()
     return np.concatenate(rows)

@@ -1,0 +1,58 @@
+"""Batch normalization folded into the convolution before it; the answers stay the same.
+
+Source: Jacob et al. 2018, "Quantization and training of neural networks for efficient
+integer-arithmetic-only inference", section 3.2. Integer kernels need it: between a convolution and
+its activation a normalization in float would split what they compute in one step.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgewise import extras
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def fold_batch_norms(model: "onnx.ModelProto") -> "onnx.ModelProto":
+    """Fold each `BatchNormalization` whose convolution and numbers are stored weights."""
+    with extras.needed("optimize"):
+        from onnx import ModelProto, numpy_helper  # noqa: PLC0415 - optional
+
+    found = ModelProto()
+    found.CopyFrom(model)
+    graph = found.graph
+    stored = {one.name: one for one in graph.initializer}
+    makers = {name: node for node in graph.node for name in node.output}
+    readers: dict[str, int] = {}
+    for name in [*(i for node in graph.node for i in node.input), *(o.name for o in graph.output)]:
+        readers[name] = readers.get(name, 0) + 1
+    for norm in [node for node in graph.node if node.op_type == "BatchNormalization"]:
+        conv = makers.get(norm.input[0])
+        if conv is None or conv.op_type != "Conv" or readers[norm.input[0]] > 1:
+            continue
+        if not {*conv.input[1:], *norm.input[1:]} - {""} <= stored.keys():
+            continue
+        scale, shift, mean, variance = (numpy_helper.to_array(stored[i]) for i in norm.input[1:5])
+        epsilon = next((a.f for a in norm.attribute if a.name == "epsilon"), 1e-5)
+        weight = numpy_helper.to_array(stored[conv.input[1]])
+        bias = (
+            numpy_helper.to_array(stored[conv.input[2]])
+            if len(conv.input) > 2 and conv.input[2]
+            else np.zeros(len(weight), np.float32)
+        )
+        factor = scale / np.sqrt(variance + np.float32(epsilon))
+        folded = weight * factor.reshape(-1, *[1] * (weight.ndim - 1))
+        names = f"{norm.name or norm.output[0]}.weight", f"{norm.name or norm.output[0]}.bias"
+        for name, value in zip(names, (folded, (bias - mean) * factor + shift), strict=True):
+            graph.initializer.append(numpy_helper.from_array(value.astype(weight.dtype), name))
+        del conv.input[1:]
+        conv.input.extend(names)
+        conv.output[0] = norm.output[0]
+        graph.node.remove(norm)
+    used = {name for node in graph.node for name in node.input}
+    kept = [one for one in graph.initializer if one.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+    return found

@@ -1,0 +1,264 @@
+"""Candidates of one source, made by recipe, held against the gate, and measured."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewise.errors import InvalidData, InvalidModel
+from edgewise.optimize import recipe as recipes
+from edgewise.optimize.choose import over_limits, over_storage
+from edgewise.optimize.features import encode_features
+from edgewise.optimize.gate import Gate, examine
+from edgewise.optimize.passes import head as head_pass
+from edgewise.optimize.recipe import FLOAT, Draft
+from edgewise.optimize.sources import Head, Source, open_source
+from edgewise.optimize.split import fit_part, held_out
+from edgewise.optimize.writing import BundleWriter, has_vnni
+from edgewise.records import Candidate, Fidelity, Input, Profile, Progress, ProjectSpec, Split, Task
+from edgewise.runtimes import open_bundle
+from edgewise.runtimes.protocol import Tensors
+
+Probe = Callable[[Path, Sequence[Input]], Profile]
+"""Measures a bundle on the target; the composer gives it."""
+Array = NDArray[Any]
+
+_SAMPLES = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A candidate, and the bundle directory that it is."""
+
+    candidate: Candidate
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """A float model: a cut of the source, pruned or not, with what the gate says of it."""
+
+    draft: Draft
+    path: Path
+    logits: Array
+    fidelity: Fidelity
+    reasons: tuple[str, ...]
+    recipe: tuple[str, ...]
+
+
+class Workbench:
+    """Makes candidates of one source. Made by `optimize`; its bundles live in `workdir`."""
+
+    def __init__(
+        self,
+        spec: ProjectSpec,
+        train: Split,
+        workdir: Path,
+        *,
+        probe: Probe,
+        workers: int,
+        progress: Progress,
+    ) -> None:
+        self.spec, self.workdir, self.probe, self.progress = spec, workdir, probe, progress
+        self.workers = workers
+        self.fit, self.held = fit_part(train), held_out(train)
+        found = tuple(sorted({e.label for e in train.examples}))
+        self.source: Source = open_source(spec.model.source, spec.model.labels or found)
+        self.labels = spec.model.labels or self.source.labels or found
+        self._check_labels(train, found)
+        index = {name: i for i, name in enumerate(self.labels)}
+        self.fit_truth = [index[e.label] for e in self.fit.examples]
+        self.truth = np.asarray([index[e.label] for e in self.held.examples])
+        key = "image" if spec.task is Task.IMAGE_CLASSIFICATION else "text"
+        self.fit_inputs: list[Input] = [{key: e.input} for e in self.fit.examples]
+        self.inputs: list[Input] = [{key: e.input} for e in self.held.examples]
+        folder = workdir / f"candidates-{spec.name}"
+        shutil.rmtree(folder, ignore_errors=True)
+        self.writer = BundleWriter(spec, self.source, self.labels, folder)
+        self._heads: dict[int, Head | None] = {}
+        self._forms: dict[tuple[int, tuple[str, ...]], _Form] = {}
+
+    def train_heads(self, depths: Sequence[int]) -> None:
+        """Train a head for each depth; the source's own serves at full depth where it has one."""
+        full = self.source.layers
+        wanted = sorted({*depths, full})
+        if self.source.has_head and wanted == [full]:
+            self._heads = {full: None}
+            return
+        self._check_fit()
+        features = encode_features(
+            self.source,
+            self.writer,
+            self.fit_inputs,
+            self.fit.sha256,
+            self.workdir,
+            self.progress,
+            workers=self.workers,
+        )
+        classes = len(self.labels)
+        strength = head_pass.choose_strength(features[full - 1], self.fit_truth, classes)
+        for number, depth in enumerate(wanted):
+            self.progress("optimize: heads", number, len(wanted))
+            own = self.source.has_head and depth == full
+            self._heads[depth] = (
+                None
+                if own
+                else head_pass.train_head(features[depth - 1], self.fit_truth, classes, strength)
+            )
+
+    def reference(self) -> Path:
+        """Give the bundle of the whole source in float, which cuts are held against."""
+        return self._form(self.source.layers, ()).path
+
+    def make(self, depth: int, words: Sequence[str]) -> Made:
+        """Make the candidate of a cut and a recipe, and hold it against the gate.
+
+        One that can't be made or run is out, with the reason.
+        """
+        structure, numbers = recipes.split([word for word in words if word != FLOAT])
+        whole = (*self._start(depth), *structure, *numbers)
+        made = Candidate(recipe=whole, runtime="onnxruntime", size_bytes=0, kept=False)
+        path = self.writer.path_of(whole)
+        try:
+            form = self._form(depth, structure)
+        except (InvalidModel, InvalidData) as unfit:
+            return Made(candidate=replace(made, why=(unfit.what,)), path=path)
+        if not numbers:
+            size = self.writer.size(form.path)
+            why = (*form.reasons, *over_storage(size, self.spec.edge))
+            made = replace(
+                made,
+                recipe=form.recipe,
+                size_bytes=size,
+                fidelity=form.fidelity,
+                kept=not why,
+                why=why,
+            )
+            return Made(candidate=made, path=form.path)
+        return self._in_fewer_bits(replace(made, why=form.reasons), form, numbers, path)
+
+    def measure(self, made: Made) -> Made:
+        """Measure a kept candidate on the target and hold it against the target's limits."""
+        if not made.candidate.kept:
+            return made
+        profile = self.probe(made.path, self.inputs)
+        timed = replace(
+            made.candidate,
+            p50_ms=profile.p50_ms,
+            p95_ms=profile.p95_ms,
+            peak_memory_bytes=profile.peak_memory_bytes,
+        )
+        why = over_limits(timed, self.spec.edge, self.spec.objective)
+        return replace(made, candidate=replace(timed, kept=not why, why=why))
+
+    def _in_fewer_bits(
+        self, made: Candidate, form: _Form, numbers: Sequence[str], path: Path
+    ) -> Made:
+        try:
+            draft = recipes.run(form.draft, numbers)
+            self.writer.write(path, draft, made.recipe)
+            size = self.writer.size(path)
+            made = replace(
+                made, size_bytes=size, why=(*made.why, *over_storage(size, self.spec.edge))
+            )
+            if made.why:
+                return Made(candidate=made, path=path)
+            logits = self._logits(path)
+        except (InvalidModel, InvalidData) as unfit:
+            # A quantizer may write operations that the runtime has not for every type and shape.
+            return Made(candidate=replace(made, why=(*made.why, unfit.what)), path=path)
+        gate = Gate(
+            reference="float form",
+            max_loss=self.spec.objective.max_quality_loss,
+            min_agreement=self.spec.optimize.min_agreement,
+        )
+        fidelity, reasons = examine(gate, logits, form.logits, self.truth)
+        self.writer.finish(path, fidelity)
+        return Made(
+            candidate=replace(made, fidelity=fidelity, kept=not reasons, why=reasons), path=path
+        )
+
+    def _form(self, depth: int, structure: tuple[str, ...]) -> _Form:
+        key = (depth, structure)
+        if key not in self._forms:
+            self._forms[key] = self._make_form(depth, structure)
+        return self._forms[key]
+
+    def _make_form(self, depth: int, structure: tuple[str, ...]) -> _Form:
+        model = self.source.classifier(depth, self._heads[depth])
+        draft = Draft(
+            model=model,
+            samples=self._samples(model.graph.input[0].name),
+            tokenizer=self.writer.tokenizer_json,
+            texts=tuple(str(one["text"]) for one in self.fit_inputs if "text" in one),
+            reduce_range=not has_vnni(),
+        )
+        draft = recipes.run(draft, structure)
+        recipe = (*self._start(depth), *structure) or (FLOAT,)
+        path = self.writer.path_of(recipe)
+        self.writer.write(path, draft, recipe)
+        logits = self._logits(path)
+        is_whole = depth == self.source.layers and not structure
+        full = logits if is_whole else self._form(self.source.layers, ()).logits
+        spec = self.spec
+        lost = spec.objective.max_quality_loss if spec.cloud is None else spec.optimize.max_cut_loss
+        fidelity, reasons = examine(
+            Gate(reference="source", max_loss=lost), logits, full, self.truth
+        )
+        self.writer.finish(path, fidelity)
+        return _Form(
+            draft=draft,
+            path=path,
+            logits=logits,
+            fidelity=fidelity,
+            reasons=reasons,
+            recipe=recipe,
+        )
+
+    def _start(self, depth: int) -> tuple[str, ...]:
+        cut = () if depth == self.source.layers else (f"cut:{depth}",)
+        return cut if self._heads[depth] is None else (*cut, head_pass.NAME)
+
+    def _samples(self, first: str) -> tuple[Tensors, ...]:
+        """Encode inputs from all over the fit part: a file may be sorted by label."""
+        step = max(1, len(self.fit_inputs) // _SAMPLES)
+        found = [self.writer.task.encode([one]) for one in self.fit_inputs[::step][:_SAMPLES]]
+        return tuple({first: one["image"]} if "image" in one else one for one in found)
+
+    def _logits(self, path: Path) -> Array:
+        """Give log-probabilities on the held-out part: logits but for a constant a row."""
+        model = open_bundle(path, verify=False)
+        try:
+            answers = model.predict_many(self.inputs, workers=self.workers)
+        finally:
+            model.close()
+        rows = np.asarray([answer.probabilities for answer in answers])
+        logs: Array = np.log(np.maximum(rows, 1e-30))
+        return logs
+
+    def _check_labels(self, train: Split, found: tuple[str, ...]) -> None:
+        if len(found) < 2 or not self.held.examples:
+            what = f"{len(train.examples)} rows with {len(found)} label(s)"
+            raise InvalidData(what, where="train split", hint="give rows of at least two labels")
+        strange = sorted(set(found) - set(self.labels))
+        if strange:
+            what = f"label `{strange[0]}` is not among the model's"
+            hint = f"the model has: {', '.join(self.labels[:10])}; or set model.labels"
+            raise InvalidData(what, where="train split", hint=hint)
+
+    def _check_fit(self) -> None:
+        """See that a head can learn every label: one without a row could never be the answer."""
+        taught = set(self.fit_truth)
+        for index, label in enumerate(self.labels):
+            if index in taught:
+                continue
+            count = int(np.sum(self.truth == index))
+            what = f"label `{label}` has no row to fit a head on ({count} held out)"
+            hint = "give train more rows of it, or take it out of model.labels"
+            if self.source.has_head:
+                hint += f"; optimize.layers: [{self.source.layers}] keeps the model's own head"
+            raise InvalidData(what, where="train split", hint=hint)
