@@ -30,7 +30,7 @@ from benchmarks.results import claim, write
 from transformers import BertForSequenceClassification as Classifier
 
 from edgewise.optimize.output_layer import output_layer
-from edgewise.optimize.passes import int8_dynamic, trim_vocabulary
+from edgewise.optimize.passes import int8_dynamic, prune_ffn, trim_vocabulary
 from edgewise.optimize.sources import open_source
 from edgewise.optimize.training import (
     LossWeights,
@@ -44,11 +44,15 @@ from edgewise.optimize.training.recover import recover
 from edgewise.optimize.writing import has_vnni
 from edgewise.records import BundleManifest, Input, Task
 from edgewise.runtimes import open_bundle, open_task_of, write_manifest
+from edgewise.runtimes.protocol import Tensors
 from edgewise.tasks.metric import wilson_interval
 
 LABELS = ("negative", "positive")
 MAX_LENGTH = 128
 DEPTH = 2
+PRUNED_SHARE = 0.4
+SAMPLED = 14
+"""Every so many train sentences are sample inputs of the pruning."""
 RUNS = 7
 SENTENCES = 200
 FINE_TUNING = TrainingSettings(
@@ -143,6 +147,15 @@ def write_bundle(model: Path, folder: Path, recipe: tuple[str, ...]) -> Path:
     return folder
 
 
+def prune(bundle: Path, samples: list[Tensors], recipe: tuple[str, ...]) -> Path:
+    """Drop the FFN neurons that matter least, and refit what reads them on sample inputs."""
+    path = copy_bundle(bundle, "pruned")
+    found = prune_ffn.prune_ffn(onnx.load(bundle / "model.onnx"), PRUNED_SHARE, samples=samples)
+    (path / "model.onnx").write_bytes(found.SerializeToString())
+    write_manifest(path, manifest("sst2", recipe))
+    return path
+
+
 def trim(bundle: Path, texts: list[str], recipe: tuple[str, ...]) -> Path:
     """Drop the embedding rows that the train sentences and the tokenizer's fallbacks don't need."""
     path = copy_bundle(bundle, "trimmed")
@@ -195,16 +208,22 @@ def main() -> None:
     full = write_bundle(source, given.work / "bundle-full", ("float32",))
     recipe = ("distill", f"cut:{DEPTH}")
     small = write_bundle(student, given.work / "bundle-student", recipe)
-    train_texts = [str(one["text"]) for one in read(given.data / "sst2_train.csv")[0]]
+    train_inputs, train_labels = read(given.data / "sst2_train.csv")
+    samples = encode(student, train_inputs[::SAMPLED], train_labels[::SAMPLED]).inputs
+    recipe = (*recipe, f"{prune_ffn.NAME}:{PRUNED_SHARE}")
+    pruned = prune(small, list(samples), recipe)
     recipe = (*recipe, trim_vocabulary.NAME)
-    trimmed = trim(small, train_texts, recipe)
+    trimmed = trim(pruned, [str(one["text"]) for one in train_inputs], recipe)
     final = quantize(trimmed, (*recipe, int8_dynamic.NAME))
     inputs, labels = read(given.data / "sst2_dev.csv")
-    right = {path.name: count_right(path, inputs, labels) for path in (full, small, trimmed, final)}
+    right = {
+        path.name: count_right(path, inputs, labels)
+        for path in (full, small, pruned, trimmed, final)
+    }
     n = len(labels)
     for name, count in right.items():
         low, high = wilson_interval(count, n)
-        print(f"{name:<24}{count / n:.4f} (95 % interval {low:.4f} to {high:.4f}, n {n})")
+        print(f"{name:<44}{count / n:.4f} (95 % interval {low:.4f} to {high:.4f}, n {n})")
     near, far = open_bundle(full), open_bundle(final)
     speedup(near, far, inputs[:20])
     runs = [speedup(near, far, inputs[:SENTENCES]) for _ in range(RUNS)]
