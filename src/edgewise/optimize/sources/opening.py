@@ -1,6 +1,5 @@
 """A path becomes a source, by what lies there."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -8,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise import extras
-from edgewise.errors import InvalidModel
-from edgewise.optimize.sources.families import FAMILIES
+from edgewise.errors import InvalidModel, MissingExtra
+from edgewise.optimize.sources.families import FAMILIES, model_type
 from edgewise.runtimes.protocol import Tensors
 
 if TYPE_CHECKING:
@@ -65,13 +64,7 @@ def open_source(path: Path, labels: tuple[str, ...], example: Tensors | None = N
         from edgewise.optimize.sources.onnx_file import OnnxSource  # noqa: PLC0415 - heavy
     if path.is_dir():
         kind = model_type(path)
-        if not kind or kind in FAMILIES:
-            return BertSource(path)
-        from edgewise.optimize.sources.transformers_folder import (  # noqa: PLC0415 - heavy
-            open_folder,
-        )
-
-        return open_folder(path, labels)
+        return BertSource(path) if not kind or kind in FAMILIES else _open_other(path, labels)
     if not path.exists() and ":" not in path.name:
         raise InvalidModel("no such model", where=str(path), hint="check model.source")
     if path.suffix == ".onnx":
@@ -93,11 +86,14 @@ def open_source(path: Path, labels: tuple[str, ...], example: Tensors | None = N
     return torch_module.open_module(module, labels, found, folder=path.parent)
 
 
-def model_type(folder: Path) -> str:
-    """Give a directory's `model_type`, or nothing where its configuration can't be read."""
+def _open_other(folder: Path, labels: tuple[str, ...]) -> Source:
+    from edgewise.optimize.sources.bert import BertSource  # noqa: PLC0415 - heavy
+
     try:
-        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        # Not an error: the reader of the BERT family says what is wrong.
-        return ""
-    return str(found.get("model_type", "")) if isinstance(found, dict) else ""
+        from edgewise.optimize.sources.transformers_folder import (  # noqa: PLC0415 - heavy
+            open_folder,
+        )
+    except MissingExtra:
+        # Its error names the families that need no torch, and what the others need.
+        return BertSource(folder)
+    return open_folder(folder, labels)

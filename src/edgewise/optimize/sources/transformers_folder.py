@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from edgewise import extras
 from edgewise.errors import InvalidModel
+from edgewise.optimize.sources.families import model_type
 from edgewise.optimize.sources.onnx_file import OnnxSource
 from edgewise.optimize.sources.torch_module import TEXT_INPUTS, open_module
 
@@ -52,7 +53,8 @@ def open_folder(folder: Path, labels: tuple[str, ...]) -> OnnxSource:
             )
     except Exception as broken:
         lines = [line for line in str(broken).splitlines() if line.strip()]
-        what = f"transformers can't load it: {(lines or ['unknown'])[0][:160]}"
+        kind = model_type(folder)
+        what = f"model_type `{kind}`: transformers can't load it: {(lines or ['unknown'])[0][:160]}"
         hint = "give a whole model folder with model.safetensors, or export it to ONNX"
         raise InvalidModel(what, where=where, hint=hint) from broken
     named = config.id2label if kind.endswith("Classification") else {}

@@ -76,7 +76,8 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         shares = 0.0 <= self.warmup_share < 1.0 and 0.0 <= self.held_out_share < 1.0
-        counts = (self.batch_size, self.patience, self.threads, self.evaluate_every or 1)
+        every = 1 if self.evaluate_every is None else self.evaluate_every
+        counts = (self.batch_size, self.patience, self.threads, every)
         rates = self.learning_rate > 0.0 and self.weight_decay >= 0.0 and self.clip_norm > 0.0
         steps = self.epochs >= 0 and (self.max_steps is None or self.max_steps >= 0)
         if not (shares and rates and steps and min(counts) >= 1):

@@ -395,5 +395,5 @@ def test_a_folder_that_transformers_does_not_know_says_what_to_do(tmp_path: Path
         open_source(tmp_path, ())
 
     assert refused.value.where == str(tmp_path / "config.json")
-    assert "transformers can't load it" in refused.value.what
+    assert "`unheard`: transformers can't load it" in refused.value.what
     assert "model.safetensors" in refused.value.hint
