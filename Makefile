@@ -3,12 +3,14 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+HEAVY := .venv-heavy
+HEAVY_STAMP := $(HEAVY)/.installed
 # What a promise rests on: every line and branch of it is tested.
 WHOLE := */records/*,*/calibrate/*,*/plan/*,*/route/decide.py
 export OMP_NUM_THREADS := 1
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: setup demo test test-all lint bench lock clean
+.PHONY: setup demo test test-all test-heavy lint bench lock clean
 
 setup: $(STAMP)
 
@@ -35,6 +37,17 @@ test-all: lint
 	$(BIN)/python -m pytest -m "not heavy" --cov --cov-report=term-missing:skip-covered
 	$(BIN)/coverage report --include="$(WHOLE)" --fail-under=100
 
+test-heavy: $(HEAVY_STAMP)
+	$(HEAVY)/bin/python -m pytest -m heavy
+
+# Torch alone, so that nothing else says which of its builds is taken; then the rest as it is listed.
+$(HEAVY_STAMP): requirements-heavy.lock pyproject.toml
+	$(PYTHON) -m venv $(HEAVY)
+	$(HEAVY)/bin/python -m pip install --quiet --disable-pip-version-check "$$(head -n 1 requirements-heavy.lock)"
+	$(HEAVY)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-heavy.lock
+	$(HEAVY)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
@@ -46,4 +59,4 @@ lock: $(STAMP)
 		--generate-hashes --no-header pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .coverage .coverage.* runs examples/*/runs
+	rm -rf $(VENV) $(HEAVY) .coverage .coverage.* runs examples/*/runs

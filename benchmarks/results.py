@@ -15,7 +15,7 @@ from edgewise.records import write_text
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("edgewise", "numpy", "onnx", "onnxruntime", "scikit-learn", "tokenizers")
+_PACKAGES = ("edgewise", "numpy", "onnx", "onnxruntime", "scikit-learn", "tokenizers", "torch")
 _NEEDED = ("claim", "value", "bound", "better", "holds", "runs")
 
 

@@ -13,6 +13,7 @@ from edgewise.records import BundleManifest, Fidelity, ProjectSpec, Task
 from edgewise.runtimes import open_task_of, read_manifest, write_manifest
 
 _MODEL = "model.onnx"
+_WEIGHTS = (".safetensors", ".onnx", ".data", ".pt", ".pt2")
 
 
 class BundleWriter:
@@ -29,7 +30,7 @@ class BundleWriter:
             with file.open("rb") as stream:
                 whole.update(hashlib.file_digest(stream, "sha256").digest())
         self.source_sha256 = whole.hexdigest()
-        weights = [p for p in files if p.suffix in (".safetensors", ".onnx", ".data")]
+        weights = [p for p in files if p.suffix in _WEIGHTS]
         self.max_length = min(spec.model.max_length, source.max_length)
         text = spec.task is Task.TEXT_CLASSIFICATION
         self._tokenizer = _find_tokenizer(spec, source) if text else None

@@ -38,7 +38,7 @@ class DataSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """The source model: an ONNX file or a Hugging Face directory; absolute path."""
+    """The source model: what `optimize.sources.open_source` opens; absolute path."""
 
     source: Path
     labels: tuple[str, ...] = ()

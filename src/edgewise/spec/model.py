@@ -56,7 +56,10 @@ class Image(Section):
 class Model(Section):
     """The source model."""
 
-    source: str = Field(description="an ONNX file or a Hugging Face directory")
+    source: str = Field(
+        description="an ONNX file, a Hugging Face directory, or, run by torch: a TorchScript file "
+        "(`.pt`), an exported program (`.pt2`) or `package.module:factory`"
+    )
     labels: Names = Field(
         [], description="in the order of the outputs; default: the model's, else sorted from train"
     )

@@ -61,10 +61,11 @@ def test_an_unknown_family_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "t5"}')
 
     with pytest.raises(InvalidModel) as caught:
-        open_source(tmp_path, ())
+        BertSource(tmp_path)
 
     assert "`t5`" in caught.value.what
     assert "mpnet" in caught.value.hint
+    assert "edgewise[torch]" in caught.value.hint
 
 
 def copied(case: str, folder: Path, **changes: object) -> Path:
@@ -106,7 +107,7 @@ def test_swish_is_another_name_of_silu(tmp_path: Path) -> None:
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     wrong = tmp_path / "model.onnx"
     wrong.write_bytes(b"nothing")
-    other = tmp_path / "model.pt"
+    other = tmp_path / "model.h5"
     other.write_bytes(b"nothing")
 
     for path, what in (

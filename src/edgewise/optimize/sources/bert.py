@@ -38,7 +38,11 @@ class BertSource:
         kind = str(self._config.get("model_type", "absent"))
         if kind not in FAMILIES:
             what = f"model_type `{kind}` can't be imported"
-            hint = f"known: {', '.join(sorted(FAMILIES))}; or export it to ONNX and give that file"
+            known = ", ".join(sorted(FAMILIES))
+            hint = (
+                f'known: {known}; others need `pip install "edgewise[torch]"`; '
+                "or export it to ONNX and give that file"
+            )
             raise InvalidModel(what, where=str(folder / "config.json"), hint=hint)
         self._family = FAMILIES[kind]
         self._activation = self._read_activation()

@@ -1,6 +1,8 @@
 """Where the weights of each BERT-like family are, by the names that Hugging Face gives them."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -89,3 +91,13 @@ FAMILIES = {
         relative_bias=True,
     ),
 }
+
+
+def model_type(folder: Path) -> str:
+    """Give a directory's `model_type`, or nothing where its configuration can't be read."""
+    try:
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        # Not an error: the reader of the BERT family says what is wrong.
+        return ""
+    return str(found.get("model_type", "")) if isinstance(found, dict) else ""
