@@ -29,7 +29,7 @@ from benchmarks.optimize import EXAMPLE, size_bytes, speedup
 from benchmarks.results import claim, write
 from transformers import BertForSequenceClassification as Classifier
 
-from edgewise.optimize.output_layer import output_layer
+from edgewise.optimize.graphs.output_layer import output_layer
 from edgewise.optimize.passes import int8_dynamic, prune_ffn, trim_vocabulary
 from edgewise.optimize.sources import open_source
 from edgewise.optimize.training import (

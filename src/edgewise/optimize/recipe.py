@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgewise.errors import InvalidModel, UsageError
-from edgewise.optimize.output_layer import output_layer
-from edgewise.optimize.outputs import mean_cosine
+from edgewise.optimize.graphs.output_layer import output_layer
+from edgewise.optimize.graphs.outputs import mean_cosine
+from edgewise.optimize.graphs.ranges import Calibrator
 from edgewise.optimize.passes import (
     fp16,
     fuse,
@@ -30,7 +31,6 @@ from edgewise.optimize.passes import (
     trim_vocabulary,
     weight_only,
 )
-from edgewise.optimize.ranges import Calibrator
 from edgewise.runtimes.protocol import Tensors
 
 if TYPE_CHECKING:

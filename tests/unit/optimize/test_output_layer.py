@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgewise.optimize.output_layer import output_layer
+from edgewise.optimize.graphs.output_layer import output_layer
 from edgewise.optimize.passes import int8_dynamic
 from edgewise.optimize.sources.bert import BertSource
 

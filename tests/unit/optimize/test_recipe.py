@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from edgewise.errors import InvalidModel, UsageError
 from edgewise.optimize import recipe as recipes
-from edgewise.optimize.outputs import mean_cosine
+from edgewise.optimize.graphs.outputs import mean_cosine
 from edgewise.optimize.recipe import TOOLS, Draft, in_order, parse, split
 from edgewise.optimize.sources.bert import BertSource
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from edgewise import extras
 from edgewise.errors import InvalidModel
-from edgewise.optimize.activations import observe
-from edgewise.optimize.model_checks import (
+from edgewise.optimize.graphs.activations import observe
+from edgewise.optimize.graphs.batch_norm import fold_batch_norms
+from edgewise.optimize.graphs.model_checks import (
     check_loads,
     check_names,
     check_samples,
@@ -24,7 +25,6 @@ from edgewise.optimize.model_checks import (
     float_tensors,
     weights_of,
 )
-from edgewise.optimize.passes.batch_norm import fold_batch_norms
 from edgewise.runtimes.protocol import Tensors
 
 if TYPE_CHECKING:

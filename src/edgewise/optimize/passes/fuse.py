@@ -19,9 +19,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from edgewise.optimize.passes.attention import Attention, find_attention
-from edgewise.optimize.passes.linears import linear_to
-from edgewise.optimize.passes.wiring import Array, Wiring, attribute
+from edgewise.optimize.graphs.attention import Attention, find_attention
+from edgewise.optimize.graphs.batch_norm import fold_batch_norms
+from edgewise.optimize.graphs.linears import linear_to
+from edgewise.optimize.graphs.wiring import Wiring, attribute
 
 NAME = "fuse"
 _ORT = "com.microsoft"
@@ -43,9 +44,8 @@ def fuse(
         Fuse sums and embedding lookups into the normalizations after them; only together with
         `for_onnxruntime`.
     """
-    wiring = Wiring(model)
+    wiring = Wiring(fold_batch_norms(model))
     _fold(wiring)
-    _fold_batch_norms(wiring)
     for block in find_attention(wiring):
         if not (for_onnxruntime and _fuse_attention(wiring, block)):
             _merge_projections(wiring, block)
@@ -96,35 +96,6 @@ def _fold(wiring: Wiring) -> None:
             wiring.weights[name] = numpy_helper.from_array(np.asarray(value), name)
         gone.append(node)
     wiring.drop(gone)
-
-
-def _fold_batch_norms(wiring: Wiring) -> None:
-    for norm in [node for node in wiring.nodes if node.op_type == "BatchNormalization"]:
-        conv = wiring.maker(norm.input[0], "Conv")
-        values = [wiring.value(name) for name in norm.input[1:5]]
-        weight = wiring.value(conv.input[1]) if conv is not None else None
-        if conv is None or weight is None or wiring.only_reader(norm.input[0]) is None:
-            continue
-        if any(v is None for v in values) or attribute(norm, "training_mode", 0):
-            continue
-        scale, shift, mean, variance = (np.asarray(v, dtype=np.float64) for v in values)
-        factor = scale / np.sqrt(variance + attribute(norm, "epsilon", 1e-5))
-        bias: Array = np.zeros(len(scale))
-        if len(conv.input) > 2 and conv.input[2]:
-            found = wiring.value(conv.input[2])
-            if found is None:
-                continue
-            bias = found
-        new_weight = weight * factor.reshape(-1, *[1] * (weight.ndim - 1))
-        new_bias = (bias - mean) * factor + shift
-        wiring.put(conv, 1, new_weight.astype(weight.dtype))
-        name = wiring.add_weight(new_bias.astype(weight.dtype), "folded.bias")
-        del conv.input[2:]
-        conv.input.append(name)
-        old = norm.output[0]
-        wiring.drop([norm])
-        conv.output[0] = old
-        wiring.reindex()
 
 
 def _merge_projections(wiring: Wiring, block: Attention) -> None:

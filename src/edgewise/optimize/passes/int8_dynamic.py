@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from edgewise import extras
 from edgewise.errors import InvalidModel
-from edgewise.optimize.model_checks import check_names, copy_model
+from edgewise.optimize.graphs.model_checks import check_names, copy_model
 from edgewise.optimize.quiet import quiet
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 Source: ONNX Runtime's QDQ quantizer. Activations are unsigned and asymmetric, weights signed and
 symmetric; unsigned weights are never made, since with them a depthwise convolution net gave garbage
-without a word. The ranges come from `edgewise.optimize.ranges`, since the quantizer's own stack
-all samples and fail where lengths differ.
+without a word. The ranges come from `edgewise.optimize.graphs.ranges`, since the quantizer's own
+stack all samples and fail where lengths differ.
 
 In a convolution net the operators between the convolutions are quantized too, so that integers flow
 from one to the next. Elsewhere only products with stored weights and embedding tables are: softmax,
@@ -17,10 +17,15 @@ import numpy as np
 
 from edgewise import extras
 from edgewise.errors import InvalidModel
-from edgewise.optimize.model_checks import check_names, check_samples, copy_model, float_tensors
-from edgewise.optimize.passes.batch_norm import fold_batch_norms
+from edgewise.optimize.graphs.batch_norm import fold_batch_norms
+from edgewise.optimize.graphs.model_checks import (
+    check_names,
+    check_samples,
+    copy_model,
+    float_tensors,
+)
+from edgewise.optimize.graphs.ranges import Calibrator, Range, measure_ranges
 from edgewise.optimize.quiet import quiet
-from edgewise.optimize.ranges import Calibrator, Range, measure_ranges
 from edgewise.runtimes.protocol import Tensors
 
 if TYPE_CHECKING:

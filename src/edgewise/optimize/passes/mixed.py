@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgewise.errors import InvalidData, InvalidModel, UsageError
-from edgewise.optimize.model_checks import copy_model, weights_of
+from edgewise.optimize.graphs.model_checks import copy_model, weights_of
 from edgewise.records import Progress, silent
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ matched, so both parts run vectorized. Source: measured here; the fusion is ONNX
 from typing import TYPE_CHECKING
 
 from edgewise.errors import InvalidModel
-from edgewise.optimize.model_checks import copy_model
+from edgewise.optimize.graphs.model_checks import copy_model
 
 if TYPE_CHECKING:
     import onnx

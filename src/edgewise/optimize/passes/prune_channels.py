@@ -14,11 +14,11 @@ import numpy as np
 import onnx
 
 from edgewise.errors import InvalidModel
-from edgewise.optimize.passes.activations import second_moments
-from edgewise.optimize.passes.channel_groups import Cut, Group, find_groups
-from edgewise.optimize.passes.reconstruct import keep_best
-from edgewise.optimize.passes.shares import check_share, count_of
-from edgewise.optimize.passes.wiring import Array, Wiring, attribute, copy_of
+from edgewise.optimize.graphs.channel_groups import Cut, Group, find_groups
+from edgewise.optimize.graphs.moments import second_moments
+from edgewise.optimize.graphs.reconstruct import keep_best
+from edgewise.optimize.graphs.shares import check_share, count_of
+from edgewise.optimize.graphs.wiring import Array, Wiring, attribute, copy_of
 from edgewise.runtimes.protocol import Tensors
 
 NAME = "prune-channels"

@@ -14,16 +14,17 @@ import numpy as np
 import onnx
 
 from edgewise.errors import InvalidModel
-from edgewise.optimize.passes.activations import second_moments, watch
-from edgewise.optimize.passes.channel_groups import Group, Reader, find_groups
-from edgewise.optimize.passes.reconstruct import (
+from edgewise.optimize.graphs.activations import observe
+from edgewise.optimize.graphs.channel_groups import Group, Reader, find_groups
+from edgewise.optimize.graphs.moments import second_moments
+from edgewise.optimize.graphs.reconstruct import (
     gather,
     keep_best,
     keep_correctable,
     score_units,
 )
-from edgewise.optimize.passes.shares import check_share, count_of
-from edgewise.optimize.passes.wiring import Array, Wiring, copy_of
+from edgewise.optimize.graphs.shares import check_share, count_of
+from edgewise.optimize.graphs.wiring import Array, Wiring, copy_of
 from edgewise.runtimes.protocol import Tensors
 
 NAME = "prune-ffn"
@@ -124,25 +125,16 @@ def _prune_and_refit(
     weights = {g.readers[0].x: _weight(wiring, g.readers[0]) for g in groups}
     targets: dict[str, list[Array]] = {name: [] for name in names}
 
-    def see_source(found: dict[str, Array]) -> None:
+    for found in observe(model, names, samples):
         for name, value in found.items():
             targets[name].append(value.reshape(-1, value.shape[-1]) @ weights[name])
-
-    watch(model, names, samples, see_source)
     for group, name in zip(groups, names, strict=True):
         drop = count_of(share, group.width)
         linear = group.readers[0].linear
         if drop == 0 or linear is None:
             continue
-        reached: list[Array] = []
-        watch(
-            wiring.finish(),
-            [name],
-            samples,
-            lambda found, at=name, kept=reached: kept.append(  # type: ignore[misc]
-                found[at].reshape(-1, found[at].shape[-1])
-            ),
-        )
+        values = (found[name] for found in observe(wiring.finish(), [name], samples))
+        reached = [value.reshape(-1, value.shape[-1]) for value in values]
         evidence = gather(reached, targets.pop(name), has_bias=linear.bias_node is not None)
         keep = keep_correctable(evidence.covariance, weights[name], drop, 1)
         group.narrow(wiring, keep)

@@ -14,11 +14,11 @@ import numpy as np
 import onnx
 
 from edgewise.errors import InvalidModel
-from edgewise.optimize.passes.activations import watch
-from edgewise.optimize.passes.attention import Attention, find_attention, looked_for, sizes_of
-from edgewise.optimize.passes.reconstruct import gather, keep_best, keep_correctable, score_units
-from edgewise.optimize.passes.shares import check_share, count_of
-from edgewise.optimize.passes.wiring import Array, Wiring, copy_of
+from edgewise.optimize.graphs.activations import observe
+from edgewise.optimize.graphs.attention import Attention, find_attention, looked_for, sizes_of
+from edgewise.optimize.graphs.reconstruct import gather, keep_best, keep_correctable, score_units
+from edgewise.optimize.graphs.shares import check_share, count_of
+from edgewise.optimize.graphs.wiring import Array, Wiring, copy_of
 from edgewise.runtimes.protocol import Tensors
 
 NAME = "prune-heads"
@@ -99,11 +99,9 @@ def _rows(model: onnx.ModelProto, names: list[str], samples: Sequence[Tensors]) 
     """Give what the samples bring to each tensor, one row a position."""
     found: dict[str, list[Array]] = {name: [] for name in names}
 
-    def see(values: dict[str, Array]) -> None:
+    for values in observe(model, names, samples):
         for name, value in values.items():
             found[name].append(value.reshape(-1, value.shape[-1]))
-
-    watch(model, names, samples, see)
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import onnx
 
 from edgewise.errors import InvalidModel
-from edgewise.optimize.passes.activations import watch
-from edgewise.optimize.passes.shares import check_share, count_of
-from edgewise.optimize.passes.wiring import Array, Wiring, copy_of
+from edgewise.optimize.graphs.activations import observe
+from edgewise.optimize.graphs.shares import check_share, count_of
+from edgewise.optimize.graphs.wiring import Array, Wiring, copy_of
 from edgewise.runtimes.protocol import Tensors
 
 NAME = "prune-layers"
@@ -151,15 +151,13 @@ def _can_go(wiring: Wiring, block: Block) -> bool:
 
 def _influence(model: onnx.ModelProto, blocks: list[Block], samples: Sequence[Tensors]) -> Array:
     totals, counts = np.zeros(len(blocks)), np.zeros(len(blocks))
-
-    def see(found: dict[str, Array]) -> None:
+    names = list(dict.fromkeys(name for block in blocks for name in (block.x, block.y)))
+    for found in observe(model, names, samples):
         for at, block in enumerate(blocks):
             x, y = (_rows(found[name]) for name in (block.x, block.y))
             norms = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
             totals[at] += float(np.sum(1 - np.sum(x * y, axis=1) / np.maximum(norms, 1e-12)))
             counts[at] += len(x)
-
-    watch(model, list(dict.fromkeys(n for b in blocks for n in (b.x, b.y))), samples, see)
     return np.asarray(totals / np.maximum(counts, 1))
 
 

@@ -14,8 +14,8 @@ import onnx
 from onnx import TensorProto, numpy_helper
 
 from edgewise.errors import InvalidModel
-from edgewise.optimize.passes.shares import check_share
-from edgewise.optimize.passes.wiring import Array, copy_of
+from edgewise.optimize.graphs.shares import check_share
+from edgewise.optimize.graphs.wiring import Array, copy_of
 
 NAME = "prune-unstructured"
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from edgewise import extras
 from edgewise.errors import InvalidModel, UsageError
-from edgewise.optimize.activations import observe
-from edgewise.optimize.model_checks import check_names, check_samples, copy_model, weights_of
+from edgewise.optimize.graphs.activations import observe
+from edgewise.optimize.graphs.model_checks import check_names, check_samples, copy_model, weights_of
 from edgewise.runtimes.protocol import Tensors
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ import numpy as np
 import onnx
 
 from edgewise.errors import InvalidData, InvalidModel
-from edgewise.optimize.passes.vocabularies import Vocabulary
-from edgewise.optimize.passes.wiring import Wiring, attribute
+from edgewise.optimize.graphs.vocabularies import Vocabulary
+from edgewise.optimize.graphs.wiring import Wiring, attribute
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgewise import extras
 from edgewise.errors import InvalidModel, UsageError
-from edgewise.optimize.model_checks import check_loads, check_names, copy_model, weights_of
+from edgewise.optimize.graphs.model_checks import check_loads, check_names, copy_model, weights_of
 
 if TYPE_CHECKING:
     import onnx

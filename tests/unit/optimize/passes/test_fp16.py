@@ -9,7 +9,7 @@ from numeric_models import answers, bert, bytes_share, convnet, cosines, images,
 from onnx import TensorProto, helper
 
 from edgewise.errors import InvalidData, InvalidModel
-from edgewise.optimize.activations import observe
+from edgewise.optimize.graphs.activations import observe
 from edgewise.optimize.passes.fp16 import convert_fp16, overflowing
 from edgewise.runtimes.protocol import Tensors
 

@@ -21,12 +21,12 @@ from numeric_models import (
 from onnx import TensorProto, helper, numpy_helper
 
 from edgewise.errors import InvalidData, InvalidModel
+from edgewise.optimize.graphs.batch_norm import fold_batch_norms
+from edgewise.optimize.graphs.ranges import Calibrator
 from edgewise.optimize.passes import int8_dynamic
-from edgewise.optimize.passes.batch_norm import fold_batch_norms
 from edgewise.optimize.passes.int8_static import quantize_static
 from edgewise.optimize.passes.plain_sums import keep_sums_apart
 from edgewise.optimize.passes.weight_only import quantize_weights
-from edgewise.optimize.ranges import Calibrator
 from edgewise.optimize.sources.bert import BertSource
 from edgewise.runtimes.protocol import Tensors
 

@@ -9,9 +9,9 @@ from onnx import TensorProto, helper
 from tiny_graphs import Builder, convnet, images, mlp, run, weight, with_weight
 
 from edgewise.errors import InvalidModel, UsageError
-from edgewise.optimize.passes.channel_groups import find_groups
+from edgewise.optimize.graphs.channel_groups import find_groups
+from edgewise.optimize.graphs.wiring import Wiring, attribute
 from edgewise.optimize.passes.prune_channels import prune_channels
-from edgewise.optimize.passes.wiring import Wiring, attribute
 
 
 def conv_shapes(model: onnx.ModelProto) -> list[tuple[int, ...]]:

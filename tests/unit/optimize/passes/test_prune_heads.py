@@ -18,9 +18,9 @@ from tiny_graphs import (
 )
 
 from edgewise.errors import InvalidModel, UsageError
-from edgewise.optimize.passes.attention import find_attention
+from edgewise.optimize.graphs.attention import find_attention
+from edgewise.optimize.graphs.wiring import Wiring
 from edgewise.optimize.passes.prune_heads import prune_heads
-from edgewise.optimize.passes.wiring import Wiring
 
 
 def dead_head(model: onnx.ModelProto, head: int) -> onnx.ModelProto:

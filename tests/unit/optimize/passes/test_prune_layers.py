@@ -20,8 +20,8 @@ from tiny_graphs import (
 )
 
 from edgewise.errors import InvalidModel, UsageError
+from edgewise.optimize.graphs.wiring import Wiring
 from edgewise.optimize.passes.prune_layers import find_blocks, prune_layers
-from edgewise.optimize.passes.wiring import Wiring
 
 PRODUCTS_OF_A_LAYER = 8  # query, key, value, scores, mixture, output; in and out of the FFN
 

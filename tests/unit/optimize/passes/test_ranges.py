@@ -9,8 +9,8 @@ from numeric_models import model_of
 from onnx import TensorProto, helper
 
 from edgewise.errors import InvalidData
-from edgewise.optimize.activations import observe
-from edgewise.optimize.ranges import (
+from edgewise.optimize.graphs.activations import observe
+from edgewise.optimize.graphs.ranges import (
     TAIL_SHARE,
     Calibrator,
     clip_by_entropy,

@@ -32,6 +32,8 @@ def fold_batch_norms(model: "onnx.ModelProto") -> "onnx.ModelProto":
         conv = makers.get(norm.input[0])
         if conv is None or conv.op_type != "Conv" or readers[norm.input[0]] > 1:
             continue
+        if any(one.name == "training_mode" and one.i for one in norm.attribute):
+            continue
         if not {*conv.input[1:], *norm.input[1:]} - {""} <= stored.keys():
             continue
         scale, shift, mean, variance = (numpy_helper.to_array(stored[i]) for i in norm.input[1:5])

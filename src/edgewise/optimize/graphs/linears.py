@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from edgewise.optimize.passes.wiring import Array, Wiring, attribute
+from edgewise.optimize.graphs.wiring import Array, Wiring, attribute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx
 
-from edgewise.optimize.passes.linears import Linear, linear_of, linear_to
-from edgewise.optimize.passes.wiring import Array, Wiring, attribute
+from edgewise.optimize.graphs.linears import Linear, linear_of, linear_to
+from edgewise.optimize.graphs.wiring import Array, Wiring, attribute
 
 _ALIKE = frozenset(
     [

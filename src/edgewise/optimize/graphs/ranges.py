@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.optimize.activations import observe
+from edgewise.optimize.graphs.activations import observe
 from edgewise.runtimes.protocol import Tensors
 
 if TYPE_CHECKING:

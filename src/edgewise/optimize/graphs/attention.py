@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import onnx
 
-from edgewise.optimize.passes.linears import Linear, linear_of, linear_to
-from edgewise.optimize.passes.wiring import Wiring, attribute
+from edgewise.optimize.graphs.linears import Linear, linear_of, linear_to
+from edgewise.optimize.graphs.wiring import Wiring, attribute
 
 _LOOKED_FOR = "Softmax between two MatMuls, with heads parted by Reshape and Transpose"
 _HEADS_FIRST, _KEY_LAST = [0, 2, 1, 3], [0, 2, 3, 1]

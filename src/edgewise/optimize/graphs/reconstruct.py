@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgewise.optimize.passes.wiring import Array
+from edgewise.optimize.graphs.wiring import Array
 
 _DAMPING = 0.01
 """Share of the mean variance on the diagonal, as in SparseGPT."""

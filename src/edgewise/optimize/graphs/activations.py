@@ -52,6 +52,10 @@ def observe(
     takes = [one.name for one in session.get_inputs()]
     for number, sample in enumerate(samples):
         where = f"sample inputs[{number}]"
+        absent = [name for name in takes if name not in sample]
+        if absent:
+            what = f"the model takes `{absent[0]}`, which the sample lacks"
+            raise InvalidData(what, where=where, hint="encode samples as the task does")
         try:
             values = session.run(list(names), {name: sample[name] for name in takes})
         except Exception as wrong:
