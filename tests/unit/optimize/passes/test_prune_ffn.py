@@ -138,11 +138,11 @@ def test_a_model_without_hidden_neurons_is_named() -> None:
 
 
 def test_samples_that_do_not_fit_are_named() -> None:
-    for wrong, what in (({"y": X["x"]}, "lacks"), ({"x": X["x"][:, :3]}, "does not fit")):
+    for wrong, what in (({"y": X["x"]}, "lacks"), ({"x": X["x"][:, :3]}, "can't take it")):
         with pytest.raises(InvalidData, match=what) as caught:
             prune_ffn(mlp(), 0.5, [wrong])
 
-        assert caught.value.where == "sample 0"
+        assert caught.value.where == "sample inputs[0]"
         assert caught.value.hint
 
 
