@@ -217,10 +217,10 @@ MODELS: dict[str, Case] = {
     "a broken tokenizer": (model("tokenizer.json", "<html>"), ("tokenizer.json", "tokenizer")),
     "a file of another kind": (
         lambda folder: (
-            (folder / "model.pt").write_bytes(b"PK"),
-            spec("source: model", "source: model.pt")(folder),
+            (folder / "model.h5").write_bytes(b"PK"),
+            spec("source: model", "source: model.h5")(folder),
         ),
-        ("model.pt", "`.pt`", "ONNX"),
+        ("model.h5", "`.h5`", "ONNX"),
     ),
     "a corrupt ONNX file": (
         lambda folder: (
