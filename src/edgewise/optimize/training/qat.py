@@ -1,0 +1,142 @@
+"""Quantization-aware fine-tuning: weights learn to be rounded before they are.
+
+Every linear layer computes, while it is trained, what ONNX Runtime's dynamic INT8 will compute:
+weights signed and symmetric by output channel, activations unsigned over their own range, which
+holds 0. Word embeddings are rounded by tensor. Gradients pass through the rounding as if it were
+not there.
+
+Sources: Jacob et al., "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference", 2018; Bengio, Léonard and Courville, "Estimating or Propagating
+Gradients Through Stochastic Neurons", 2013 (the straight-through estimator); ONNX, operator
+`DynamicQuantizeLinear`.
+"""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+from edgewise import extras
+from edgewise.errors import InvalidModel, UsageError
+from edgewise.optimize.training.loop import train
+from edgewise.optimize.training.objective import objective_for
+from edgewise.optimize.training.records import (
+    Supervision,
+    TrainingData,
+    TrainingRecord,
+    TrainingSettings,
+)
+
+with extras.needed("torch"):
+    import torch
+    from torch import nn
+    from torch.nn.utils import parametrize
+
+NAME = "qat"
+
+
+def train_quantized(
+    module: nn.Module,
+    data: TrainingData,
+    *,
+    teacher: nn.Module | None = None,
+    keep_float: Sequence[str] = (),
+    reduce_range: bool = False,
+    settings: TrainingSettings | None = None,
+    supervision: Supervision | None = None,
+) -> tuple[nn.Module, TrainingRecord]:
+    """Train a copy of a module so that it loses little in dynamic INT8.
+
+    Parameters
+    ----------
+    teacher
+        `None` with data without labels takes the module itself, in float.
+    keep_float
+        Names of layers that will stay in float, as `named_modules` has them.
+    reduce_range
+        Weights of 7 bits, as the quantizer makes them for a CPU without VNNI.
+
+    Returns
+    -------
+    nn.Module, TrainingRecord
+        A plain float module in evaluation mode, to be exported and quantized; the record's
+        metric is that of the rounded one, before and after.
+
+    Raises
+    ------
+    InvalidModel
+        When there is nothing to quantize.
+    UsageError
+        When `keep_float` names no layer of the module.
+    """
+    if teacher is None and data.labels is None:
+        teacher = module
+    objective = objective_for(data, teacher)
+    made = copy.deepcopy(module)
+    hooks = _round_in_use(made, keep_float, reduce_range=reduce_range)
+    record = train(
+        made, data, objective, settings or TrainingSettings(), supervision or Supervision()
+    )
+    for hook in hooks:
+        hook.remove()
+    for one in made.modules():
+        if parametrize.is_parametrized(one, "weight"):
+            parametrize.remove_parametrizations(one, "weight", leave_parametrized=False)
+    return made, record
+
+
+class _RoundedWeight(nn.Module):  # type: ignore[misc, unused-ignore]
+    """Gives a weight as 8 bits would hold it, by row or as a whole."""
+
+    def __init__(self, steps: int, *, by_row: bool) -> None:
+        super().__init__()
+        self.steps, self.by_row = steps, by_row
+
+    def forward(self, weight: Any) -> Any:
+        """Round, with the gradient of the identity."""
+        largest = weight.detach().abs()
+        largest = largest.amax(dim=1, keepdim=True) if self.by_row else largest.amax()
+        scale = (largest / self.steps).clamp_min(torch.finfo(weight.dtype).tiny)
+        rounded = (weight / scale).round().clamp(-self.steps, self.steps) * scale
+        return weight + (rounded - weight).detach()
+
+
+def round_activations(values: Any) -> Any:
+    """Round each example's values as `DynamicQuantizeLinear` does, with the identity's gradient."""
+    fixed = values.detach()
+    flat = fixed.reshape(len(fixed), -1)
+    shape = (len(fixed),) + (1,) * (fixed.ndim - 1)
+    least = flat.amin(dim=1).clamp_max(0.0).reshape(shape)
+    most = flat.amax(dim=1).clamp_min(0.0).reshape(shape)
+    scale = ((most - least) / 255).clamp_min(torch.finfo(fixed.dtype).tiny)
+    zero = (-least / scale).round().clamp(0, 255)
+    rounded = ((fixed / scale).round() + zero).clamp(0, 255) - zero
+    return values + (rounded * scale - fixed)
+
+
+def _round_in_use(module: nn.Module, keep_float: Sequence[str], *, reduce_range: bool) -> list[Any]:
+    layers = {
+        name: one
+        for name, one in module.named_modules()
+        if isinstance(one, (nn.Linear, nn.Embedding))
+    }
+    strange = sorted(set(keep_float) - set(layers))
+    if strange:
+        hint = f"the layers are: {', '.join(list(layers)[:10])}"
+        what = f"`{strange[0]}` is no linear layer or embedding of the module"
+        raise UsageError(what, where="keep_float", hint=hint)
+    steps = 63 if reduce_range else 127
+    hooks: list[Any] = []
+    chosen = {name: one for name, one in layers.items() if name not in set(keep_float)}
+    if not any(isinstance(one, nn.Linear) for one in chosen.values()):
+        what = "it has no linear layer to quantize"
+        raise InvalidModel(what, where=type(module).__name__, hint="leave this pass out")
+    for one in chosen.values():
+        is_linear = isinstance(one, nn.Linear)
+        parametrize.register_parametrization(
+            one, "weight", _RoundedWeight(steps if is_linear else 127, by_row=is_linear)
+        )
+        if is_linear:
+            hooks.append(
+                one.register_forward_pre_hook(lambda _, given: (round_activations(given[0]),))
+            )
+    return hooks
