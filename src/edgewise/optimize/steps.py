@@ -1,0 +1,205 @@
+"""The steps of `ModelOptimizer`: each takes an opened model and gives another."""
+
+import tempfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+
+from edgewise.errors import InvalidData, InvalidModel, UsageError
+from edgewise.optimize.composing import combine, derive
+from edgewise.optimize.mobile import MobileArtifact, MobileFormat, export_mobile
+from edgewise.optimize.optimized import MobileFile, OptimizedModel
+from edgewise.optimize.passes.channel_groups import find_groups
+from edgewise.optimize.passes.shares import check_share
+from edgewise.optimize.passes.wiring import Wiring
+from edgewise.runtimes.protocol import Tensors
+
+_TENTATIVE = 1
+"""Of zlib, which is near its best on weights at once."""
+_NEED_MODULE = (MobileFormat.TFLITE, MobileFormat.TFLITE_INT8, MobileFormat.PTE)
+
+
+class Quantization(StrEnum):
+    """In what numbers a model is to compute."""
+
+    DYNAMIC = "dynamic"
+    STATIC = "static"
+    INT4 = "int4"
+
+
+class Structure(StrEnum):
+    """What structured pruning removes whole."""
+
+    FFN = "ffn"
+    HEADS = "heads"
+    CHANNELS = "channels"
+    LAYERS = "layers"
+
+
+_WORDS = {
+    Quantization.DYNAMIC: "int8-dynamic",
+    Quantization.STATIC: "int8-static",
+    Quantization.INT4: "int4-weights",
+}
+
+
+def quantize(
+    model: OptimizedModel,
+    samples: Sequence[Tensors],
+    quantization: Quantization | str,
+    *,
+    reduce_range: bool,
+) -> OptimizedModel:
+    """Give the model in other numbers.
+
+    Raises
+    ------
+    UsageError
+        When the kind is unknown.
+    InvalidData
+        When ranges are to be fixed and there are no samples.
+    """
+    try:
+        kind = Quantization(quantization)
+    except ValueError as unknown:
+        what, hint = f"no such quantization: `{quantization}`", f"one of: {', '.join(Quantization)}"
+        raise UsageError(what, where="quantization_type", hint=hint) from unknown
+    if kind is Quantization.STATIC and not (samples or model.samples):
+        what = "static ranges need examples, and there are none"
+        hint = "give examples, or quantize `dynamic`"
+        raise InvalidData(what, where="calibration_data", hint=hint)
+    return take(model, [_WORDS[kind]], samples, reduce_range=reduce_range)
+
+
+def prune(
+    model: OptimizedModel,
+    amount: float,
+    structures: Sequence[Structure | str] | None,
+    samples: Sequence[Tensors],
+    *,
+    reduce_range: bool,
+) -> OptimizedModel:
+    """Give the model without a share of its structures; `()` takes single weights instead.
+
+    Parameters
+    ----------
+    structures
+        `None` takes hidden neurons and convolution channels, whichever there are.
+
+    Raises
+    ------
+    UsageError
+        When the amount is outside [0, 1) or a structure unknown.
+    InvalidModel
+        When the model has no such structure.
+    """
+    check_share(amount)
+    if structures is None:
+        chosen = find_structures(model)
+    else:
+        chosen = [_structure(one) for one in structures]
+    if chosen:
+        words = [f"prune-{one}:{amount:g}" for one in chosen]
+        return take(model, words, samples, reduce_range=reduce_range)
+    word = f"prune-unstructured:{amount:g}"
+    made = take(model, [word], samples, reduce_range=reduce_range)
+    before, after = (len(zlib.compress(one, _TENTATIVE)) for one in (model.model, made.model))
+    note = (
+        f"`{word}` buys compressed size alone, no smaller file and no faster run: compressed "
+        f"{1 - after / before:.0%} smaller than before the step"
+    )
+    return replace(made, notes=(*made.notes, note))
+
+
+def find_structures(model: OptimizedModel) -> list[Structure]:
+    """Say which of hidden neurons and channels can be removed.
+
+    Raises
+    ------
+    InvalidModel
+        When neither can.
+    """
+    groups = find_groups(Wiring(model.source()))
+    found = {Structure.CHANNELS if group.has_conv else Structure.FFN for group in groups}
+    if not found:
+        what = "no hidden neurons or channels to remove found"
+        hint = "prune a float model, not a quantized or fused one"
+        raise InvalidModel(what, where=model.origin.name, hint=hint)
+    return [one for one in Structure if one in found]
+
+
+def take(
+    model: OptimizedModel, words: Sequence[str], samples: Sequence[Tensors], *, reduce_range: bool
+) -> OptimizedModel:
+    """Add words to the model's recipe and carry the whole of it out; mobile files are made again.
+
+    Raises
+    ------
+    InvalidModel
+        When a word finds nothing to do on this model.
+    """
+    recipe, notes = model.words, list(model.notes)
+    for word in words:
+        recipe, said = combine(recipe, word)
+        notes += said
+    seen = (*model.samples, *samples)
+    made = replace(derive(model, recipe, seen, reduce_range=reduce_range), notes=tuple(notes))
+    if not model.mobile:
+        return made
+    formats = [one.artifact.format for one in model.mobile if one.artifact.made]
+    remade = make_mobile(made, model.examples, None, formats)
+    return replace(remade, notes=(*remade.notes, "the mobile files were made again after it"))
+
+
+def make_mobile(
+    model: OptimizedModel,
+    examples: Sequence[Tensors],
+    out: Path | None,
+    formats: Sequence[MobileFormat],
+) -> OptimizedModel:
+    """Give the model with its mobile files, each checked on the examples by its own runtime.
+
+    Parameters
+    ----------
+    out
+        Where the files go too; `None` keeps them in memory alone.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgewise-") as aside:
+        folder = Path(aside) if out is None else out
+        found: dict[MobileFormat, MobileArtifact] = {}
+        plain = model.origin.module if not model.words else None
+        by_module = [one for one in formats if one in _NEED_MODULE and plain is not None]
+        by_graph = [one for one in formats if one not in by_module]
+        for source, wanted in ((plain, by_module), (model.proto(), by_graph)):
+            if wanted:
+                made = export_mobile(source, examples, folder, formats=wanted)
+                found |= {one.format: one for one in made}
+        files = tuple(_file(found[one]) for one in formats)
+    notes = [
+        f"`{one.artifact.format.value}` was not made: {one.artifact.why}"
+        for one in files
+        if not one.artifact.made
+    ]
+    if any(not one.artifact.made for one in files) and model.words and model.origin.module:
+        notes.append(
+            f"the torch module has not got {', '.join(f'`{one}`' for one in model.words)}: files "
+            "made of it would undo that"
+        )
+    return replace(model, mobile=files, examples=tuple(examples), notes=(*model.notes, *notes))
+
+
+def _file(artifact: MobileArtifact) -> MobileFile:
+    if artifact.path is None:
+        return MobileFile(artifact=artifact, content=b"")
+    path = Path(artifact.path)
+    return MobileFile(artifact=replace(artifact, path=path.name), content=path.read_bytes())
+
+
+def _structure(name: Structure | str) -> Structure:
+    try:
+        return Structure(name)
+    except ValueError as unknown:
+        what, hint = f"no such structure: `{name}`", f"one of: {', '.join(Structure)}"
+        raise UsageError(what, where="structures", hint=hint) from unknown
