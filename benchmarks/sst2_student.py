@@ -30,7 +30,7 @@ from benchmarks.results import claim, write
 from transformers import BertForSequenceClassification as Classifier
 
 from edgewise.optimize.output_layer import output_layer
-from edgewise.optimize.passes import int8_dynamic
+from edgewise.optimize.passes import int8_dynamic, trim_vocabulary
 from edgewise.optimize.sources import open_source
 from edgewise.optimize.training import (
     LossWeights,
@@ -58,11 +58,6 @@ DISTILLATION = TrainingSettings(
     epochs=4, batch_size=16, learning_rate=1e-4, held_out_share=0.05, evaluate_every=200
 )
 LOSSES = LossWeights(labels=0.5, logits=1.0, temperature=2.0)
-
-Shrink = Callable[[Path], None]
-"""Makes a written bundle smaller in place."""
-SHRINKS: tuple[Shrink, ...] = ()
-"""Run on the student's float bundle before INT8; trimming the vocabulary stands here."""
 
 
 def read(path: Path) -> tuple[list[Input], list[int]]:
@@ -148,18 +143,35 @@ def write_bundle(model: Path, folder: Path, recipe: tuple[str, ...]) -> Path:
     return folder
 
 
+def trim(bundle: Path, texts: list[str], recipe: tuple[str, ...]) -> Path:
+    """Drop the embedding rows that the train sentences and the tokenizer's fallbacks don't need."""
+    path = copy_bundle(bundle, "trimmed")
+    found = trim_vocabulary.trim_vocabulary(
+        onnx.load(bundle / "model.onnx"),
+        (bundle / "tokenizer.json").read_text(encoding="utf-8"),
+        texts,
+    )
+    (path / "model.onnx").write_bytes(found.model.SerializeToString())
+    (path / "tokenizer.json").write_text(found.tokenizer_json, encoding="utf-8")
+    write_manifest(path, manifest("sst2", recipe))
+    return path
+
+
 def quantize(bundle: Path, recipe: tuple[str, ...]) -> Path:
-    path = bundle.with_name(bundle.name + "-int8")
+    path = copy_bundle(bundle, "int8")
+    model = onnx.load(bundle / "model.onnx")
+    found = int8_dynamic.quantize(
+        model, reduce_range=not has_vnni(), keep_float=output_layer(model)
+    )
+    (path / "model.onnx").write_bytes(found.SerializeToString())
+    write_manifest(path, manifest("sst2", recipe))
+    return path
+
+
+def copy_bundle(bundle: Path, suffix: str) -> Path:
+    path = bundle.with_name(f"{bundle.name}-{suffix}")
     shutil.rmtree(path, ignore_errors=True)
     shutil.copytree(bundle, path)
-    keep_float = output_layer(onnx.load(str(bundle / "model.onnx")))
-    int8_dynamic.quantize(
-        bundle / "model.onnx",
-        path / "model.onnx",
-        reduce_range=not has_vnni(),
-        keep_float=keep_float,
-    )
-    write_manifest(path, manifest("sst2", recipe))
     return path
 
 
@@ -183,21 +195,22 @@ def main() -> None:
     full = write_bundle(source, given.work / "bundle-full", ("float32",))
     recipe = ("distill", f"cut:{DEPTH}")
     small = write_bundle(student, given.work / "bundle-student", recipe)
-    for one in SHRINKS:
-        one(small)
-    small_int8 = quantize(small, (*recipe, int8_dynamic.NAME))
+    train_texts = [str(one["text"]) for one in read(given.data / "sst2_train.csv")[0]]
+    recipe = (*recipe, trim_vocabulary.NAME)
+    trimmed = trim(small, train_texts, recipe)
+    final = quantize(trimmed, (*recipe, int8_dynamic.NAME))
     inputs, labels = read(given.data / "sst2_dev.csv")
-    right = {path.name: count_right(path, inputs, labels) for path in (full, small, small_int8)}
+    right = {path.name: count_right(path, inputs, labels) for path in (full, small, trimmed, final)}
     n = len(labels)
     for name, count in right.items():
         low, high = wilson_interval(count, n)
         print(f"{name:<24}{count / n:.4f} (95 % interval {low:.4f} to {high:.4f}, n {n})")
-    near, far = open_bundle(full), open_bundle(small_int8)
+    near, far = open_bundle(full), open_bundle(final)
     speedup(near, far, inputs[:20])
     runs = [speedup(near, far, inputs[:SENTENCES]) for _ in range(RUNS)]
     ratio, full_ms, small_ms = (statistics.median(run[i] for run in runs) for i in range(3))
-    lost = (right[full.name] - right[small_int8.name]) / n
-    share = size_bytes(small_int8) / size_bytes(full)
+    lost = (right[full.name] - right[final.name]) / n
+    share = size_bytes(final) / size_bytes(full)
     peers = {"source": right[full.name] / n, "float_student": right[small.name] / n}
     times = {"source_p50_ms": round(full_ms, 3), "student_p50_ms": round(small_ms, 3)}
     write(

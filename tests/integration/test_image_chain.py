@@ -202,7 +202,7 @@ def test_an_encoder_of_one_image_at_a_time_gets_a_head(
     assert score - 0.06 <= found["quality"]["source"] <= score + 0.02
 
 
-def test_a_form_that_the_runtime_cannot_run_is_a_candidate_that_is_out(
+def test_a_form_that_cannot_be_made_is_a_candidate_that_is_out(
     digits: Path, example: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = Convolutions(example)
@@ -212,19 +212,23 @@ def test_a_form_that_the_runtime_cannot_run_is_a_candidate_that_is_out(
     nodes = [
         helper.make_node("Flatten", ["image"], ["flat"]),
         helper.make_node("Cast", ["flat"], ["half"], to=TensorProto.FLOAT16),
-        helper.make_node("MatMul", ["half", "weight"], ["product"]),
-        helper.make_node("Cast", ["product"], ["logits"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["half", "weight"], ["product"], name="first"),
+        helper.make_node("Cast", ["product"], ["whole"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["whole", "same"], ["logits"], name="last"),
     ]
-    weight = np.asarray(raw.coef_.T, np.float16)
-    network = image_model(nodes, {"weight": weight}, "logits", ["batch", 10])
+    weights: dict[str, np.ndarray] = {
+        "weight": np.asarray(raw.coef_.T, np.float16),
+        "same": np.eye(10, dtype=np.float32),
+    }
+    network = image_model(nodes, weights, "logits", ["batch", 10])
 
     found = run_network(network, digits, tmp_path, capsys)
 
-    plain, quantized = found["candidates"]
-    assert plain["kept"]
-    assert not quantized["kept"]
-    assert "can't load" in quantized["why"][0]
-    assert found["bundle"]["recipe"] == ["float32"]
+    by_recipe = {one["recipe"][-1]: one for one in found["candidates"]}
+    assert by_recipe["float32"]["kept"]
+    assert not by_recipe["int8-dynamic"]["kept"]
+    assert "stored weight to quantize" in by_recipe["int8-dynamic"]["why"][0]
+    assert found["bundle"]["recipe"] != ["int8-dynamic"]
 
 
 def test_the_splits_of_the_example_share_no_image(digits: Path) -> None:

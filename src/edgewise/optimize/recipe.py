@@ -185,6 +185,9 @@ def _quantize(
 
 
 def _int8_dynamic(draft: Draft, _: str) -> Draft:
+    if not set(mixed.quantizable(draft.model)) - set(output_layer(draft.model)):
+        what = "no product or table with a stored weight to quantize but the output layer"
+        raise InvalidModel(what, where="recipe", hint="leave INT8 out for this model")
     made = _quantize(draft.model, (), reduce_range=draft.reduce_range)
     return replace(draft, model=made)
 

@@ -168,8 +168,8 @@ def test_an_absent_split_is_named(tmp_path: Path) -> None:
 def test_overlap_and_unknown_labels_are_found(tmp_path: Path) -> None:
     spec = load_spec(write(tmp_path, GOOD))
     (tmp_path / "train.csv").write_text("text,label\na b,good\nc,bad\n")
-    (tmp_path / "calibration.csv").write_text("text,label\nd,good\na  b,good\n")
-    (tmp_path / "test.csv").write_text("text,label\ne,goood\n")
+    (tmp_path / "calibration.csv").write_text("text,label\nd,bad\na  b,good\n")
+    (tmp_path / "test.csv").write_text("text,label\ne,goood\nf,bad\n")
     train, calibration, test = (read_split(spec, n) for n in ("train", "calibration", "test"))
 
     with pytest.raises(InvalidData) as overlap:

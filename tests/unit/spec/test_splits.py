@@ -37,12 +37,15 @@ def pictures(folder: Path) -> ProjectSpec:
 
 def test_pictures_are_found_beside_their_file(tmp_path: Path) -> None:
     (tmp_path / "white.png").write_bytes(b"white")
-    (tmp_path / "test.csv").write_text("file,label\nwhite.png,bright\n")
+    (tmp_path / "black.png").write_bytes(b"black")
+    (tmp_path / "test.csv").write_text("file,label\nwhite.png,bright\nblack.png,dark\n")
 
     found = read_split(pictures(tmp_path), "test")
 
     content = hashlib.sha256(b"white").hexdigest()
-    assert found.examples == (Example(str(tmp_path / "white.png"), "bright", content=content),)
+    white, black = found.examples
+    assert white == Example(str(tmp_path / "white.png"), "bright", content=content)
+    assert black.input == str(tmp_path / "black.png")
 
 
 def test_an_absent_picture_is_named_with_its_line(tmp_path: Path) -> None:
@@ -60,10 +63,10 @@ def test_an_absent_picture_is_named_with_its_line(tmp_path: Path) -> None:
 def test_groups_and_the_clouds_answers_are_read_where_they_are_named(tmp_path: Path) -> None:
     cloud = CloudTier(answers=CloudAnswers.COLUMN, answers_column="gpt")
     spec = project(tmp_path, Task.TEXT_CLASSIFICATION, Columns(group="lang"), cloud)
-    (tmp_path / "test.csv").write_text("text,label,lang,gpt\na,x,en,y\n")
+    (tmp_path / "test.csv").write_text("text,label,lang,gpt\na,x,en,y\nd,y,de,y\n")
     (tmp_path / "train.csv").write_text("text,label,lang\nb,x,en\nc,y,de\n")
 
-    assert read_split(spec, "test").examples == (Example("a", "x", "en", "y"),)
+    assert read_split(spec, "test").examples[0] == Example("a", "x", "en", "y")
     # The cloud is not asked about what trains the edge.
     assert read_split(spec, "train").examples[0] == Example("b", "x", "en", None)
 
@@ -84,7 +87,7 @@ def test_a_changed_answer_of_the_cloud_is_another_split(tmp_path: Path) -> None:
     spec = project(tmp_path, Task.TEXT_CLASSIFICATION, Columns(), cloud)
     hashes = set()
     for answer in ("x", "y"):
-        (tmp_path / "test.csv").write_text(f"text,label,gpt\na,x,{answer}\n")
+        (tmp_path / "test.csv").write_text(f"text,label,gpt\na,x,{answer}\nb,y,y\n")
         hashes.add(read_split(spec, "test").sha256)
 
     assert len(hashes) == 2

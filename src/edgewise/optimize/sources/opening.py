@@ -1,5 +1,6 @@
 """A path becomes a source, by what lies there."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -8,12 +9,17 @@ from numpy.typing import NDArray
 
 from edgewise import extras
 from edgewise.errors import InvalidModel
+from edgewise.optimize.sources.families import FAMILIES
+from edgewise.runtimes.protocol import Tensors
 
 if TYPE_CHECKING:
     import onnx
 
 Head = tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]
 """Weight of shape (labels, width) and bias of shape (labels,)."""
+
+
+_TORCH_FILES = (".pt", ".pt2")
 
 
 class Source(Protocol):
@@ -34,29 +40,64 @@ class Source(Protocol):
         ...
 
 
-def open_source(path: Path, labels: tuple[str, ...]) -> Source:
-    """Open a Hugging Face directory or an ONNX file.
+def open_source(path: Path, labels: tuple[str, ...], example: Tensors | None = None) -> Source:
+    """Open a Hugging Face directory, an ONNX file, a TorchScript file or an exported program.
+
+    `package.module:factory` is called for its module. Opening that, a TorchScript file (`.pt`) or
+    an exported program (`.pt2`) runs the code in it.
 
     Parameters
     ----------
     labels
         Those that the data has, which tell a classifier's output from an encoder's.
+    example
+        One input as the model takes it; needed where a torch module doesn't say its own shape.
 
     Raises
     ------
     InvalidModel
-        When there is nothing, or it is neither.
+        When there is nothing, or it is none of these, or can't be converted.
+    MissingExtra
+        When it takes torch to read it, and torch is not installed.
     """
     with extras.needed("optimize"):
         from edgewise.optimize.sources.bert import BertSource  # noqa: PLC0415 - heavy
         from edgewise.optimize.sources.onnx_file import OnnxSource  # noqa: PLC0415 - heavy
     if path.is_dir():
-        return BertSource(path)
-    if not path.exists():
-        raise InvalidModel("no such model", where=str(path), hint="check model.source")
-    if path.suffix != ".onnx":
-        what = f"can't import a `{path.suffix or 'nameless'}` file"
-        raise InvalidModel(
-            what, where=str(path), hint="give an ONNX file or a Hugging Face directory"
+        kind = model_type(path)
+        if not kind or kind in FAMILIES:
+            return BertSource(path)
+        from edgewise.optimize.sources.transformers_folder import (  # noqa: PLC0415 - heavy
+            open_folder,
         )
-    return OnnxSource(path, labels)
+
+        return open_folder(path, labels)
+    if not path.exists() and ":" not in path.name:
+        raise InvalidModel("no such model", where=str(path), hint="check model.source")
+    if path.suffix == ".onnx":
+        return OnnxSource(path, labels)
+    if path.exists() and path.suffix not in _TORCH_FILES:
+        what = f"can't import a `{path.suffix or 'nameless'}` file"
+        known = f".onnx, {', '.join(_TORCH_FILES)}"
+        hint = f"give an ONNX file or a Hugging Face directory; known files: {known}"
+        raise InvalidModel(what, where=str(path), hint=hint)
+    from edgewise.optimize.sources import torch_module  # noqa: PLC0415 - heavy
+
+    if path.exists():
+        return torch_module.open_torch_file(path, labels, example)
+    module = torch_module.load_factory(path.name)
+    found = example or torch_module.guess_example(module)
+    if found is None:
+        what = "it says nothing of the shape of its inputs"
+        raise InvalidModel(what, where=path.name, hint="give an example input")
+    return torch_module.open_module(module, labels, found, folder=path.parent)
+
+
+def model_type(folder: Path) -> str:
+    """Give a directory's `model_type`, or nothing where its configuration can't be read."""
+    try:
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        # Not an error: the reader of the BERT family says what is wrong.
+        return ""
+    return str(found.get("model_type", "")) if isinstance(found, dict) else ""

@@ -2,8 +2,8 @@
 
 Every linear layer computes, while it is trained, what ONNX Runtime's dynamic INT8 will compute:
 weights signed and symmetric by output channel, activations unsigned over their own range, which
-holds 0. Word embeddings are rounded by tensor. Gradients pass through the rounding as if it were
-not there.
+holds 0. Tables of embeddings are unsigned over their own range too. Gradients pass through the
+rounding as if it were not there.
 
 Sources: Jacob et al., "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference", 2018; Bengio, Léonard and Courville, "Estimating or Propagating
@@ -81,23 +81,34 @@ def train_quantized(
     for one in made.modules():
         if parametrize.is_parametrized(one, "weight"):
             parametrize.remove_parametrizations(one, "weight", leave_parametrized=False)
-    return made, record
+    # Order and classes are those of the module given, as if nothing had been rounded.
+    plain = copy.deepcopy(module).eval()
+    plain.load_state_dict(made.state_dict())
+    return plain, record
 
 
 class _RoundedWeight(nn.Module):  # type: ignore[misc, unused-ignore]
-    """Gives a weight as 8 bits would hold it, by row or as a whole."""
+    """Gives a linear layer's weight as 8 bits hold it, a scale for each row."""
 
-    def __init__(self, steps: int, *, by_row: bool) -> None:
+    def __init__(self, steps: int) -> None:
         super().__init__()
-        self.steps, self.by_row = steps, by_row
+        self.steps = steps
 
     def forward(self, weight: Any) -> Any:
         """Round, with the gradient of the identity."""
-        largest = weight.detach().abs()
-        largest = largest.amax(dim=1, keepdim=True) if self.by_row else largest.amax()
-        scale = (largest / self.steps).clamp_min(torch.finfo(weight.dtype).tiny)
-        rounded = (weight / scale).round().clamp(-self.steps, self.steps) * scale
-        return weight + (rounded - weight).detach()
+        fixed = weight.detach()
+        scale = fixed.abs().amax(dim=1, keepdim=True) / self.steps
+        scale = scale.clamp_min(torch.finfo(fixed.dtype).tiny)
+        rounded = (fixed / scale).round().clamp(-self.steps, self.steps) * scale
+        return weight + (rounded - fixed)
+
+
+class _RoundedTable(nn.Module):  # type: ignore[misc, unused-ignore]
+    """Gives a table of embeddings as 8 bits hold it, with one scale."""
+
+    def forward(self, weight: Any) -> Any:
+        """Round, with the gradient of the identity."""
+        return round_activations(weight.unsqueeze(0)).squeeze(0)
 
 
 def round_activations(values: Any) -> Any:
@@ -124,19 +135,17 @@ def _round_in_use(module: nn.Module, keep_float: Sequence[str], *, reduce_range:
         hint = f"the layers are: {', '.join(list(layers)[:10])}"
         what = f"`{strange[0]}` is no linear layer or embedding of the module"
         raise UsageError(what, where="keep_float", hint=hint)
-    steps = 63 if reduce_range else 127
+    # As ONNX Runtime's quantizer has them.
+    steps = 64 if reduce_range else 127
     hooks: list[Any] = []
     chosen = {name: one for name, one in layers.items() if name not in set(keep_float)}
     if not any(isinstance(one, nn.Linear) for one in chosen.values()):
         what = "it has no linear layer to quantize"
         raise InvalidModel(what, where=type(module).__name__, hint="leave this pass out")
     for one in chosen.values():
-        is_linear = isinstance(one, nn.Linear)
-        parametrize.register_parametrization(
-            one, "weight", _RoundedWeight(steps if is_linear else 127, by_row=is_linear)
-        )
-        if is_linear:
-            hooks.append(
-                one.register_forward_pre_hook(lambda _, given: (round_activations(given[0]),))
-            )
+        if isinstance(one, nn.Embedding):
+            parametrize.register_parametrization(one, "weight", _RoundedTable())
+            continue
+        parametrize.register_parametrization(one, "weight", _RoundedWeight(steps))
+        hooks.append(one.register_forward_pre_hook(lambda _, given: (round_activations(given[0]),)))
     return hooks

@@ -34,7 +34,8 @@ def test_each_layers_attention_becomes_one_operator(case: str) -> None:
 
     layers = kinds(model).count("Softmax")
     assert fused.count("Attention") == layers
-    assert fused.count("BiasGelu") == layers
+    # Only the exact form has a fused operator; some of the golden models have another activation.
+    assert fused.count("BiasGelu") == kinds(model).count("Erf")
     assert "Softmax" not in fused
     assert "Erf" not in fused
 

@@ -23,6 +23,8 @@ from edgewise.errors import InvalidModel, UsageError
 from edgewise.optimize.passes.prune_layers import find_blocks, prune_layers
 from edgewise.optimize.passes.wiring import Wiring
 
+PRODUCTS_OF_A_LAYER = 8  # query, key, value, scores, mixture, output; in and out of the FFN
+
 
 @pytest.mark.parametrize("case", [case for case in BERTS if case.endswith("_head")])
 def test_a_layer_of_each_golden_bert_goes_whole(case: str) -> None:
@@ -32,7 +34,8 @@ def test_a_layer_of_each_golden_bert_goes_whole(case: str) -> None:
     pruned = prune_layers(model, 1.01 / layers)
 
     assert len(find_blocks(Wiring(model))) == layers
-    assert kinds(pruned).count("Softmax") == kinds(pruned).count("Erf") == layers - 1
+    assert kinds(pruned).count("Softmax") == layers - 1
+    assert kinds(pruned).count("MatMul") == kinds(model).count("MatMul") - PRODUCTS_OF_A_LAYER
     assert kinds(pruned).count("LayerNormalization") == 2 * (layers - 1) + 1
     assert pruned.ByteSize() < model.ByteSize()
     onnx.shape_inference.infer_shapes(pruned, strict_mode=True)

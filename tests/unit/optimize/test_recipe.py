@@ -1,0 +1,147 @@
+"""Recipes: words are read, put in the order that works, and carried out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny_graphs import convnet, exported_bert, images, run, token_samples, weight, with_weight
+from tiny_project import WIDTH, write_model
+from tokenizers import Tokenizer
+
+from edgewise.errors import InvalidModel, UsageError
+from edgewise.optimize import recipe as recipes
+from edgewise.optimize.outputs import mean_cosine
+from edgewise.optimize.recipe import TOOLS, Draft, in_order, parse, split
+from edgewise.optimize.sources.bert import BertSource
+
+WORDS = [tool.name for tool in TOOLS if tool.name != "float32"]
+
+
+def kinds(draft: Draft) -> set[str]:
+    return {node.op_type for node in draft.model.graph.node}
+
+
+def bert() -> Draft:
+    return Draft(model=exported_bert(), samples=tuple(token_samples(20)))
+
+
+def test_words_are_read_with_their_arguments() -> None:
+    assert parse("prune-ffn:0.25, int8-dynamic") == ("prune-ffn:0.25", "int8-dynamic")
+    assert parse("float32") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "hint"),
+    [
+        ("int8-dinamic", "no pass is called `int8-dinamic`", "int8-dynamic"),
+        ("quantize", "no pass is called `quantize`", "one of"),
+        ("fp16:3", "`fp16` takes no argument", "did you mean"),
+    ],
+)
+def test_a_wrong_word_is_named_with_the_nearest_right_one(text: str, what: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(text)
+
+    assert caught.value.what == what
+    assert caught.value.where == "recipe"
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("word", ["prune-ffn:lots", "int8-static:best", "fuse:all"])
+def test_a_wrong_argument_is_named(word: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        recipes.run(bert(), [word])
+
+    assert word.partition(":")[2] in caught.value.what
+    assert caught.value.hint
+
+
+@given(st.lists(st.sampled_from(WORDS), unique=True))
+def test_order_does_not_depend_on_how_a_recipe_was_written(words: list[str]) -> None:
+    assert in_order(words) == in_order(list(reversed(words)))
+    assert sorted(in_order(words)) == sorted(words)
+
+
+@given(st.lists(st.sampled_from(WORDS), unique=True))
+def test_what_makes_another_model_comes_before_what_makes_it_smaller(words: list[str]) -> None:
+    first, second = split(words)
+
+    assert (*first, *second) == in_order(words)
+    assert not any(word.startswith(("int", "fp16", "smooth", "fuse", "mixed")) for word in first)
+
+
+def test_pruning_named_after_quantizing_happens_before_it() -> None:
+    made = recipes.run(bert(), ["int8-static", "prune-ffn:0.5"])
+
+    assert "QuantizeLinear" in kinds(made)
+    same = recipes.run(recipes.run(bert(), ["prune-ffn:0.5"]), ["int8-static"])
+    assert made.model.SerializeToString() == same.model.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["smooth", "int8-dynamic", "int8-static", "int8-weights:16", "fp16", "fuse", "mixed:0.9999"],
+)
+def test_the_same_model_in_fewer_bits_answers_alike(word: str) -> None:
+    draft = bert()
+
+    made = recipes.run(draft, [word])
+
+    assert mean_cosine(made.model, draft.model, draft.samples) > 0.99
+    assert draft.model.SerializeToString() == exported_bert().SerializeToString()
+
+
+def test_a_pass_with_nothing_to_do_is_named_in_the_reason() -> None:
+    with pytest.raises(InvalidModel) as caught:
+        recipes.run(Draft(model=convnet(), samples=tuple(images(2))), ["prune-heads"])
+
+    assert caught.value.what.startswith("`prune-heads`: ")
+
+
+def test_a_vocabulary_is_not_trimmed_without_a_tokenizer() -> None:
+    with pytest.raises(InvalidModel) as caught:
+        recipes.run(bert(), ["trim-vocabulary"])
+
+    assert caught.value.what.startswith("`trim-vocabulary`: no tokenizer.json")
+
+
+def test_a_trimmed_vocabulary_renumbers_the_samples_too(tmp_path: Path) -> None:
+    write_model(tmp_path)
+    text = (tmp_path / "tokenizer.json").read_text()
+    tokenizer, words = Tokenizer.from_str(text), ("good film", "bad story")
+    encoded = [np.array([tokenizer.encode(one).ids], dtype=np.int64) for one in words]
+    samples = tuple(
+        {
+            "input_ids": ids,
+            "attention_mask": np.ones_like(ids),
+            "token_type_ids": np.zeros_like(ids),
+        }
+        for ids in encoded
+    )
+    source = BertSource(tmp_path)
+    head = (np.eye(2, WIDTH, dtype=np.float32), np.zeros(2, np.float32))
+    draft = Draft(
+        model=source.classifier(2, head), samples=samples, tokenizer=text, texts=tuple(words)
+    )
+
+    made = recipes.run(draft, ["trim-vocabulary"])
+
+    assert made.tokenizer is not None
+    trimmed = Tokenizer.from_str(made.tokenizer)
+    assert trimmed.get_vocab_size() < tokenizer.get_vocab_size()
+    for one, before, after in zip(words, samples, made.samples, strict=True):
+        assert after["input_ids"].tolist() == [trimmed.encode(one).ids]
+        np.testing.assert_array_equal(
+            run(made.model, dict(after))[0], run(draft.model, dict(before))[0]
+        )
+
+
+def test_outputs_are_compared_row_by_row() -> None:
+    model, samples = exported_bert(), token_samples(3)
+
+    assert mean_cosine(model, model, samples) == pytest.approx(1.0)
+    name = next(node.input[1] for node in model.graph.node if node.op_type == "MatMul")
+    halved = with_weight(model, name, 0.5 * weight(model, name))
+    assert mean_cosine(halved, model, samples) < 0.9999
