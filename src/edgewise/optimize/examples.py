@@ -45,8 +45,8 @@ def read_examples(model: "onnx.ModelProto", data: object, where: str) -> tuple[T
     Parameters
     ----------
     data
-        A tensor or an array (of all examples, for a model of one input), a dict of them by name,
-        or a list of such. A whole array or dict is cut along its first axis. An example of a list
+        A tensor or an array (of all examples, for the first input), a dict of them by name, or a
+        list of such. A whole array or dict is cut along its first axis. An example of a list
         may lack the batch axis.
     where
         The argument's name, for errors.
@@ -94,9 +94,6 @@ def read_named(data: object, names: Sequence[str], where: str) -> list[Tensors]:
             if not found[-1]:
                 what = f"it names {', '.join(map(str, entry))}, the model takes {', '.join(names)}"
                 raise InvalidData(what, where=place, hint="name the model's inputs")
-        elif len(names) > 1 and names[0] != "input_ids":
-            what = f"one tensor for a model of {len(names)} inputs: {', '.join(names)}"
-            raise InvalidData(what, where=place, hint="give a dict by these names")
         else:
             found.append({names[0]: _array(entry, place)})
     return found

@@ -73,20 +73,20 @@ def quantize(
     return take(model, [_WORDS[kind]], samples, reduce_range=reduce_range)
 
 
-def prune(
+def prune_structures(
     model: OptimizedModel,
     amount: float,
-    structures: Sequence[Structure | str] | None,
+    structures: Sequence[Structure | str],
     samples: Sequence[Tensors],
     *,
     reduce_range: bool,
 ) -> OptimizedModel:
-    """Give the model without a share of its structures; `()` takes single weights instead.
+    """Give the model without a share of its structures.
 
     Parameters
     ----------
     structures
-        `None` takes hidden neurons and convolution channels, whichever there are.
+        None given takes hidden neurons and convolution channels, whichever there are.
 
     Raises
     ------
@@ -96,13 +96,24 @@ def prune(
         When the model has no such structure.
     """
     check_share(amount)
-    if structures is None:
-        chosen = find_structures(model)
-    else:
-        chosen = [_structure(one) for one in structures]
-    if chosen:
-        words = [f"prune-{one}:{amount:g}" for one in chosen]
-        return take(model, words, samples, reduce_range=reduce_range)
+    chosen = [_structure(one) for one in structures] or find_structures(model)
+    words = [f"prune-{one}:{amount:g}" for one in chosen]
+    return take(model, words, samples, reduce_range=reduce_range)
+
+
+def prune_weights(
+    model: OptimizedModel, amount: float, samples: Sequence[Tensors], *, reduce_range: bool
+) -> OptimizedModel:
+    """Give the model with a share of its single weights set to zero, and a note on what that buys.
+
+    Raises
+    ------
+    UsageError
+        When the amount is outside [0, 1).
+    InvalidModel
+        When the model has no float weights.
+    """
+    check_share(amount)
     word = f"prune-unstructured:{amount:g}"
     made = take(model, [word], samples, reduce_range=reduce_range)
     before, after = (len(zlib.compress(one, _TENTATIVE)) for one in (model.model, made.model))

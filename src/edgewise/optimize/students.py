@@ -45,15 +45,15 @@ def distil_model(
     InvalidData, InvalidModel
         When they and the data don't fit each other.
     """
-    with extras.needed("torch"):
-        from edgewise.optimize.training.distill import NAME, distill  # noqa: PLC0415 - heavy
-
     if isinstance(student, int):
         student = StudentShape(depth=student)
     for one, where in ((teacher, "teacher"), (student, "student")):
         if not is_module(one) and not (where == "student" and isinstance(one, StudentShape)):
             what = f"a `{type(one).__name__}` can't be trained"
             raise UsageError(what, where=where, hint="give an nn.Module")
+    with extras.needed("torch"):
+        from edgewise.optimize.training.distill import NAME, distill  # noqa: PLC0415 - heavy
+
     inputs = module_inputs(teacher, data, "data")
     truth = None if labels is None else read_labels(labels, len(inputs), _ANY, "labels")
     given = TrainingData(

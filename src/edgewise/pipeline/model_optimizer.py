@@ -103,7 +103,7 @@ class ModelOptimizer:
         pruning_amount: float,
         structured: bool = True,  # noqa: FBT001, FBT002 - the published signature
         *,
-        structures: "Sequence[Structure | str] | None" = None,
+        structures: "Sequence[Structure | str]" = (),
         sample_data: object = None,
     ) -> "OptimizedModel":
         """Give the model without a share of its structure: a smaller file, and a faster run.
@@ -135,11 +135,18 @@ class ModelOptimizer:
             does not tell what it takes, without data.
         """
         with extras.needed("optimize"):
-            from edgewise.optimize.steps import prune  # noqa: PLC0415 - heavy
+            from edgewise.optimize.steps import (  # noqa: PLC0415 - heavy
+                prune_structures,
+                prune_weights,
+            )
 
         opened, samples = self._open(model, sample_data, "sample_data")
-        chosen = structures if structured else ()
-        return prune(opened, pruning_amount, chosen, samples, reduce_range=self._reduce_range())
+        reduce_range = self._reduce_range()
+        if not structured:
+            return prune_weights(opened, pruning_amount, samples, reduce_range=reduce_range)
+        return prune_structures(
+            opened, pruning_amount, structures, samples, reduce_range=reduce_range
+        )
 
     def optimize_for_mobile(
         self,
@@ -228,7 +235,7 @@ class ModelOptimizer:
         min_agreement: float = 0.95,
         rounds: int = 16,
     ) -> "SearchOutcome":
-        """Try recipes and student shapes, measure each beside the original, and choose the fastest.
+        """Try recipes and student shapes, measure each beside the original, choose the fastest.
 
         It tries what it is given, one after the other; a search that proposes by itself is
         `edgewise optimize --search`.

@@ -50,7 +50,7 @@ class SearchOutcome:
 
     tried: tuple[Tried, ...]
     chosen: OptimizedModel | None
-    """`None` where nothing but the original agrees enough."""
+    """`None` where nothing that agrees enough is faster or smaller than the original."""
 
 
 Maker = Callable[[], OptimizedModel]
@@ -92,8 +92,12 @@ def try_all(
     progress("search", len(makers), len(makers))
     timed = _timed([one for one in tried if not one.why], examples, threads, rounds, seed)
     best = [replace(one, is_best=_is_best(one, timed)) for one in timed]
-    rest = best[1:]
-    fastest = min(rest, key=lambda one: one.p50_ms, default=None)
+    gained = [
+        one
+        for one in best[1:]
+        if one.p50_ms < best[0].p50_ms or one.size_bytes < best[0].size_bytes
+    ]
+    fastest = min(gained, key=lambda one: one.p50_ms, default=None)
     by_name = {one.name: one for one in best}
     return SearchOutcome(
         tried=tuple(by_name.get(one.name, one) for one in tried),
