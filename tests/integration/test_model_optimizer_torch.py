@@ -46,10 +46,10 @@ def two_sided(module: Any, data: dict[str, Any]) -> Any:
         return module(**data).logits.argmax(-1)
 
 
-def tiny_bert(layers: int = 2) -> Any:
+def tiny_bert(layers: int = 2, **changed: Any) -> Any:
     from tiny_torch import make_bert, make_sharp  # noqa: PLC0415 - heavy
 
-    return make_sharp(make_bert(layers=layers))
+    return make_sharp(make_bert(layers=layers, **changed))
 
 
 def convnet() -> Any:
@@ -121,15 +121,15 @@ def test_a_text_module_is_quantized_and_answers_nearly_alike(kind: str) -> None:
 
 
 def test_a_text_module_is_pruned_without_an_example() -> None:
-    module = tiny_bert()
+    module = tiny_bert(intermediate_size=40)  # no other size is 40 or 20
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    inner = module.config.intermediate_size
 
     made = optimizer.prune_model(module, 0.5, structures=["ffn", "heads"])
 
     assert made.recipe == ("prune-heads:0.5", "prune-ffn:0.5")
     dims = [tuple(one.dims) for one in weights_of(made)]
-    assert not any(inner in one for one in dims)
+    assert not any(40 in one for one in dims)
+    assert sum(20 in one for one in dims) == 6  # two matrices and a bias a layer
     assert made.run(sentences(2, vocabulary=24, length=7))["output"].shape == (2, 2)
     assert all((value == before[name]).all() for name, value in module.state_dict().items())
 
@@ -181,7 +181,9 @@ def test_a_student_is_distilled_and_goes_on_to_other_steps() -> None:
     from edgewise.optimize.training import TrainingSettings  # noqa: PLC0415 - heavy
 
     teacher, data = tiny_bert(4), sentences(64, vocabulary=24, length=9)
-    settings = TrainingSettings(epochs=10, batch_size=16, learning_rate=1e-3, held_out_share=0.25)
+    settings = TrainingSettings(
+        epochs=10, batch_size=16, learning_rate=1e-3, held_out_share=0.25, patience=10
+    )
 
     student = optimizer.distill(teacher, 2, data, settings=settings)
     small = optimizer.quantize_model(student, data, "dynamic")
