@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgewise.errors import InvalidModel
 from edgewise.optimize.examples import read_examples, read_labels
 from edgewise.optimize.optimized import OptimizedModel
-from edgewise.profile.tensors import compare_models
+from edgewise.profile.tensors import ModelCost, compare_models
 from edgewise.records import Progress, silent
 from edgewise.runtimes.protocol import Tensors
 
@@ -68,6 +68,29 @@ _KEYS = tuple(one.name for one in fields(OptimizationImpact))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How models are timed in turn. Made by `ModelOptimizer`."""
+
+    rounds: int = 40
+    """At least 2; each runs up to eight examples a model."""
+    threads: int = 1
+    seed: int = 0
+    """Of the interval's resampling."""
+    progress: Progress = silent
+
+    def compare(self, models: Sequence[Path], examples: Sequence[Tensors]) -> tuple[ModelCost, ...]:
+        """Time model files against the first."""
+        return compare_models(
+            models,
+            examples,
+            threads=self.threads,
+            rounds=self.rounds,
+            seed=self.seed,
+            progress=self.progress,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
     """What a model chooses on examples, in order."""
 
@@ -81,10 +104,7 @@ def measure_impact(
     data: object,
     labels: object = None,
     *,
-    threads: int = 1,
-    rounds: int = 40,
-    seed: int = 0,
-    progress: Progress = silent,
+    timing: Timing,
 ) -> OptimizationImpact:
     """Measure two models on the same examples.
 
@@ -92,8 +112,6 @@ def measure_impact(
     ----------
     labels
         One number an example; without them what the original answers counts as right.
-    rounds
-        Of timing, each of up to eight examples a model.
 
     Raises
     ------
@@ -118,9 +136,7 @@ def measure_impact(
             write_file(one, Path(folder) / name)
             for name, one in (("original", original), ("optimized", optimized))
         ]
-        first, second = compare_models(
-            files, examples, threads=threads, rounds=rounds, seed=seed, progress=progress
-        )
+        first, second = timing.compare(files, examples)
     accuracy = [float((one.chosen == truth).mean()) for one in (before, after)]
     return OptimizationImpact(
         size_reduction=1 - optimized.size_bytes / original.size_bytes,

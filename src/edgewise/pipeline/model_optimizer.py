@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         StudentShape,
         TrainingSettings,
     )
-    from edgewise.pipeline.impact import OptimizationImpact
+    from edgewise.pipeline.impact import OptimizationImpact, Timing
     from edgewise.pipeline.trying import SearchOutcome
 
 
@@ -275,10 +275,7 @@ class ModelOptimizer:
             makers,
             samples,
             min_agreement=min_agreement,
-            threads=self._threads,
-            rounds=rounds,
-            seed=self._seed,
-            progress=self._progress,
+            timing=self._timing(rounds),
         )
 
     def measure_optimization_impact(
@@ -325,10 +322,7 @@ class ModelOptimizer:
             second,
             test_data,
             test_labels,
-            threads=self._threads,
-            rounds=rounds,
-            seed=self._seed,
-            progress=self._progress,
+            timing=self._timing(rounds),
         )
 
     def _open(
@@ -342,6 +336,13 @@ class ModelOptimizer:
         if data is None:
             return opened, ()
         return opened, read_examples(opened.source(), data, where)
+
+    def _timing(self, rounds: int) -> "Timing":
+        from edgewise.pipeline.impact import Timing  # noqa: PLC0415 - heavy
+
+        return Timing(
+            rounds=rounds, threads=self._threads, seed=self._seed, progress=self._progress
+        )
 
     def _reduce_range(self) -> bool:
         from edgewise.optimize.writing import has_vnni  # noqa: PLC0415 - heavy

@@ -10,9 +10,7 @@ import numpy as np
 from edgewise.errors import InvalidData, InvalidModel
 from edgewise.optimize.optimized import OptimizedModel
 from edgewise.optimize.recipe import FLOAT
-from edgewise.pipeline.impact import answers_of, write_file
-from edgewise.profile.tensors import compare_models
-from edgewise.records import Progress, silent
+from edgewise.pipeline.impact import Timing, answers_of, write_file
 from edgewise.runtimes.protocol import Tensors
 
 RECIPES = (
@@ -62,10 +60,7 @@ def try_all(
     examples: Sequence[Tensors],
     *,
     min_agreement: float,
-    threads: int,
-    rounds: int,
-    seed: int,
-    progress: Progress = silent,
+    timing: Timing,
 ) -> SearchOutcome:
     """Make each, time all that agree enough with the original in turn, and choose the fastest.
 
@@ -77,7 +72,7 @@ def try_all(
     expected = answers_of(original, examples)
     tried = [Tried(name=FLOAT, agreement=1.0, model=original)]
     for number, (name, make) in enumerate(makers):
-        progress("search", number, len(makers))
+        timing.progress("search", number, len(makers))
         try:
             made = make()
             found = answers_of(made, examples)
@@ -89,8 +84,8 @@ def try_all(
         if agreement < min_agreement:
             why = f"agrees on {agreement:.1%}, and {min_agreement:.1%} is asked"
         tried.append(Tried(name=name, agreement=agreement, why=why, model=made))
-    progress("search", len(makers), len(makers))
-    timed = _timed([one for one in tried if not one.why], examples, threads, rounds, seed)
+    timing.progress("search", len(makers), len(makers))
+    timed = _timed([one for one in tried if not one.why], examples, timing)
     best = [replace(one, is_best=_is_best(one, timed)) for one in timed]
     gained = [
         one
@@ -105,9 +100,7 @@ def try_all(
     )
 
 
-def _timed(
-    chosen: Sequence[Tried], examples: Sequence[Tensors], threads: int, rounds: int, seed: int
-) -> list[Tried]:
+def _timed(chosen: Sequence[Tried], examples: Sequence[Tensors], timing: Timing) -> list[Tried]:
     if len(chosen) < 2:
         return list(chosen)
     with tempfile.TemporaryDirectory(prefix="edgewise-") as folder:
@@ -116,7 +109,7 @@ def _timed(
             for number, one in enumerate(chosen)
             if one.model is not None
         ]
-        costs = compare_models(files, examples, threads=threads, rounds=rounds, seed=seed)
+        costs = timing.compare(files, examples)
         return [
             replace(
                 one,
