@@ -279,7 +279,7 @@ def not_finite(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("call", "error", "what"),
     [
-        (lambda o, p: o.quantize_model(p, rows(2), "int2"), UsageError, "no such quantization"),
+        (lambda o, p: o.quantize_model(p, rows(2), "int2"), UsageError, "there is no `int2`"),
         (lambda o, p: o.quantize_model(p, None, "static"), InvalidData, "there are none"),
         (lambda o, p: o.quantize_model(p, [], "static"), InvalidData, "there are no examples"),
         (lambda o, p: o.prune_model(p, 1.0), UsageError, "the share to prune is 1.0"),
@@ -287,7 +287,20 @@ def not_finite(folder: Path) -> Path:
         (
             lambda o, p: o.prune_model(p, 0.4, structures=["rows"]),
             UsageError,
-            "no such structure: `rows`",
+            "there is no `rows`",
+        ),
+        (lambda o, p: o.prune_model(p, "0.4"), UsageError, "the share to prune is a `str`"),
+        (lambda o, p: o.optimize_for_mobile(p, None), InvalidData, "there are no examples"),
+        (
+            lambda o, p: o.optimize_for_mobile(p, rows(1), formats=["coreml"]),
+            UsageError,
+            "there is no `coreml`",
+        ),
+        (lambda o, p: o.search_architecture(p, None), InvalidData, "there are no examples"),
+        (
+            lambda o, p: o.measure_optimization_impact(p, p, rows(2), []),
+            InvalidData,
+            "there are 0 labels and 2 examples",
         ),
         (lambda o, p: o.prune_model(p, 0.4, structures=["heads"]), InvalidModel, "no attention"),
         (lambda o, p: o.quantize_model(p.with_name("no.onnx")), InvalidModel, "no such model"),

@@ -128,12 +128,12 @@ def read_labels(labels: object, count: int, classes: int, where: str) -> NDArray
         When there is not one for each example, or one is no whole number in 0..classes-1.
     """
     found = np.asarray(_plain(labels)).reshape(-1)
-    if found.dtype.kind not in "iu":
-        what = f"they have type {found.dtype}"
-        raise InvalidData(what, where=where, hint="give the numbers of the classes")
     if len(found) != count:
         what = f"there are {len(found)} labels and {count} examples"
         raise InvalidData(what, where=where, hint="give one label an example")
+    if found.dtype.kind not in "iu":
+        what = f"they have type {found.dtype}"
+        raise InvalidData(what, where=where, hint="give the numbers of the classes")
     if found.min() < 0 or found.max() >= classes:
         wrong = found[(found < 0) | (found >= classes)][0]
         what = f"the label {wrong} is outside 0..{classes - 1}"

@@ -4,8 +4,9 @@ import tempfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
-from enum import StrEnum
+from enum import Enum, StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from edgewise.errors import InvalidData, InvalidModel, UsageError
 from edgewise.optimize.composing import combine, derive
@@ -16,6 +17,7 @@ from edgewise.optimize.passes.shares import check_share
 from edgewise.optimize.passes.wiring import Wiring
 from edgewise.runtimes.protocol import Tensors
 
+_Kind = TypeVar("_Kind", bound=Enum)
 _TENTATIVE = 1
 """Of zlib, which is near its best on weights at once."""
 _NEED_MODULE = (MobileFormat.TFLITE, MobileFormat.TFLITE_INT8, MobileFormat.PTE)
@@ -61,11 +63,7 @@ def quantize(
     InvalidData
         When ranges are to be fixed and there are no samples.
     """
-    try:
-        kind = Quantization(quantization)
-    except ValueError as unknown:
-        what, hint = f"no such quantization: `{quantization}`", f"one of: {', '.join(Quantization)}"
-        raise UsageError(what, where="quantization_type", hint=hint) from unknown
+    kind = _one_of(Quantization, quantization, "quantization_type")
     if kind is Quantization.STATIC and not (samples or model.samples):
         what = "static ranges need examples, and there are none"
         hint = "give examples, or quantize `dynamic`"
@@ -95,8 +93,8 @@ def prune_structures(
     InvalidModel
         When the model has no such structure.
     """
-    check_share(amount)
-    chosen = [_structure(one) for one in structures] or find_structures(model)
+    _check_amount(amount)
+    chosen = [_one_of(Structure, one, "structures") for one in structures] or find_structures(model)
     words = [f"prune-{one}:{amount:g}" for one in chosen]
     return take(model, words, samples, reduce_range=reduce_range)
 
@@ -113,7 +111,7 @@ def prune_weights(
     InvalidModel
         When the model has no float weights.
     """
-    check_share(amount)
+    _check_amount(amount)
     word = f"prune-unstructured:{amount:g}"
     made = take(model, [word], samples, reduce_range=reduce_range)
     before, after = (len(zlib.compress(one, _TENTATIVE)) for one in (model.model, made.model))
@@ -168,7 +166,7 @@ def make_mobile(
     model: OptimizedModel,
     examples: Sequence[Tensors],
     out: Path | None,
-    formats: Sequence[MobileFormat],
+    formats: Sequence[MobileFormat | str],
 ) -> OptimizedModel:
     """Give the model with its mobile files, each checked on the examples by its own runtime.
 
@@ -177,17 +175,18 @@ def make_mobile(
     out
         Where the files go too; `None` keeps them in memory alone.
     """
+    wanted = [_one_of(MobileFormat, one, "formats") for one in formats]
     with tempfile.TemporaryDirectory(prefix="edgewise-") as aside:
         folder = Path(aside) if out is None else out
         found: dict[MobileFormat, MobileArtifact] = {}
         plain = model.origin.module if not model.words else None
-        by_module = [one for one in formats if one in _NEED_MODULE and plain is not None]
-        by_graph = [one for one in formats if one not in by_module]
-        for source, wanted in ((plain, by_module), (model.proto(), by_graph)):
-            if wanted:
-                made = export_mobile(source, examples, folder, formats=wanted)
+        by_module = [one for one in wanted if one in _NEED_MODULE and plain is not None]
+        by_graph = [one for one in wanted if one not in by_module]
+        for source, some in ((plain, by_module), (model.proto(), by_graph)):
+            if some:
+                made = export_mobile(source, examples, folder, formats=some)
                 found |= {one.format: one for one in made}
-        files = tuple(_file(found[one]) for one in formats)
+        files = tuple(_file(found[one]) for one in wanted)
     notes = [
         f"`{one.artifact.format.value}` was not made: {one.artifact.why}"
         for one in files
@@ -208,9 +207,17 @@ def _file(artifact: MobileArtifact) -> MobileFile:
     return MobileFile(artifact=replace(artifact, path=path.name), content=path.read_bytes())
 
 
-def _structure(name: Structure | str) -> Structure:
+def _check_amount(amount: object) -> None:
+    if not isinstance(amount, int | float):
+        what = f"the share to prune is a `{type(amount).__name__}`"
+        raise UsageError(what, where="pruning_amount", hint="give a number such as 0.4")
+    check_share(amount)
+
+
+def _one_of(kinds: type[_Kind], name: object, where: str) -> _Kind:
     try:
-        return Structure(name)
+        return kinds(name)
     except ValueError as unknown:
-        what, hint = f"no such structure: `{name}`", f"one of: {', '.join(Structure)}"
-        raise UsageError(what, where="structures", hint=hint) from unknown
+        known = ", ".join(str(one.value) for one in kinds)
+        what = f"there is no `{name}`"
+        raise UsageError(what, where=where, hint=f"one of: {known}") from unknown

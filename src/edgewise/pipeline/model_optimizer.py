@@ -180,8 +180,8 @@ class ModelOptimizer:
             from edgewise.optimize.mobile import MobileFormat  # noqa: PLC0415 - heavy
             from edgewise.optimize.steps import make_mobile  # noqa: PLC0415 - heavy
 
-        opened, examples = self._open(model, example_input, "example_input")
-        chosen = [MobileFormat(one) for one in formats or MobileFormat]
+        opened, examples = self._open(model, example_input, "example_input", needed=True)
+        chosen = list(MobileFormat) if formats is None else formats
         return make_mobile(opened, examples, None if out is None else Path(out), chosen)
 
     def distill(
@@ -262,7 +262,7 @@ class ModelOptimizer:
             from edgewise.optimize.steps import take  # noqa: PLC0415 - heavy
             from edgewise.pipeline.trying import RECIPES, Maker, try_all  # noqa: PLC0415 - heavy
 
-        opened, samples = self._open(model, sample_data, "sample_data")
+        opened, samples = self._open(model, sample_data, "sample_data", needed=True)
         makers: list[tuple[str, Maker]] = []
         for text in RECIPES if recipes is None else recipes:
             words = parse(text)
@@ -326,14 +326,14 @@ class ModelOptimizer:
         )
 
     def _open(
-        self, model: Any, data: object, where: str
+        self, model: Any, data: object, where: str, *, needed: bool = False
     ) -> "tuple[OptimizedModel, tuple[Any, ...]]":
         with extras.needed("optimize"):
             from edgewise.optimize.examples import read_examples  # noqa: PLC0415 - heavy
             from edgewise.optimize.opened import open_model  # noqa: PLC0415 - heavy
 
         opened = open_model(model, data, where)
-        if data is None:
+        if data is None and not needed:
             return opened, ()
         return opened, read_examples(opened.source(), data, where)
 
