@@ -9,15 +9,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgewise.calibrate import certify
     from edgewise.errors import EdgewiseError
+    from edgewise.pipeline import ModelOptimizer
     from edgewise.route import CloudInferenceClient, HybridInferenceEngine
 
 __version__ = "0.1.0"
-__all__ = ["CloudInferenceClient", "EdgewiseError", "HybridInferenceEngine", "certify"]
+__all__ = [
+    "CloudInferenceClient",
+    "EdgewiseError",
+    "HybridInferenceEngine",
+    "ModelOptimizer",
+    "certify",
+]
 
 _HOMES = {
     "CloudInferenceClient": "edgewise.route",
     "EdgewiseError": "edgewise.errors",
     "HybridInferenceEngine": "edgewise.route",
+    "ModelOptimizer": "edgewise.pipeline",
     "certify": "edgewise.calibrate",
 }
 

@@ -1,11 +1,32 @@
 """The build-time chain: a project file goes in, a run directory comes out.
 
 `run_project` composes spec, optimize, profile, calibrate, plan and report over a
-content-addressed cache; `verify_run` checks that the parts of a run belong together.
-Read `chain.py` first.
+content-addressed cache; `verify_run` checks that the parts of a run belong together;
+`ModelOptimizer` composes optimize and profile for one model in hand. Read `chain.py` first.
+
+Names load on first use (PEP 562), so that `ModelOptimizer` can be named without the extras that the
+chain needs.
 """
 
-from edgewise.pipeline.chain import run_project
-from edgewise.pipeline.verify import Check, verify_run
+import importlib
+from typing import TYPE_CHECKING
 
-__all__ = ["Check", "run_project", "verify_run"]
+if TYPE_CHECKING:
+    from edgewise.pipeline.chain import run_project
+    from edgewise.pipeline.model_optimizer import ModelOptimizer
+    from edgewise.pipeline.verify import Check, verify_run
+
+__all__ = ["Check", "ModelOptimizer", "run_project", "verify_run"]
+
+_HOMES = {
+    "Check": "edgewise.pipeline.verify",
+    "ModelOptimizer": "edgewise.pipeline.model_optimizer",
+    "run_project": "edgewise.pipeline.chain",
+    "verify_run": "edgewise.pipeline.verify",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'edgewise.pipeline' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -5,7 +5,7 @@ profiles made one after the other would not.
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +81,11 @@ def compare(
         check_runtime(entry.runtime or manifest.runtime)
         for entry, manifest in zip(entries, manifests, strict=True)
     ]
-    times_ms = _sit(entries, inputs, rounds, progress)
+    requests = [
+        {"bundle": str(entry.bundle), "threads": entry.threads, "runtime": entry.runtime}
+        for entry in entries
+    ]
+    times_ms = sit(RUNNER, requests, inputs, rounds, progress)
     contenders = []
     for i, (entry, own_ms) in enumerate(zip(entries, times_ms, strict=True)):
         ratio, low, high = ratio_to_first(own_ms, times_ms[0], np.random.default_rng(seed))
@@ -148,34 +152,39 @@ def turns(count: int, number: int) -> list[int]:
     return order[::-1] if number % 2 else order
 
 
-def _sit(
-    entries: Sequence[Entry], inputs: Sequence[Input], rounds: int, progress: Progress
+def sit(
+    runner: str,
+    requests: Sequence[Mapping[str, object]],
+    inputs: Sequence[Input],
+    rounds: int,
+    progress: Progress,
 ) -> Times:
+    """Time one child a request in turn, all made anew at each sitting.
+
+    Parameters
+    ----------
+    runner
+        The child's module: it says `ready`, then times the inputs that each line chooses.
+    requests
+        What each child is asked; the inputs' file is added here.
+    """
     sittings, per_round = min(_SITTINGS, rounds), min(_PER_ROUND, len(inputs))
-    times_ms = np.zeros((len(entries), sittings, -(-rounds // sittings), per_round))
+    times_ms = np.zeros((len(requests), sittings, -(-rounds // sittings), per_round))
     total = sittings * times_ms.shape[2]
     with tempfile.TemporaryDirectory(prefix="edgewise-") as folder:
         file = str(write_inputs(Path(folder), inputs))
-        requests = [
-            {
-                "bundle": str(entry.bundle),
-                "inputs": file,
-                "threads": entry.threads,
-                "runtime": entry.runtime,
-            }
-            for entry in entries
-        ]
         for sitting in range(sittings):
             with ExitStack() as stack:
                 children = []
                 for request in requests:
-                    children.append(stack.enter_context(Child(RUNNER, request)))
+                    asked = {**request, "inputs": file}
+                    children.append(stack.enter_context(Child(runner, asked)))
                     children[-1].receive()
                 for number in range(times_ms.shape[2]):
                     done = sitting * times_ms.shape[2] + number
                     progress("compare", done, total)
                     chosen = [(done * per_round + i) % len(inputs) for i in range(per_round)]
-                    for which in turns(len(entries), done):
+                    for which in turns(len(requests), done):
                         children[which].send({"chosen": chosen})
                         times_ms[which, sitting, number] = children[which].receive()["times_ms"]
     progress("compare", total, total)
