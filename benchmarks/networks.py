@@ -1,0 +1,143 @@
+"""Architectures to time with random weights: BERT-base, ResNet-18, MobileNetV2, EfficientNet-Lite0.
+
+Trained weights are not needed to time arithmetic; that INT8 stays near the float outputs is still
+asked of these. Each network starts from He's initialization, and its batch normalizations then
+take the statistics of random images, as training would have left them.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+SEED = 20261125
+IMAGE = (1, 3, 224, 224)
+LABELS = 1000
+_RELU6 = nn.ReLU6
+
+
+def conv(inner: int, outer: int, size: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """Give a convolution and its normalization, padded to keep the size."""
+    same = size // 2
+    return nn.Sequential(
+        nn.Conv2d(inner, outer, size, stride, same, groups=groups, bias=False),
+        nn.BatchNorm2d(outer),
+    )
+
+
+class Residual(nn.Module):
+    """ResNet's basic block (He et al. 2015)."""
+
+    def __init__(self, inner: int, outer: int, stride: int) -> None:
+        super().__init__()
+        self.first, self.second = conv(inner, outer, 3, stride), conv(outer, outer, 3)
+        plain = stride == 1 and inner == outer
+        self.short = nn.Identity() if plain else conv(inner, outer, 1, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the block's output."""
+        return torch.relu(self.second(torch.relu(self.first(x))) + self.short(x))
+
+
+class Inverted(nn.Module):
+    """MobileNetV2's inverted residual (Sandler et al. 2018); EfficientNet-Lite has the same."""
+
+    def __init__(self, inner: int, outer: int, size: int, stride: int, factor: int) -> None:
+        super().__init__()
+        wide = inner * factor
+        parts: list[nn.Module] = [conv(inner, wide, 1), _RELU6()] if factor > 1 else []
+        parts += [conv(wide, wide, size, stride, groups=wide), _RELU6(), conv(wide, outer, 1)]
+        self.body = nn.Sequential(*parts)
+        self.adds = stride == 1 and inner == outer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give the block's output."""
+        return x + self.body(x) if self.adds else self.body(x)
+
+
+class Pooled(nn.Module):
+    """A body, the mean over the image, and a linear head."""
+
+    def __init__(self, body: nn.Module, width: int) -> None:
+        super().__init__()
+        self.body, self.head = body, nn.Linear(width, LABELS)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Give logits."""
+        return self.head(self.body(image).mean((2, 3)))
+
+
+def resnet18() -> nn.Module:
+    """Give ResNet-18."""
+    parts: list[nn.Module] = [conv(3, 64, 7, 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+    inner = 64
+    for outer, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
+        parts += [Residual(inner, outer, stride), Residual(outer, outer, 1)]
+        inner = outer
+    return Pooled(nn.Sequential(*parts), inner)
+
+
+_V2 = ((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 32, 3, 2, 3), (6, 64, 4, 2, 3))
+_V2 += ((6, 96, 3, 1, 3), (6, 160, 3, 2, 3), (6, 320, 1, 1, 3))
+_LITE0 = ((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3))
+_LITE0 += ((6, 112, 3, 1, 5), (6, 192, 4, 2, 5), (6, 320, 1, 1, 3))
+
+
+def _inverted(stages: tuple[tuple[int, int, int, int, int], ...]) -> nn.Module:
+    """Stages are (factor, channels, blocks, stride, kernel)."""
+    parts: list[nn.Module] = [conv(3, 32, 3, 2), _RELU6()]
+    inner = 32
+    for factor, outer, blocks, stride, size in stages:
+        for index in range(blocks):
+            parts.append(Inverted(inner, outer, size, stride if index == 0 else 1, factor))
+            inner = outer
+    return Pooled(nn.Sequential(*parts, conv(inner, 1280, 1), _RELU6()), 1280)
+
+
+def mobilenetv2() -> nn.Module:
+    """Give MobileNetV2 at width 1."""
+    return _inverted(_V2)
+
+
+def efficientnet_lite0() -> nn.Module:
+    """Give EfficientNet-Lite0: no squeeze-and-excitation, ReLU6, padded evenly."""
+    return _inverted(_LITE0)
+
+
+def bert_base() -> nn.Module:
+    """Give an encoder of BERT-base's shape from Hugging Face's own class."""
+    from transformers import BertConfig, BertModel  # noqa: PLC0415 - slow to load
+
+    return BertModel(BertConfig(), add_pooling_layer=False)
+
+
+IMAGES: dict[str, Callable[[], nn.Module]] = {
+    "resnet18": resnet18,
+    "mobilenetv2": mobilenetv2,
+    "efficientnet_lite0": efficientnet_lite0,
+}
+
+
+def image_network(name: str) -> nn.Module:
+    """Give an image network with weights of a fixed seed and settled statistics."""
+    torch.manual_seed(SEED)
+    module = IMAGES[name]()
+    for one in module.modules():
+        if isinstance(one, nn.Conv2d):
+            nn.init.kaiming_normal_(one.weight, mode="fan_out" if one.groups == 1 else "fan_in")
+        if isinstance(one, nn.BatchNorm2d):
+            one.momentum = None  # the mean of all batches seen
+            nn.init.uniform_(one.weight, 0.5, 1.5)
+            nn.init.normal_(one.bias, 0.0, 0.2)
+    module.train()
+    with torch.no_grad():
+        for _ in range(4):
+            module(images(8))
+    return module.eval()
+
+
+def images(count: int) -> Tensor:
+    """Give smooth random images, normalized: noise alone would leave no edges to convolve."""
+    coarse = torch.randn(count, 3, 14, 14)
+    whole = nn.functional.interpolate(coarse, IMAGE[2:], mode="bicubic", align_corners=False)
+    return whole + 0.1 * torch.randn(count, *IMAGE[1:])
