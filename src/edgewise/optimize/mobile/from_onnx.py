@@ -15,7 +15,7 @@ import numpy as np
 
 from edgewise import extras
 from edgewise.errors import InvalidModel
-from edgewise.optimize.mobile.torch_operators import OPERATORS, Call, attention, linear
+from edgewise.optimize.mobile.torch_operators import OPERATORS, Call, attention, linear, scale_of
 
 if TYPE_CHECKING:
     import onnx
@@ -127,8 +127,9 @@ def _stored(wiring: "Wiring", layers: Layers) -> dict[str, Any]:
             assert bias is not None
             pairs = zip(np.split(weight, 3, axis=1), np.split(bias, 3), strict=True)
             for index, (part, own) in enumerate(pairs):
-                found[f"{name}//weight{index}"] = part.T
-                found[f"{name}//bias{index}"] = own
+                factor = np.float32(scale_of(node, part.shape[1]) if index == 0 else 1.0)
+                found[f"{name}//weight{index}"] = part.T * factor
+                found[f"{name}//bias{index}"] = own * factor
         else:
             values = {one: wiring.value(one) for one in node.input}
             found.update(

@@ -68,8 +68,16 @@ def linear(torch: Any, x: Any, weight: Any, bias: Any) -> Any:
     return torch.nn.functional.linear(x, weight, bias)
 
 
+def scale_of(node: "onnx.NodeProto", width: int) -> float:
+    """Give what an Attention of that width multiplies its scores by."""
+    from onnx import helper  # noqa: PLC0415 - optional
+
+    told = {one.name: helper.get_attribute_value(one) for one in node.attribute}
+    return float(told.get("scale", 0.0)) or (width / int(told["num_heads"])) ** -0.5
+
+
 def attention(call: Call, pairs: Sequence[tuple[Any, Any]]) -> Any:
-    """Give ONNX Runtime's Attention, for which `pairs` has the weights that turn `x` into q, k, v.
+    """Give ONNX Runtime's Attention, for which `pairs` give scaled queries, keys, values.
 
     Three products, not one: converters quantize the activation once, and cut no slices.
     """
@@ -79,8 +87,7 @@ def attention(call: Call, pairs: Sequence[tuple[Any, Any]]) -> Any:
         linear(torch, x, weight, bias).reshape(-1, count, heads, weight.shape[0] // heads)
         for weight, bias in pairs
     )
-    scale = float(call.attributes.get("scale", 0.0)) or float(q.shape[-1]) ** -0.5
-    scores = (q * scale).transpose(1, 2) @ k.permute(0, 2, 3, 1)
+    scores = q.transpose(1, 2) @ k.permute(0, 2, 3, 1)
     if call.has(3):
         fill = float(call.attributes.get("mask_filter_value", -10000.0))
         scores = scores + ((1.0 - call.tensor(3).to(x.dtype)) * fill)[:, None, None, :]
