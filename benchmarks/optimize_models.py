@@ -3,7 +3,7 @@
 For each model our candidates run in turns, the fastest that stays faithful (cosine with the float
 model at least 0.99 on held-out inputs) is chosen, and then it and its peers run in turns anew: the
 claims come from that second race alone. Ratios are of medians over rounds by the clock, batch 1,
-one thread, all in one process; the processor's time stands beside it. A model is a process of its own.
+one thread, all in one process; the processor's time stands beside it. Each model has a process.
 
     OMP_NUM_THREADS=1 python -m benchmarks.optimize_models [--only minilm resnet18 …] [--rounds 40]
 

@@ -282,7 +282,9 @@ OPERATORS: dict[str, Callable[[Call], Any]] = {
         [call.tensor(i) for i in range(len(call.values))], int(call.attributes["axis"])
     ),
     "Conv": _conv,
+    "CumSum": lambda call: call.torch.cumsum(call.tensor(0), int(call.number(1) or 0)),
     "Div": _two(lambda _, a, b: a / b),
+    "Equal": _two(lambda torch, a, b: torch.eq(a, b)),
     "Erf": _one(lambda torch, x: torch.erf(x)),
     "Expand": lambda call: call.tensor(0).broadcast_to(
         np.broadcast_shapes(tuple(call.tensor(0).shape), tuple(call.ints(1, "shape") or ()))
@@ -298,6 +300,7 @@ OPERATORS: dict[str, Callable[[Call], Any]] = {
     "Max": _two(lambda torch, a, b: torch.clamp(a, min=b)),
     "MaxPool": _max_pool,
     "Mul": _two(lambda _, a, b: a * b),
+    "Not": _one(lambda torch, x: torch.logical_not(x)),
     "Pow": _two(lambda _, a, b: a**b),
     "ReduceMean": _reduced("mean"),
     "ReduceSum": _reduced("sum"),
@@ -318,8 +321,6 @@ OPERATORS: dict[str, Callable[[Call], Any]] = {
     "Unsqueeze": _unsqueeze,
     "Where": _where,
     # made by `Shape` and of stored numbers alone: numpy works them out, never these
-    **dict.fromkeys(
-        ("Constant", "ConstantOfShape", "Equal", "Range"), lambda call: call.refuse("")
-    ),
+    **dict.fromkeys(("Constant", "ConstantOfShape", "Range"), lambda call: call.refuse("")),
 }
 """By ONNX's names."""
