@@ -50,13 +50,10 @@ TEXT = (
     Contender(recipe="float32", runtime="litert"),
     Contender(recipe="prune-ffn:0.05", runtime="litert"),
 )
+_STATIC = ("int8-static:minmax", *(f"int8-static-after:{count}" for count in (1, 2, 3)))
 IMAGE = (
-    Contender(recipe="float32", runtime="onnxruntime"),
-    Contender(recipe="int8-static:minmax", runtime="onnxruntime"),
-    Contender(recipe="int8-static:percentile", runtime="onnxruntime"),
-    Contender(recipe="float32", runtime="openvino"),
-    Contender(recipe="int8-static:minmax", runtime="openvino"),
-    Contender(recipe="int8-static:percentile", runtime="openvino"),
+    *(Contender(recipe=one, runtime="onnxruntime") for one in ("float32", *_STATIC)),
+    *(Contender(recipe=one, runtime="openvino") for one in ("float32", *_STATIC)),
     Contender(recipe="float32", runtime="litert"),
 )
 

