@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+HEAVY ?= .venv-heavy
 # What a promise rests on: every line and branch of it is tested.
 WHOLE := */records/*,*/calibrate/*,*/plan/*,*/route/decide.py
 export OMP_NUM_THREADS := 1
@@ -37,6 +38,10 @@ test-all: lint
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+
+# With torch and the toolkits that it is held against, in the environment of the heavy tests.
+bench-optimize-peers:
+	PYTHONPATH=src $(HEAVY)/bin/python -m benchmarks.optimize_models
 
 bench-%: $(STAMP)
 	$(BIN)/python -m benchmarks.$*
