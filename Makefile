@@ -51,6 +51,10 @@ $(HEAVY_STAMP): requirements-heavy.lock pyproject.toml
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
+# With torch and the toolkits that it is held against, in the environment of the heavy tests.
+bench-optimize-peers: $(HEAVY_STAMP)
+	$(HEAVY)/bin/python -m benchmarks.optimize_models
+
 bench-%: $(STAMP)
 	$(BIN)/python -m benchmarks.$*
 

@@ -94,6 +94,7 @@ def main() -> None:
             claim("int8_size_share", round(share, 3), 0.30, runs=1),
             claim("int8_agreement", round(agreement, 4), 0.96, runs=1, better="higher"),
         ],
+        keep=True,
     )
 
 

@@ -51,13 +51,21 @@ def claim(
     }
 
 
-def write(name: str, claims: Sequence[Mapping[str, Any]]) -> Path:
-    """Print the claims as a table, write `results/NAME.json`, and give its path."""
+def write(name: str, claims: Sequence[Mapping[str, Any]], *, keep: bool = False) -> Path:
+    """Print the claims as a table, write `results/NAME.json`, and give its path.
+
+    With `keep` the claims in it that other scripts made stay, as long as the CPU is the same.
+    """
     for one in claims:
         absent = [key for key in _NEEDED if key not in one]
         if absent:
             raise ValueError(f"claim {one.get('claim')!r} lacks {', '.join(absent)}")
     target = describe_target(1, "onnxruntime")
+    path = RESULTS / f"{name}.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if keep and path.exists() else {}
+    same = before.get("machine", {}).get("cpu") == target.cpu
+    new = {one["claim"] for one in claims}
+    kept = [one for one in before.get("claims", ()) if same and one["claim"] not in new]
     found = {
         "schema_version": 1,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -70,9 +78,8 @@ def write(name: str, claims: Sequence[Mapping[str, Any]]) -> Path:
         "versions": {
             package: version for package in _PACKAGES if (version := installed_version(package))
         },
-        "claims": [dict(one) for one in claims],
+        "claims": [*kept, *(dict(one) for one in claims)],
     }
-    path = RESULTS / f"{name}.json"
     write_text(path, json.dumps(found, indent=2, allow_nan=False) + "\n")
     for one in claims:
         sign = "<=" if one["better"] == "lower" else ">="

@@ -5,8 +5,8 @@ from benchmarks.peers import Run, Subject, litert_float
 
 
 def prepare(subject: Subject) -> Run:
-    out = subject.folder / "encoder-int8.tflite"
+    out = subject.folder / "peer-int8.tflite"
     whole = litert_float.convert(subject)
     made = quantizer.Quantizer(str(whole), recipe.dynamic_wi8_afp32()).quantize()
     out.write_bytes(made.quantized_model)
-    return litert_float.padded(subject, out)
+    return litert_float.padded(subject.shapes, out)

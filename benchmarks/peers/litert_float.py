@@ -1,5 +1,6 @@
-"""LiteRT in float: a signature for each length, and each call padded to the next of them."""
+"""LiteRT in float: a signature for each size, and each call padded to the next of them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import litert_torch
@@ -9,27 +10,30 @@ from benchmarks.peers import Inputs, Run, Subject, ort_float
 
 
 def prepare(subject: Subject) -> Run:
-    return padded(subject, convert(subject))
+    return padded(subject.shapes, convert(subject))
 
 
 def convert(subject: Subject) -> Path:
-    out = subject.folder / "encoder.tflite"
+    out = subject.folder / "peer.tflite"
     if not out.exists():
         made = litert_torch
-        for length in subject.lengths:
-            ones = torch.ones((1, length), dtype=torch.int64)
-            sample = {"input_ids": ones, "attention_mask": ones.clone()}
-            made = made.signature(f"tokens_{length}", subject.module, sample_kwargs=sample)
+        for index, one in enumerate(subject.shapes):
+            sample = {name: torch.from_numpy(value) for name, value in one.items()}
+            made = made.signature(f"shape_{index}", subject.module, sample_kwargs=sample)
         made.convert().export(str(out))
     return out
 
 
-def padded(subject: Subject, model: Path) -> Run:
-    whole = ort_float.of(model, "litert")
+def padded(shapes: Sequence[Inputs], model: Path, runtime: str = "litert") -> Run:
+    """Run a model of fixed sizes."""
+    whole = ort_float.of(model, runtime)
+    sizes = [next(iter(one.values())).shape for one in shapes]
 
     def run(inputs: Inputs):
-        given = inputs["input_ids"].shape[1]
-        length = next(size for size in subject.lengths if size >= given)
-        return whole({k: np.pad(v, ((0, 0), (0, length - given))) for k, v in inputs.items()})
+        given = next(iter(inputs.values())).shape
+        if given in sizes:
+            return whole(inputs)
+        length = next(size[1] for size in sizes if size[1] >= given[1])
+        return whole({k: np.pad(v, ((0, 0), (0, length - given[1]))) for k, v in inputs.items()})
 
     return run

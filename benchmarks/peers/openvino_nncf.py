@@ -18,7 +18,7 @@ def prepare(subject: Subject) -> Run:
         whole,
         nncf.Dataset(list(subject.samples)),
         subset_size=min(300, len(subject.samples)),
-        model_type=nncf.ModelType.TRANSFORMER,
+        model_type=nncf.ModelType.TRANSFORMER if subject.is_text else None,
     )
     out = subject.folder / "nncf-int8.xml"
     openvino.save_model(made, str(out), compress_to_fp16=False)

@@ -16,6 +16,7 @@ from edgewise.optimize.graphs.output_layer import output_layer
 from edgewise.optimize.graphs.outputs import mean_cosine
 from edgewise.optimize.graphs.ranges import Calibrator
 from edgewise.optimize.passes import (
+    first_products,
     fp16,
     fuse,
     int8_dynamic,
@@ -221,6 +222,17 @@ def _int8_static(draft: Draft, calibrator: str) -> Draft:
     return replace(draft, model=made)
 
 
+def _int8_static_after(draft: Draft, count: str) -> Draft:
+    kept = first_products.first_products(draft.model, int(_share(count)))
+    made = int8_static.quantize_static(
+        _with_plain_sums(draft.model),
+        draft.samples,
+        keep_float=tuple(dict.fromkeys((*kept, *output_layer(draft.model)))),
+        reduce_range=draft.reduce_range,
+    )
+    return replace(draft, model=made)
+
+
 def _in_blocks(bits: int) -> Callable[[Draft, str], Draft]:
     def apply(draft: Draft, size: str) -> Draft:
         made = weight_only.quantize_weights(
@@ -278,6 +290,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(name=smooth.NAME, default="0.8", makes_another=False, apply=_smooth),
     Tool(name=int8_dynamic.NAME, default="", makes_another=False, apply=_int8_dynamic),
     Tool(name=int8_static.NAME, default="minmax", makes_another=False, apply=_int8_static),
+    Tool(name=first_products.NAME, default="1", makes_another=False, apply=_int8_static_after),
     Tool(name=mixed.NAME, default="0.998", makes_another=False, apply=_mixed),
     Tool(name=weight_only.NAME_INT4, default="32", makes_another=False, apply=_in_blocks(4)),
     Tool(name=weight_only.NAME_INT8, default="32", makes_another=False, apply=_in_blocks(8)),
