@@ -48,14 +48,22 @@ TEXT = (
     Contender(recipe="smooth,int8-static:percentile", runtime="openvino"),
     Contender(recipe="smooth,int8-static:percentile", runtime="openvino", fixed=True),
     Contender(recipe="float32", runtime="litert"),
-    Contender(recipe="prune-ffn:0.05", runtime="litert"),
 )
+TRAINED = (Contender(recipe="prune-ffn:0.05", runtime="litert"),)
+"""Which neurons matter, random weights do not tell."""
 _STATIC = ("int8-static:minmax", *(f"int8-static-after:{count}" for count in (1, 2, 3)))
 IMAGE = (
     *(Contender(recipe=one, runtime="onnxruntime") for one in ("float32", *_STATIC)),
     *(Contender(recipe=one, runtime="openvino") for one in ("float32", *_STATIC)),
     Contender(recipe="float32", runtime="litert"),
 )
+
+
+def contenders_for(case: Case) -> tuple[Contender, ...]:
+    """Give what is tried on a model."""
+    if not case.subject.is_text:
+        return IMAGE
+    return (*TEXT, *TRAINED) if case.name == "minilm" else TEXT
 
 
 class Maker:

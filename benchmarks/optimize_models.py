@@ -108,9 +108,8 @@ def choose(case: Any, eager: Run, maker: Any) -> tuple[Any, list[dict[str, Any]]
 
     from edgewise.errors import EdgewiseError  # noqa: PLC0415 - with the others
 
-    all_of_them = contenders.TEXT if case.subject.is_text else contenders.IMAGE
     ready, tried = {}, []
-    for one in all_of_them:
+    for one in contenders.contenders_for(case):
         told: dict[str, Any] = {"name": one.name, "why": ""}
         tried.append(told)
         try:
