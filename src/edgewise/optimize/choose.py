@@ -34,6 +34,8 @@ def over_limits(one: Candidate, edge: EdgeTier, objective: Objective) -> tuple[s
 def choose(candidates: Sequence[Candidate]) -> tuple[int | None, tuple[Candidate, ...]]:
     """Pick the fastest candidate whose metric is within one standard error of the best.
 
+    Without labels, of those kept the fastest is.
+
     Source: Breiman, Friedman, Olshen and Stone, Classification and Regression Trees (1984), 3.4.3.
 
     Returns
@@ -42,7 +44,14 @@ def choose(candidates: Sequence[Candidate]) -> tuple[int | None, tuple[Candidate
         The index of the chosen one among the kept, and all with the reason of the choice added.
     """
     kept = [(i, one, one.fidelity) for i, one in enumerate(candidates) if one.kept]
-    rated = [(i, one, found.metric, found.n) for i, one, found in kept if found is not None]
+    rated = [
+        (i, one, found.metric, found.n)
+        for i, one, found in kept
+        if found is not None and found.metric is not None
+    ]
+    if kept and not rated:
+        least = min((one.p50_ms or math.inf, one.size_bytes, i) for i, one, _ in kept)[2]
+        return _mark(candidates, least, "chosen: the fastest of those that keep to the source")
     if not rated:
         return None, tuple(candidates)
     best = max(metric for _, _, metric, _ in rated)
@@ -50,9 +59,14 @@ def choose(candidates: Sequence[Candidate]) -> tuple[int | None, tuple[Candidate
     near = [
         (one.p50_ms or math.inf, one.size_bytes, i) for i, one, m, _ in rated if m >= best - error
     ]
-    chosen = min(near)[2]
     why = (
         f"chosen: the fastest within one standard error ({error:.1%}) of the best kept ({best:.1%})"
     )
+    return _mark(candidates, min(near)[2], why)
+
+
+def _mark(
+    candidates: Sequence[Candidate], chosen: int, why: str
+) -> tuple[int, tuple[Candidate, ...]]:
     marked = replace(candidates[chosen], why=(why,))
     return chosen, (*candidates[:chosen], marked, *candidates[chosen + 1 :])

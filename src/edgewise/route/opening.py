@@ -178,7 +178,7 @@ def _measure(model: LocalModel, clock: Clock) -> tuple[LatencyLimit, ...]:
 
 def _samples(model: LocalModel) -> list[Input]:
     image = model.manifest.image
-    if model.manifest.task is Task.TEXT_CLASSIFICATION or image is None:
+    if model.manifest.task.takes_text or image is None:
         return [{"text": "word " * words} for words in _WORDS]
     import numpy as np  # noqa: PLC0415 - a text needs none
 
