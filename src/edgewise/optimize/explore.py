@@ -204,9 +204,16 @@ def _open(journal: Path, seed: int) -> "optuna.Study":
         study.sampler = optuna.samplers.TPESampler(
             seed=seed + len(study.get_trials(deepcopy=False)),
             n_startup_trials=_STARTUP,
-            constraints_func=lambda trial: (float(trial.user_attrs["violation"]),),
+            **_constraints(optuna.trial.Trial),
         )
     return study
+
+
+def _constraints(trial: type) -> dict[str, Any]:
+    """Say where the sampler finds violations: Optuna 5 has them in the trial, 4 asks for them."""
+    if hasattr(trial, "set_constraint"):
+        return {}
+    return {"constraints_func": lambda one: (float(one.user_attrs["violation"]),)}
 
 
 def _suggest(trial: "optuna.Trial", space: Space) -> dict[str, Any]:
@@ -226,6 +233,8 @@ def _tell(study: "optuna.Study", trial: "optuna.Trial", found: Candidate) -> Non
 
     costs = costs_of(found)
     trial.set_user_attr("violation", violation(found))
+    if hasattr(trial, "set_constraint"):
+        trial.set_constraint("violation", violation(found))
     if costs is None:
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
     else:

@@ -230,6 +230,21 @@ def open_bundle(
     return LocalModel(manifest, open_task(manifest, folder), session)
 
 
+def open_classifier(folder: Path, *, threads: int | None = None) -> LocalModel:
+    """Open a bundle that gives labels.
+
+    Raises
+    ------
+    InvalidModel
+        When it is an encoder's.
+    """
+    if read_manifest(folder).task is Task.FEATURE_EXTRACTION:
+        what = "the bundle is an encoder's and gives no labels"
+        hint = "edgewise.runtimes.open_bundle(...).embed(inputs) gives its vectors"
+        raise InvalidModel(what, where=str(folder), hint=hint)
+    return open_bundle(folder, threads=threads)
+
+
 def open_onnx(
     model: Path,
     *,
