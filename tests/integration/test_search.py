@@ -46,7 +46,7 @@ def test_a_search_of_twenty_seconds_interrupted_goes_on_and_ends_in_a_front(
     assert kept < {path.name for path in (tmp_path / ".edgewise").glob("candidate-*.json")}
     answered = json.loads(found.out)
     recipes = [tuple(one["recipe"]) for one in answered["candidates"]]
-    assert len(recipes) > 4
+    assert len(recipes) > 2
     assert answered["chosen"] in answered["candidates"]
     front = [answered["candidates"][place] for place in answered["pareto"]]
     assert front
