@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgewise import extras
-from edgewise.optimize.choose import choose
-from edgewise.optimize.lanes import Race, RuntimeChoice, choose_runtime
+from edgewise.optimize.choose import mark, near_best
+from edgewise.optimize.lanes import LaneChoice, Race, choose_lane
 from edgewise.optimize.recipe import parse
 from edgewise.optimize.survey import Keep, Plan, Survey, normal
 from edgewise.optimize.workbench import Probe, Workbench
@@ -16,6 +16,8 @@ from edgewise.runtimes import RuntimeFit
 Search = Callable[[Survey, Sequence[Plan]], Sequence[Plan]]
 """Looks further, from plans that are known, and names all that it tried."""
 
+_FINALISTS, _CLOSE = 3, 1.5
+"""So many candidates are raced, of those within so many times the fastest p50."""
 _TEXT = ("float32", "smooth,int8-dynamic", "fuse,smooth,int8-dynamic", "int4-weights")
 USUAL = {
     Task.TEXT_CLASSIFICATION: _TEXT,
@@ -87,20 +89,28 @@ def find_best(
     if search is not None:
         plans = list(search(survey, plans))
         found = [survey.candidate(plan) for plan in plans]
-    chosen, marked = choose(found)
-    if chosen is None:
-        return _best(survey, marked, None)
+    near, why = near_best(found)
+    if not near:
+        return _best(survey, tuple(found), None)
     tools.progress("optimize: runtimes", 0, 1)
-    picked = choose_runtime(bench, survey.bundle(plans[chosen]), found[chosen], tools.race)
+    close = [i for i in near if (found[i].p50_ms or 0.0) <= _CLOSE * (found[near[0]].p50_ms or 0.0)]
+    finalists = close[:_FINALISTS]
+    picked = choose_lane(
+        bench, [(survey.bundle(plans[i]), found[i]) for i in finalists], tools.race
+    )
     tools.progress("optimize: runtimes", 1, 1)
-    return _best(survey, marked, chosen, picked)
+    chosen = finalists[picked.finalist]
+    if picked.finalist:
+        first = " → ".join(found[finalists[0]].recipe)
+        why += f"; measured in turn, {1 / picked.ratio:.2f} times as fast as {first}"
+    return _best(survey, mark(found, chosen, why), chosen, picked)
 
 
 def _best(
     survey: Survey,
     candidates: tuple[Candidate, ...],
     chosen: int | None,
-    picked: RuntimeChoice | None = None,
+    picked: LaneChoice | None = None,
 ) -> Best:
     """Put the lanes that were measured behind the candidate that they are of."""
     skipped: tuple[RuntimeFit, ...] = ()

@@ -1,4 +1,4 @@
-"""One candidate on every runtime and number of threads that the target has, raced in turn."""
+"""The best candidates on every runtime and number of threads of the target, raced in turn."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,58 +24,80 @@ Race = Callable[[Sequence[Lane], Sequence[Input]], Comparison]
 """Times lanes in turn on the same inputs, as ratios to the first; the composer gives it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuntimeChoice:
-    """How a candidate runs best here."""
+Finalist = tuple[Path, Candidate]
+"""A bundle, and what was measured of it."""
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneChoice:
+    """Which finalist runs best here, and how."""
+
+    finalist: int
     lane: Lane
     winner: Candidate | None
-    """`None` where the lane that it was measured on stays."""
+    """`None` where the lane that the finalist was measured on stays."""
     tried: tuple[Candidate, ...]
     """Faster lanes that were out, with the reason."""
     skipped: tuple[RuntimeFit, ...]
     """Runtimes that can't run this bundle here."""
+    ratio: float = 1.0
+    """Of its time to the first finalist's, measured in turn."""
 
 
-def choose_runtime(bench: Workbench, bundle: Path, first: Candidate, race: Race) -> RuntimeChoice:
-    """Race a candidate's lanes and take the fastest that passes the gate and the limits.
+def choose_lane(bench: Workbench, finalists: Sequence[Finalist], race: Race) -> LaneChoice:
+    """Race the finalists on every runtime and take the fastest that passes gate and limits.
 
-    The lane that the candidate was measured on stays unless another is faster with its whole
-    interval.
-
-    Parameters
-    ----------
-    first
-        The candidate as it was measured.
+    The first one, on the lane that it was measured on, stays unless another is faster with its
+    whole interval.
     """
-    fits = find_fits(bundle, verify=False)
-    skipped = tuple(fit for fit in fits if not fit.runs)
-    base = Lane(bundle=bundle, runtime=first.runtime, threads=first.threads)
+    fits = [find_fits(bundle, verify=False) for bundle, _ in finalists]
     lanes = [
-        base,
-        *(
-            lane
-            for fit in fits
-            if fit.runs
-            for threads in thread_counts(bench.spec.edge.threads)
-            if (lane := Lane(bundle=bundle, runtime=fit.runtime, threads=threads)) != base
-        ),
+        (at, Lane(bundle=bundle, runtime=one.runtime, threads=one.threads))
+        for at, (bundle, one) in enumerate(finalists)
     ]
-    if len(lanes) == 1:
-        return RuntimeChoice(lane=base, winner=None, tried=(), skipped=skipped)
-    compared = race(lanes, bench.inputs).contenders
-    tried: list[Candidate] = []
-    for one in sorted(range(1, len(lanes)), key=lambda i: compared[i].ratio):
-        if compared[one].ratio_high >= 1.0:
-            continue
-        lane, found = _try(bench, lanes[one], first)
-        if found.kept:
-            ratio = compared[one].ratio
+    for at, (bundle, _) in enumerate(finalists):
+        for fit in fits[at]:
+            for threads in thread_counts(bench.spec.edge.threads) if fit.runs else ():
+                more = (at, Lane(bundle=bundle, runtime=fit.runtime, threads=threads))
+                lanes += [more] if more not in lanes else []
+    base, tried = lanes[0][1], list[Candidate]()
+    for place, ratio in _faster(lanes, bench.inputs, race):
+        at, lane = lanes[place]
+        if place >= len(finalists):
+            lane, found = _try(bench, lane, finalists[at][1])
+            if not found.kept:
+                tried.append(found)
+                continue
             why = f"{1 / ratio:.2f} times as fast as on {_name(base)}, measured in turn"
             winner = replace(found, why=(why,))
-            return RuntimeChoice(lane=lane, winner=winner, tried=tuple(tried), skipped=skipped)
-        tried.append(found)
-    return RuntimeChoice(lane=base, winner=None, tried=tuple(tried), skipped=skipped)
+        else:
+            winner = None
+        return LaneChoice(
+            finalist=at,
+            lane=lane,
+            winner=winner,
+            tried=tuple(tried),
+            skipped=_not_run(fits[at]),
+            ratio=ratio,
+        )
+    return LaneChoice(
+        finalist=0, lane=base, winner=None, tried=tuple(tried), skipped=_not_run(fits[0])
+    )
+
+
+def _faster(
+    lanes: Sequence[tuple[int, Lane]], inputs: Sequence[Input], race: Race
+) -> list[tuple[int, float]]:
+    """Give the places and ratios of lanes that are surely faster than the first, fastest first."""
+    if len(lanes) == 1:
+        return []
+    compared = race([lane for _, lane in lanes], inputs).contenders
+    sure = [(one.ratio, place) for place, one in enumerate(compared) if one.ratio_high < 1.0]
+    return [(place, ratio) for ratio, place in sorted(sure)]
+
+
+def _not_run(fits: Sequence[RuntimeFit]) -> tuple[RuntimeFit, ...]:
+    return tuple(fit for fit in fits if not fit.runs)
 
 
 def thread_counts(most: int) -> tuple[int, ...]:

@@ -52,7 +52,7 @@ from edgewise.spec import read_sample
 
 _PARTS = ("bundle", "optimize.html", "candidates.json")
 _SELECTION_INPUTS = 60
-_RACE_ROUNDS = 64
+_RACE_ROUNDS = 48
 _MOST_UNLABELLED = 2000
 
 

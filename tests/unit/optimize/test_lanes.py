@@ -1,12 +1,13 @@
 """The choice of runtime and threads, by races whose outcome is given."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tiny_project import write_project
 
-from edgewise.optimize.lanes import Lane, Race, choose_runtime, thread_counts
+from edgewise.optimize.lanes import Lane, Race, choose_lane, thread_counts
 from edgewise.optimize.workbench import Made, Workbench
 from edgewise.profile import describe_target
 from edgewise.records import (
@@ -110,7 +111,7 @@ def test_a_faster_lane_takes_the_place_with_its_own_measured_figures(tmp_path: P
     bench, seen = bench_of(tmp_path), list[Lane]()
     made = first_of(bench)
 
-    found = choose_runtime(bench, made.path, made.candidate, race_of(0.5, 0.6, seen))
+    found = choose_lane(bench, [(made.path, made.candidate)], race_of(0.5, 0.6, seen))
 
     assert seen[0] == Lane(bundle=made.path, runtime="onnxruntime", threads=1)
     assert found.winner is not None
@@ -126,7 +127,7 @@ def test_a_lane_whose_interval_reaches_one_does_not_take_the_place(tmp_path: Pat
     bench = bench_of(tmp_path)
     made = first_of(bench)
 
-    found = choose_runtime(bench, made.path, made.candidate, race_of(0.9, 1.0, []))
+    found = choose_lane(bench, [(made.path, made.candidate)], race_of(0.9, 1.0, []))
 
     assert found.winner is None
     assert found.lane == Lane(bundle=made.path, runtime="onnxruntime", threads=1)
@@ -136,7 +137,7 @@ def test_a_faster_lane_beyond_the_memory_is_out_with_the_reason(tmp_path: Path) 
     bench = bench_of(tmp_path, memory_bytes=15 * MIB)
     made = first_of(bench)
 
-    found = choose_runtime(bench, made.path, made.candidate, race_of(0.5, 0.6, []))
+    found = choose_lane(bench, [(made.path, made.candidate)], race_of(0.5, 0.6, []))
 
     assert found.winner is None
     assert all(not one.kept for one in found.tried)
@@ -147,7 +148,22 @@ def test_a_runtime_that_does_not_read_the_form_is_skipped_with_the_reason(tmp_pa
     bench = bench_of(tmp_path)
     made = first_of(bench)
 
-    found = choose_runtime(bench, made.path, made.candidate, race_of(1.5, 1.6, []))
+    found = choose_lane(bench, [(made.path, made.candidate)], race_of(1.5, 1.6, []))
 
     assert "litert" in [fit.runtime for fit in found.skipped]
     assert all(fit.why for fit in found.skipped)
+
+
+def test_a_finalist_that_is_faster_in_turn_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    bench = bench_of(tmp_path)
+    first = first_of(bench)
+    other = bench.measure(bench.make(2, ("smooth", "int8-dynamic")))
+    quick = replace(other.candidate, threads=2)  # the race is told by the number of threads
+    finalists = [(first.path, first.candidate), (other.path, quick)]
+
+    found = choose_lane(bench, finalists, race_of(0.5, 0.6, []))
+    stays = choose_lane(bench, finalists, race_of(0.5, 1.0, []))
+
+    assert (found.finalist, found.winner) == (1, None)
+    assert found.lane == Lane(bundle=other.path, runtime="onnxruntime", threads=2)
+    assert (stays.finalist, stays.lane.bundle) == (0, first.path)
