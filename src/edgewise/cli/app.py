@@ -18,6 +18,7 @@ VERBS = {
     "init": "write a starting edgewise.yaml from a data file and a model",
     "doctor": "say what this machine can run and what is missing",
     "run": "build, profile, certify and plan a project into a run directory",
+    "optimize": "make the smallest, fastest bundle of a model that keeps to it",
     "profile": "measure a bundle on this machine, or compare several",
     "predict": "answer one text or file through the engine of a run",
     "serve": "serve a bundle by the Open Inference Protocol v2 and plain JSON",
@@ -90,7 +91,8 @@ def _run(argv: list[str]) -> int:
 
 
 def _interrupted(argv: Sequence[str]) -> int:
-    goes_on = "; the same command continues where it stopped" if argv[:1] == ["run"] else ""
+    continues = argv[:1] in (["run"], ["optimize"])
+    goes_on = "; the same command continues where it stopped" if continues else ""
     to_stderr(f"interrupted{goes_on}")
     return 130
 

@@ -105,7 +105,7 @@ def _candidates(candidates: tuple[Candidate, ...]) -> str:
                 format_bytes(one.size_bytes),
                 format_ms(one.p50_ms) if one.p50_ms is not None else "–",
                 format_bytes(one.peak_memory_bytes) if one.peak_memory_bytes is not None else "–",
-                f"{found.metric:.1%}" if found is not None else "–",
+                f"{found.metric:.1%}" if found is not None and found.metric is not None else "–",
                 f"{agreement:.1%}" if agreement is not None else "–",
                 one.why[0] if one.why else "kept",
             )

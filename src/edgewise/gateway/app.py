@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from edgewise import __version__
 from edgewise.errors import EdgewiseError, InvalidData, UsageError
-from edgewise.records import Input, Prediction, Task
+from edgewise.records import Input, Prediction
 from edgewise.runtimes import LocalModel
 
 _MAX_BODY_BYTES = 8_000_000
@@ -67,7 +67,7 @@ class Service:
         """Give the model's metadata."""
         self._check_name(request)
         count = len(self._model.labels)
-        text = self._model.manifest.task is Task.TEXT_CLASSIFICATION
+        text = self._model.manifest.task.takes_text
         takes = {"name": "text", "datatype": "BYTES", "shape": [-1]}
         if not text:
             takes = {"name": "image", "datatype": "FP32", "shape": [-1, -1, -1, -1]}

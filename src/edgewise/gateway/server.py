@@ -10,7 +10,7 @@ import numpy as np
 
 from edgewise import extras
 from edgewise.errors import EdgewiseError, InvalidModel
-from edgewise.runtimes import open_bundle, read_manifest
+from edgewise.runtimes import open_classifier, read_manifest
 
 
 def resolve_bundle(path: Path) -> Path:
@@ -60,7 +60,7 @@ def serve(
     folder = resolve_bundle(run)
     manifest = read_manifest(folder)
     listening = _listen(host, port)
-    model = open_bundle(folder, threads=threads)
+    model = open_classifier(folder, threads=threads)
     app = build_app(
         model,
         name=manifest.name,

@@ -32,27 +32,49 @@ def over_limits(one: Candidate, edge: EdgeTier, objective: Objective) -> tuple[s
 
 
 def choose(candidates: Sequence[Candidate]) -> tuple[int | None, tuple[Candidate, ...]]:
-    """Pick the fastest candidate whose metric is within one standard error of the best.
-
-    Source: Breiman, Friedman, Olshen and Stone, Classification and Regression Trees (1984), 3.4.3.
+    """Pick the first of those that `near_best` names.
 
     Returns
     -------
     (int or None, tuple of Candidate)
         The index of the chosen one among the kept, and all with the reason of the choice added.
     """
-    kept = [(i, one, one.fidelity) for i, one in enumerate(candidates) if one.kept]
-    rated = [(i, one, found.metric, found.n) for i, one, found in kept if found is not None]
-    if not rated:
+    near, why = near_best(candidates)
+    if not near:
         return None, tuple(candidates)
+    return near[0], mark(candidates, near[0], why)
+
+
+def near_best(candidates: Sequence[Candidate]) -> tuple[tuple[int, ...], str]:
+    """Name those whose metric is within one standard error of the best, and say why, fastest first.
+
+    Without labels, all that are kept are named.
+
+    Source: Breiman, Friedman, Olshen and Stone, Classification and Regression Trees (1984), 3.4.3.
+    """
+    kept = [(i, one, one.fidelity) for i, one in enumerate(candidates) if one.kept]
+    rated = [
+        (i, one, found.metric, found.n)
+        for i, one, found in kept
+        if found is not None and found.metric is not None
+    ]
+    if not rated:
+        why = "chosen: the fastest of those that keep to the source"
+        return _fastest_first([(i, one) for i, one, _ in kept]), why
     best = max(metric for _, _, metric, _ in rated)
     error = max(math.sqrt(metric * (1 - metric) / n) for _, _, metric, n in rated if metric == best)
-    near = [
-        (one.p50_ms or math.inf, one.size_bytes, i) for i, one, m, _ in rated if m >= best - error
-    ]
-    chosen = min(near)[2]
     why = (
         f"chosen: the fastest within one standard error ({error:.1%}) of the best kept ({best:.1%})"
     )
+    return _fastest_first([(i, one) for i, one, m, _ in rated if m >= best - error]), why
+
+
+def mark(candidates: Sequence[Candidate], chosen: int, why: str) -> tuple[Candidate, ...]:
+    """Give all, the chosen one with the reason of the choice."""
     marked = replace(candidates[chosen], why=(why,))
-    return chosen, (*candidates[:chosen], marked, *candidates[chosen + 1 :])
+    return (*candidates[:chosen], marked, *candidates[chosen + 1 :])
+
+
+def _fastest_first(found: Sequence[tuple[int, Candidate]]) -> tuple[int, ...]:
+    ordered = sorted((one.p50_ms or math.inf, one.size_bytes, i) for i, one in found)
+    return tuple(i for _, _, i in ordered)

@@ -13,7 +13,7 @@ from edgewise.errors import InvalidData, InvalidModel
 from edgewise.optimize import recipe as recipes
 from edgewise.optimize.choose import over_limits, over_storage
 from edgewise.optimize.features import encode_features
-from edgewise.optimize.gate import Gate, examine
+from edgewise.optimize.gate import Gate, examine, examine_embeddings, hopeless
 from edgewise.optimize.passes import head as head_pass
 from edgewise.optimize.recipe import FLOAT, Draft
 from edgewise.optimize.sources import Head, Source, open_source
@@ -44,14 +44,21 @@ class _Form:
 
     draft: Draft
     path: Path
-    logits: Array
-    fidelity: Fidelity
+    answers: Array
+    """On the held-out part; of a hopeless one on its first slice."""
+    fidelity: Fidelity | None
     reasons: tuple[str, ...]
     recipe: tuple[str, ...]
 
 
 class Workbench:
-    """Makes candidates of one source. Made by `optimize`; its bundles live in `workdir`."""
+    """Makes candidates of one source. Made by `optimize`; its bundles live in `workdir`.
+
+    Where `glance` is set, a candidate answers so many held-out inputs first, and one that loses
+    far more than is allowed there is out.
+    """
+
+    glance = 0
 
     def __init__(
         self,
@@ -66,13 +73,16 @@ class Workbench:
         self.spec, self.workdir, self.probe, self.progress = spec, workdir, probe, progress
         self.workers = workers
         self.fit, self.held = fit_part(train), held_out(train)
-        found = tuple(sorted({e.label for e in train.examples}))
+        self.embeds = spec.task is Task.FEATURE_EXTRACTION
+        found = () if self.embeds else tuple(sorted({e.label for e in train.examples}))
         self.source: Source = open_source(spec.model.source, spec.model.labels or found)
-        self.labels = spec.model.labels or self.source.labels or found
-        self._check_labels(train, found)
+        self.labels = () if self.embeds else spec.model.labels or self.source.labels or found
+        self._check_rows(train)
+        if not self.embeds:
+            self._check_labels(train, found)
         index = {name: i for i, name in enumerate(self.labels)}
-        self.fit_truth = [index[e.label] for e in self.fit.examples]
-        self.truth = np.asarray([index[e.label] for e in self.held.examples])
+        self.fit_truth = [index[e.label] for e in self.fit.examples if not self.embeds]
+        self.truth = np.asarray([index[e.label] for e in self.held.examples if not self.embeds])
         key = "image" if spec.task is Task.IMAGE_CLASSIFICATION else "text"
         self.fit_inputs: list[Input] = [{key: e.input} for e in self.fit.examples]
         self.inputs: list[Input] = [{key: e.input} for e in self.held.examples]
@@ -86,6 +96,9 @@ class Workbench:
         """Train a head for each depth; the source's own serves at full depth where it has one."""
         full = self.source.layers
         wanted = sorted({*depths, full})
+        if self.embeds:
+            self._heads = dict.fromkeys(wanted)
+            return
         if self.source.has_head and wanted == [full]:
             self._heads = {full: None}
             return
@@ -112,7 +125,7 @@ class Workbench:
 
     def reference(self) -> Path:
         """Give the bundle of the whole source in float, which cuts are held against."""
-        return self._form(self.source.layers, ()).path
+        return self._whole().path
 
     def make(self, depth: int, words: Sequence[str]) -> Made:
         """Make the candidate of a cut and a recipe, and hold it against the gate.
@@ -139,7 +152,14 @@ class Workbench:
                 why=why,
             )
             return Made(candidate=made, path=form.path)
+        if self.glance and form.reasons:
+            return Made(candidate=replace(made, why=form.reasons), path=path)
         return self._in_fewer_bits(replace(made, why=form.reasons), form, numbers, path)
+
+    def judge(self, path: Path, runtime: str, threads: int) -> tuple[Fidelity, tuple[str, ...]]:
+        """Hold a bundle on another runtime against the whole source, by the same gate."""
+        answers = self._answers(path, self.inputs, runtime=runtime, threads=threads)
+        return self._examine(self._gate("source"), answers, self._whole().answers)
 
     def measure(self, made: Made) -> Made:
         """Measure a kept candidate on the target and hold it against the target's limits."""
@@ -167,16 +187,16 @@ class Workbench:
             )
             if made.why:
                 return Made(candidate=made, path=path)
-            logits = self._logits(path)
+            gate = self._gate("source" if self.embeds else "float form")
+            before = self._whole() if self.embeds else form
+            hopeless = self._hopeless(path, gate, before.answers)
+            if hopeless:
+                return Made(candidate=replace(made, why=hopeless), path=path)
+            answers = self._answers(path, self.inputs)
         except (InvalidModel, InvalidData) as unfit:
             # A quantizer may write operations that the runtime has not for every type and shape.
             return Made(candidate=replace(made, why=(*made.why, unfit.what)), path=path)
-        gate = Gate(
-            reference="float form",
-            max_loss=self.spec.objective.max_quality_loss,
-            min_agreement=self.spec.optimize.min_agreement,
-        )
-        fidelity, reasons = examine(gate, logits, form.logits, self.truth)
+        fidelity, reasons = self._examine(gate, answers, before.answers)
         self.writer.finish(path, fidelity)
         return Made(
             candidate=replace(made, fidelity=fidelity, kept=not reasons, why=reasons), path=path
@@ -184,12 +204,22 @@ class Workbench:
 
     def _form(self, depth: int, structure: tuple[str, ...]) -> _Form:
         key = (depth, structure)
-        if key not in self._forms:
-            self._forms[key] = self._make_form(depth, structure)
+        if key not in self._forms or not self._forms[key].path.is_dir():
+            made = self._make_form(depth, structure)
+            whole = (self.source.layers, ())
+            # A form is a model in memory: only the whole one is asked for again and again.
+            self._forms = {one: form for one, form in self._forms.items() if one == whole}
+            self._forms[key] = made
         return self._forms[key]
 
+    def _whole(self) -> _Form:
+        return self._form(self.source.layers, ())
+
     def _make_form(self, depth: int, structure: tuple[str, ...]) -> _Form:
-        model = self.source.classifier(depth, self._heads[depth])
+        if self.embeds:
+            model = self.source.encoder(depth)
+        else:
+            model = self.source.classifier(depth, self._heads[depth])
         draft = Draft(
             model=model,
             samples=self._samples(model.graph.input[0].name),
@@ -201,23 +231,54 @@ class Workbench:
         recipe = (*self._start(depth), *structure) or (FLOAT,)
         path = self.writer.path_of(recipe)
         self.writer.write(path, draft, recipe)
-        logits = self._logits(path)
         is_whole = depth == self.source.layers and not structure
-        full = logits if is_whole else self._form(self.source.layers, ()).logits
-        spec = self.spec
-        lost = spec.objective.max_quality_loss if spec.cloud is None else spec.optimize.max_cut_loss
-        fidelity, reasons = examine(
-            Gate(reference="source", max_loss=lost), logits, full, self.truth
-        )
+        gate = self._gate("source")
+        if not is_whole and (hopeless := self._hopeless(path, gate, self._whole().answers)):
+            return _Form(
+                draft=draft,
+                path=path,
+                answers=np.zeros((0, 0)),
+                fidelity=None,
+                reasons=hopeless,
+                recipe=recipe,
+            )
+        answers = self._answers(path, self.inputs)
+        full = answers if is_whole else self._whole().answers
+        fidelity, reasons = self._examine(gate, answers, full)
         self.writer.finish(path, fidelity)
         return _Form(
             draft=draft,
             path=path,
-            logits=logits,
+            answers=answers,
             fidelity=fidelity,
             reasons=reasons,
             recipe=recipe,
         )
+
+    def _gate(self, reference: str) -> Gate:
+        spec = self.spec
+        if reference != "source":
+            return Gate(
+                reference=reference,
+                max_loss=spec.objective.max_quality_loss,
+                min_agreement=spec.optimize.min_agreement,
+            )
+        lost = spec.objective.max_quality_loss if spec.cloud is None else spec.optimize.max_cut_loss
+        return Gate(reference=reference, max_loss=lost, min_cosine=spec.optimize.min_cosine)
+
+    def _examine(
+        self, gate: Gate, answers: Array, reference: Array
+    ) -> tuple[Fidelity, tuple[str, ...]]:
+        if self.embeds:
+            return examine_embeddings(gate, answers, reference)
+        return examine(gate, answers, reference, self.truth)
+
+    def _hopeless(self, path: Path, gate: Gate, reference: Array) -> tuple[str, ...]:
+        if not self.glance:
+            return ()
+        answers = self._answers(path, self.inputs[: self.glance])
+        n = len(answers)
+        return hopeless(gate, answers, reference[:n], None if self.embeds else self.truth[:n])
 
     def _start(self, depth: int) -> tuple[str, ...]:
         cut = () if depth == self.source.layers else (f"cut:{depth}",)
@@ -229,16 +290,30 @@ class Workbench:
         found = [self.writer.task.encode([one]) for one in self.fit_inputs[::step][:_SAMPLES]]
         return tuple({first: one["image"]} if "image" in one else one for one in found)
 
-    def _logits(self, path: Path) -> Array:
-        """Give log-probabilities on the held-out part: logits but for a constant a row."""
-        model = open_bundle(path, verify=False)
+    def _answers(
+        self,
+        path: Path,
+        inputs: Sequence[Input],
+        *,
+        runtime: str = "",
+        threads: int = 1,
+    ) -> Array:
+        """Give embeddings, or log-probabilities: logits but for a constant a row."""
+        model = open_bundle(path, verify=False, runtime=runtime, threads=threads)
         try:
-            answers = model.predict_many(self.inputs, workers=self.workers)
+            if self.embeds:
+                return model.embed(inputs, workers=self.workers)
+            answers = model.predict_many(inputs, workers=self.workers)
         finally:
             model.close()
         rows = np.asarray([answer.probabilities for answer in answers])
         logs: Array = np.log(np.maximum(rows, 1e-30))
         return logs
+
+    def _check_rows(self, train: Split) -> None:
+        if self.embeds and not (self.held.examples and self.fit.examples):
+            what = f"{len(train.examples)} row(s), too few to hold some out"
+            raise InvalidData(what, where="data", hint="give a few hundred natural inputs")
 
     def _check_labels(self, train: Split, found: tuple[str, ...]) -> None:
         if len(found) < 2 or not self.held.examples:

@@ -9,7 +9,7 @@ from pathlib import Path
 from edgewise.errors import InvalidModel, StorageError
 from edgewise.optimize.recipe import Draft
 from edgewise.optimize.sources import Source
-from edgewise.records import BundleManifest, Fidelity, ProjectSpec, Task
+from edgewise.records import BundleManifest, Fidelity, ProjectSpec
 from edgewise.runtimes import open_task_of, read_manifest, write_manifest
 
 _MODEL = "model.onnx"
@@ -31,8 +31,9 @@ class BundleWriter:
                 whole.update(hashlib.file_digest(stream, "sha256").digest())
         self.source_sha256 = whole.hexdigest()
         weights = [p for p in files if p.suffix in _WEIGHTS]
+        self.source_size_bytes = sum(p.stat().st_size for p in weights)
         self.max_length = min(spec.model.max_length, source.max_length)
-        text = spec.task is Task.TEXT_CLASSIFICATION
+        text = spec.task.takes_text
         self._tokenizer = _find_tokenizer(spec, source) if text else None
         self._manifest = BundleManifest(
             name=spec.name,
@@ -41,10 +42,11 @@ class BundleWriter:
             files={},
             model=_MODEL,
             source_sha256=self.source_sha256,
-            source_size_bytes=sum(p.stat().st_size for p in weights),
+            source_size_bytes=self.source_size_bytes,
             tokenizer=self._tokenizer.name if self._tokenizer else None,
             max_length=self.max_length,
             image=spec.model.image,
+            threads=spec.edge.threads,
         )
         is_json = self._tokenizer is not None and self._tokenizer.suffix == ".json"
         self.tokenizer_json = (
@@ -60,7 +62,7 @@ class BundleWriter:
         return self._folder / "+".join(word.replace(":", "-") for word in recipe)
 
     def write(self, path: Path, draft: Draft, recipe: tuple[str, ...]) -> None:
-        """Write a draft as a bundle.
+        """Write a draft as a bundle, in the place of one that is there.
 
         Raises
         ------
@@ -68,6 +70,7 @@ class BundleWriter:
             When there is no room.
         """
         try:
+            shutil.rmtree(path, ignore_errors=True)
             path.mkdir(parents=True)
             (path / _MODEL).write_bytes(draft.model.SerializeToString())
             if self._tokenizer is not None and draft.tokenizer is not None:
@@ -83,6 +86,26 @@ class BundleWriter:
         """Write what the gate measured into a candidate's manifest."""
         write_manifest(path, replace(read_manifest(path, verify=False), fidelity=fidelity))
         return path
+
+    @staticmethod
+    def variant(path: Path, runtime: str, threads: int) -> Path:
+        """Give a copy of a candidate that names another runtime or number of threads.
+
+        Raises
+        ------
+        StorageError
+            When there is no room.
+        """
+        copy = path.with_name(f"{path.name}@{runtime}-{threads}")
+        manifest = replace(read_manifest(path, verify=False), runtime=runtime, threads=threads)
+        try:
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(path, copy)
+        except OSError as failure:
+            what = f"can't write: {failure.strerror or failure}"
+            raise StorageError(what, where=str(copy), hint="free some space") from failure
+        write_manifest(copy, manifest)
+        return copy
 
     @staticmethod
     def size(path: Path) -> int:

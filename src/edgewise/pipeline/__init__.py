@@ -2,7 +2,8 @@
 
 `run_project` composes spec, optimize, profile, calibrate, plan and report over a
 content-addressed cache; `verify_run` checks that the parts of a run belong together;
-`ModelOptimizer` composes optimize and profile for one model in hand. Read `chain.py` first.
+`optimize_source` does the first part for a model and a data file alone; `ModelOptimizer` composes
+optimize and profile for one model in hand. Read `chain.py` first.
 
 Names load on first use (PEP 562), so that `ModelOptimizer` can be named without the extras that the
 chain needs.
@@ -14,13 +15,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgewise.pipeline.chain import run_project
     from edgewise.pipeline.model_optimizer import ModelOptimizer
+    from edgewise.pipeline.optimizing import Order, optimize_source
     from edgewise.pipeline.verify import Check, verify_run
 
-__all__ = ["Check", "ModelOptimizer", "run_project", "verify_run"]
+__all__ = ["Check", "ModelOptimizer", "Order", "optimize_source", "run_project", "verify_run"]
 
 _HOMES = {
     "Check": "edgewise.pipeline.verify",
     "ModelOptimizer": "edgewise.pipeline.model_optimizer",
+    "Order": "edgewise.pipeline.optimizing",
+    "optimize_source": "edgewise.pipeline.optimizing",
     "run_project": "edgewise.pipeline.chain",
     "verify_run": "edgewise.pipeline.verify",
 }

@@ -56,7 +56,7 @@ def may_leave(spec: ProjectSpec, split: Split) -> Split:
     InvalidData
         When none is left: nothing could be promised of the hybrid, nor measured.
     """
-    text = spec.task is Task.TEXT_CLASSIFICATION
+    text = spec.task.takes_text
     if spec.cloud is None or not text or not spec.privacy.detect:
         return split
     kept = tuple(e for e in split.examples if not detect(e.input, spec.privacy.detect))

@@ -122,8 +122,8 @@ def run_project(
             name=spec.name, stage="optimize", reasons=outcome.reasons, candidates=outcome.candidates
         )
     profile = _profile(spec, folder / "bundle", splits.train, kept, progress)
-    model = open_bundle(folder / "bundle")
-    source = open_bundle(folder / "reference")
+    model = open_bundle(folder / "bundle", threads=1)
+    source = open_bundle(folder / "reference", threads=1)
     try:
         if spec.cloud is not None:
             caller = CloudCaller(spec, spec.cloud, model.labels, kept, secret)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgewise.errors import EdgewiseError
-from edgewise.runtimes import LocalModel, find_runtime, open_bundle, open_task_of, read_manifest
+from edgewise.runtimes import LocalModel, open_bundle
 
 Request = Mapping[str, Any]
 """What the parent asks: `bundle`, `inputs` (a file), `threads`, `runtime`, and whatever else."""
@@ -31,11 +31,7 @@ def answer(work: Callable[[Request, Say], None], request: str, say: Say) -> int:
 def open_asked(request: Request) -> LocalModel:
     """Open the bundle that a request names, by another runtime than its own where it names one."""
     folder, threads, runtime = Path(request["bundle"]), request["threads"], request["runtime"]
-    if not runtime:
-        return open_bundle(folder, threads=threads)
-    manifest = read_manifest(folder)
-    session = find_runtime(runtime).load(folder / manifest.model, threads=threads)
-    return LocalModel(manifest, open_task_of(manifest, folder), session)
+    return open_bundle(folder, threads=threads, runtime=runtime)
 
 
 def read_inputs(request: Request) -> list[dict[str, Any]]:

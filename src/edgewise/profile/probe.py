@@ -33,16 +33,16 @@ def measure_once(request: Request, say: Say) -> None:
     started_s = time.perf_counter()
     model = open_asked(request)
     load_ms = (time.perf_counter() - started_s) * 1000
-    model.predict(inputs[0])
+    model.work(inputs[:1])
     say({"first": True})
     for one in inputs[: _WARM_UP if repeats else 0]:
-        model.predict(one)
+        model.work([one])
     times_ms: list[float] = []
     counters = read_counters()
     for _ in range(repeats):
         for one in inputs:
             begun_s = time.perf_counter()
-            model.predict(one)
+            model.work([one])
             times_ms.append((time.perf_counter() - begun_s) * 1000)
     joules, how = joules_between(counters, read_counters())
     found = {
@@ -68,11 +68,11 @@ def _time_batches(
     model: LocalModel, inputs: Sequence[dict[str, Any]], size: int
 ) -> dict[str, object]:
     batches = [[inputs[i] for i in chosen] for chosen in cut_batches(len(inputs), size)]
-    model.predict_many(batches[0], batch_size=size)
+    model.work(batches[0], batch_size=size)
     times_ms = []
     for batch in batches:
         begun_s = time.perf_counter()
-        model.predict_many(batch, batch_size=size)
+        model.work(batch, batch_size=size)
         times_ms.append((time.perf_counter() - begun_s) * 1000)
     return {"size": size, "times_ms": times_ms, "peak_memory_bytes": peak_memory_bytes()}
 

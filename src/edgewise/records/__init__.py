@@ -33,6 +33,12 @@ from edgewise.records.decision import (
     Step,
     TierState,
 )
+from edgewise.records.optimizing import (
+    CandidateRow,
+    OptimizeSummary,
+    SkippedRuntime,
+    row_of,
+)
 from edgewise.records.plan import CostPoint, Figure, MonthlyUsd, Option, Origin, Plan
 from edgewise.records.policy import (
     ApiKey,
@@ -97,6 +103,7 @@ __all__ = [
     "CalibrationChoice",
     "CalibrationKind",
     "Candidate",
+    "CandidateRow",
     "Certificate",
     "CertificateState",
     "CertificateSummary",
@@ -125,6 +132,7 @@ __all__ = [
     "MonthlyUsd",
     "Objective",
     "OptimizeSpec",
+    "OptimizeSummary",
     "Option",
     "Origin",
     "Outcome",
@@ -143,6 +151,7 @@ __all__ = [
     "Reliability",
     "RequestFacts",
     "RunSummary",
+    "SkippedRuntime",
     "SourceSummary",
     "Split",
     "Step",
@@ -156,6 +165,7 @@ __all__ = [
     "digest",
     "encode",
     "read_json",
+    "row_of",
     "silent",
     "write_json",
     "write_text",

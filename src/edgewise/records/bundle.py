@@ -10,6 +10,13 @@ class Task(Enum):
 
     TEXT_CLASSIFICATION = "text-classification"
     IMAGE_CLASSIFICATION = "image-classification"
+    FEATURE_EXTRACTION = "feature-extraction"
+    """Text becomes a vector; there are no labels."""
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether the input is text, and the bundle has a tokenizer."""
+        return self is not Task.IMAGE_CLASSIFICATION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +38,12 @@ class Fidelity:
     reference: str
     """`float form` for a quantized model, `source` for a cut one."""
     n: int
-    metric: float
-    metric_low: float
-    metric_high: float
+    metric: float | None = None
+    """`None` where there are no labels, as with embeddings."""
+    metric_low: float | None = None
+    metric_high: float | None = None
     """95 % interval of the metric."""
-    reference_metric: float
+    reference_metric: float | None = None
     agreement: float | None = None
     cosine: float | None = None
 
@@ -51,6 +59,8 @@ class BundleManifest:
     """SHA-256 in hex by file name; every file of the bundle but the manifest."""
     model: str = "model.onnx"
     runtime: str = "onnxruntime"
+    threads: int = 1
+    """What one answer is computed by where the caller does not say."""
     recipe: tuple[str, ...] = ()
     """The passes in order, such as `cut:2`, `head:logistic`, `int8-dynamic`."""
     source_sha256: str = ""
@@ -75,5 +85,6 @@ class Candidate:
     p95_ms: float | None = None
     peak_memory_bytes: int | None = None
     fidelity: Fidelity | None = None
+    threads: int = 1
     why: tuple[str, ...] = field(default=())
     """Reasons for being out; for the chosen one, why it was chosen."""

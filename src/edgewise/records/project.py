@@ -97,6 +97,8 @@ class OptimizeSpec:
     """Cuts to try; `None`: every one that the source has."""
     min_agreement: float = 0.96
     """Of a quantized model with its own float form."""
+    min_cosine: float = 0.99
+    """Of an encoder's embeddings with the source's, on average."""
     max_cut_loss: float = 0.05
     """Metric that a cut may lose against the source; the hybrid's promise is the certificate's."""
     calibration: CalibrationChoice = CalibrationChoice.AUTO

@@ -1,9 +1,11 @@
-"""A finished run as one self-contained page.
+"""A finished run, or all candidates of a source, as one self-contained page.
 
-A `ReportView` goes in, HTML comes out. Read `view.py` and `report.html.j2` first.
+A `ReportView` or an `OptimizeSummary` goes in, HTML comes out. Read `view.py` and
+`report.html.j2` first.
 """
 
+from edgewise.report.candidates import render_candidates
 from edgewise.report.page import render
 from edgewise.report.view import ReportView
 
-__all__ = ["ReportView", "render"]
+__all__ = ["ReportView", "render", "render_candidates"]

@@ -22,6 +22,18 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bubble:
+    """A dot whose area stands for a third number; `note` says all three."""
+
+    x: float
+    y: float
+    radius: float
+    """In units of the drawing; the chart is 560 wide."""
+    note: str
+    style: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
     """A vertical line with a note."""
 
@@ -39,6 +51,7 @@ class Chart:
     y_label: str
     lines: Sequence[Line]
     marks: Sequence[Mark] = ()
+    bubbles: Sequence[Bubble] = ()
     log_x: bool = False
     log_y: bool = False
     x_format: Callable[[float], str] = "{:g}".format
@@ -48,7 +61,8 @@ class Chart:
 def draw(chart: Chart) -> str:
     """Give the chart as one SVG element."""
     xs = [x for line in chart.lines for x, _ in line.points] + [mark.x for mark in chart.marks]
-    ys = [y for line in chart.lines for _, y in line.points]
+    xs += [one.x for one in chart.bubbles]
+    ys = [y for line in chart.lines for _, y in line.points] + [one.y for one in chart.bubbles]
     x_scale = _Scale(xs, (_LEFT, WIDTH - _RIGHT), log=chart.log_x)
     y_scale = _Scale(ys, (HEIGHT - _BOTTOM, _TOP), log=chart.log_y)
     parts = [
@@ -77,6 +91,12 @@ def draw(chart: Chart) -> str:
                 for x, y in line.points
             ]
         labels.append((y_scale.at(line.points[-1][1]), line))
+    parts += [
+        f'<circle class="{one.style} dot" r="{one.radius:.1f}" '
+        f'cx="{x_scale.at(one.x):.1f}" cy="{y_scale.at(one.y):.1f}">'
+        f"<title>{escape(one.note)}</title></circle>"
+        for one in sorted(chart.bubbles, key=lambda one: -one.radius)
+    ]
     parts += _labels(labels)
     return "".join([*parts, "</svg>"])
 

@@ -18,7 +18,7 @@ from edgewise.records import (
 from edgewise.route.clock import Clock
 from edgewise.route.privacy import detect
 from edgewise.route.tiers import LocalTier, RemoteTier, TierModel
-from edgewise.runtimes import LocalModel, RemoteModel, open_bundle, open_onnx
+from edgewise.runtimes import LocalModel, RemoteModel, open_classifier, open_onnx
 
 DEFAULT_THRESHOLD = 0.85
 _WORDS = (4, 24, 120)
@@ -118,7 +118,7 @@ def _given(setup: Setup, given: Mapping[str, TierModel]) -> tuple[Policy, Mappin
 
 def _open_model(path: Path, setup: Setup) -> LocalModel:
     if path.is_dir():
-        return open_bundle(path, threads=setup.edge_threads)
+        return open_classifier(path, threads=setup.edge_threads)
     return open_onnx(path, labels=tuple(setup.labels), threads=setup.edge_threads)
 
 
@@ -178,7 +178,7 @@ def _measure(model: LocalModel, clock: Clock) -> tuple[LatencyLimit, ...]:
 
 def _samples(model: LocalModel) -> list[Input]:
     image = model.manifest.image
-    if model.manifest.task is Task.TEXT_CLASSIFICATION or image is None:
+    if model.manifest.task.takes_text or image is None:
         return [{"text": "word " * words} for words in _WORDS]
     import numpy as np  # noqa: PLC0415 - a text needs none
 

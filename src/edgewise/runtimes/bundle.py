@@ -65,8 +65,7 @@ class LocalModel:
             quantized model scales its numbers over all of it, so answers depend on their company:
             of 600 sentences through a MiniLM in INT8, 2.5 % got another label by 32.
         """
-        order = sorted(range(len(inputs)), key=lambda i: self._size(inputs[i]))
-        batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        batches = self._batches(inputs, batch_size)
         found: list[Prediction | None] = [None] * len(inputs)
 
         def answer(chosen: list[int]) -> None:
@@ -81,6 +80,39 @@ class LocalModel:
                 list(pool.map(answer, batches))
         return cast("list[Prediction]", found)
 
+    def embed(
+        self, inputs: Sequence[Input], *, batch_size: int = 1, workers: int = 1
+    ) -> "NDArray[np.floating]":
+        """Give an encoder's vectors of shape (n, width), in the order of the inputs.
+
+        A classifier's are its logits. As with `predict_many`, answers of a quantized model depend
+        on their company in a larger batch.
+        """
+        import numpy as np  # noqa: PLC0415 - loaded with the runtime
+
+        def answer(chosen: list[int]) -> "NDArray[np.floating]":
+            return self._outputs([inputs[i] for i in chosen])
+
+        batches = self._batches(inputs, batch_size)
+        if workers == 1:
+            rows = [answer(chosen) for chosen in batches]
+        else:
+            with ThreadPoolExecutor(workers, "edgewise-answers") as pool:
+                rows = list(pool.map(answer, batches))
+        stacked = np.concatenate(rows)
+        found = np.empty_like(stacked)
+        found[[i for chosen in batches for i in chosen]] = stacked
+        return found
+
+    def work(self, inputs: Sequence[Input], *, batch_size: int = 1) -> None:
+        """Do all that answering takes and drop the answers, for those who time it."""
+        if self.manifest.task is Task.FEATURE_EXTRACTION:
+            self.embed(inputs, batch_size=batch_size)
+        elif len(inputs) == 1:
+            self.predict(inputs[0])
+        else:
+            self.predict_many(inputs, batch_size=batch_size)
+
     def length(self, one: Input) -> int:
         """Count an input's tokens or pixels."""
         return self._task.length(one)
@@ -89,12 +121,18 @@ class LocalModel:
         """Free the model."""
         self._session.close()
 
+    def _batches(self, inputs: Sequence[Input], size: int) -> list[list[int]]:
+        order = sorted(range(len(inputs)), key=lambda i: self._size(inputs[i]))
+        return [order[start : start + size] for start in range(0, len(order), size)]
+
     def _run(self, inputs: Sequence[Input]) -> list[Prediction]:
+        return self._task.decode(self._outputs(inputs))
+
+    def _outputs(self, inputs: Sequence[Input]) -> "NDArray[np.floating]":
         tensors = self._task.encode(inputs)
         if self._rename:
             tensors = {self._rename: tensors["image"]}
-        logits = cast("NDArray[np.floating]", self._session.run(tensors)[self._output])
-        return self._task.decode(logits)
+        return cast("NDArray[np.floating]", self._session.run(tensors)[self._output])
 
     def _image_input(self) -> str:
         if self.manifest.task is not Task.IMAGE_CLASSIFICATION:
@@ -175,11 +213,36 @@ def read_manifest(folder: Path, *, verify: bool = True) -> BundleManifest:
     return manifest
 
 
-def open_bundle(folder: Path, *, threads: int = 1, verify: bool = True) -> LocalModel:
-    """Open a bundle directory for use; hashes are checked first."""
+def open_bundle(
+    folder: Path, *, threads: int | None = None, runtime: str = "", verify: bool = True
+) -> LocalModel:
+    """Open a bundle directory for use; hashes are checked first.
+
+    Parameters
+    ----------
+    threads, runtime
+        By default those that the manifest names.
+    """
     manifest = read_manifest(folder, verify=verify)
-    session = find_runtime(manifest.runtime).load(folder / manifest.model, threads=threads)
+    session = find_runtime(runtime or manifest.runtime).load(
+        folder / manifest.model, threads=threads or manifest.threads
+    )
     return LocalModel(manifest, open_task(manifest, folder), session)
+
+
+def open_classifier(folder: Path, *, threads: int | None = None) -> LocalModel:
+    """Open a bundle that gives labels.
+
+    Raises
+    ------
+    InvalidModel
+        When it is an encoder's.
+    """
+    if read_manifest(folder).task is Task.FEATURE_EXTRACTION:
+        what = "the bundle is an encoder's and gives no labels"
+        hint = "edgewise.runtimes.open_bundle(...).embed(inputs) gives its vectors"
+        raise InvalidModel(what, where=str(folder), hint=hint)
+    return open_bundle(folder, threads=threads)
 
 
 def open_onnx(
@@ -233,6 +296,21 @@ def open_onnx(
     return LocalModel(manifest, open_task(manifest, folder), session)
 
 
+def image_input_of(model: Path) -> ImageInput:
+    """Say how images become a model's input, by the size that it says itself.
+
+    Raises
+    ------
+    InvalidModel
+        When it can't be loaded, or does not say.
+    """
+    session = RUNTIMES[0].load(model)
+    try:
+        return _image_input(session, model)
+    finally:
+        session.close()
+
+
 def find_runtime(name: str) -> Runtime:
     """Give a runtime by its name.
 
@@ -255,7 +333,7 @@ def open_task_of(manifest: BundleManifest, folder: Path) -> TaskModel:
 
 def _verify(manifest: BundleManifest, folder: Path) -> None:
     used = [manifest.model]
-    if manifest.task is Task.TEXT_CLASSIFICATION:
+    if manifest.task.takes_text:
         found = [name for name in _TOKENIZERS if (folder / name).is_file()]
         used += [manifest.tokenizer] if manifest.tokenizer else found
     for name in used:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from edgewise.errors import InvalidData
 from edgewise.records import Input, Task
@@ -23,7 +24,7 @@ def read_inputs(path: Path, task: Task, column: str = "") -> list[Input]:
     InvalidData
         With the file and line, when the file, its column or a row can't be used.
     """
-    key = "text" if task is Task.TEXT_CLASSIFICATION else "image"
+    key = "text" if task.takes_text else "image"
     column = column or key
     jsonl = path.suffix.lower() == ".jsonl"
     values = _of_jsonl(path, column) if jsonl else _of_csv(path, column)
@@ -40,6 +41,24 @@ def _of_csv(path: Path, column: str) -> list[tuple[int, str]]:
 
 def _of_jsonl(path: Path, column: str) -> list[tuple[int, str]]:
     found = []
+    for line, row in read_jsonl_rows(path):
+        if not isinstance(row.get(column), str):
+            what = f"no text under `{column}`; there are: {', '.join(map(str, row))}"
+            hint = "name the key that holds the input"
+            raise InvalidData(what, where=f"{path}:{line}", hint=hint)
+        found.append((line, row[column]))
+    return found
+
+
+def read_jsonl_rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Read a file of JSON objects, one a line: each with the number of its line.
+
+    Raises
+    ------
+    InvalidData
+        When the file is absent, empty, not UTF-8, or a line is no object.
+    """
+    found: list[tuple[int, dict[str, Any]]] = []
     for line, text in enumerate(_read(path).splitlines(), start=1):
         if not text.strip():
             continue
@@ -51,10 +70,7 @@ def _of_jsonl(path: Path, column: str) -> list[tuple[int, str]]:
             raise InvalidData(what, where=where, hint=hint) from broken
         if not isinstance(row, dict):
             raise InvalidData("not a JSON object", where=where, hint="write one object a line")
-        if not isinstance(row.get(column), str):
-            what = f"no text under `{column}`; there are: {', '.join(map(str, row))}"
-            raise InvalidData(what, where=where, hint="name the key that holds the input")
-        found.append((line, row[column]))
+        found.append((line, row))
     if not found:
         hint = "give at least one line"
         raise InvalidData("the file has no rows", where=str(path), hint=hint)

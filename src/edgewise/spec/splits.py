@@ -38,7 +38,7 @@ def read_split(spec: ProjectSpec, name: str) -> Split:
             raise InvalidData(what, where=f"{path}:{line}", hint="fill it in or remove the row")
         if spec.task is Task.IMAGE_CLASSIFICATION:
             image = image_at(path, line, value)
-            value, content = str(image), _hash(image)
+            value, content = str(image), hash_image(image)
         group = row[columns.group] if columns.group else None
         examples.append(Example(value, label, group, row[answers] if answers else None, content))
     labels = {example.label for example in examples}
@@ -46,14 +46,7 @@ def read_split(spec: ProjectSpec, name: str) -> Split:
         what = f"all rows have the label `{next(iter(labels))}`"
         hint = "a split needs rows of at least two labels; was a sorted file cut?"
         raise InvalidData(what, where=str(path), hint=hint)
-    whole = hashlib.sha256()
-    for one in examples:
-        whole.update(
-            "\0".join(
-                (one.identity, one.label, one.group or "", one.cloud_answer or "", "\n")
-            ).encode()
-        )
-    return Split(name=name, examples=tuple(examples), sha256=whole.hexdigest())
+    return Split(name=name, examples=tuple(examples), sha256=hash_examples(examples))
 
 
 def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:
@@ -200,7 +193,26 @@ def image_at(path: Path, line: int, value: str) -> Path:
     return image
 
 
-def _hash(image: Path) -> str:
+def hash_examples(examples: Sequence[Example]) -> str:
+    """Hash inputs, labels, groups and the cloud's answers in their order, in hex."""
+    whole = hashlib.sha256()
+    for one in examples:
+        whole.update(
+            "\0".join(
+                (one.identity, one.label, one.group or "", one.cloud_answer or "", "\n")
+            ).encode()
+        )
+    return whole.hexdigest()
+
+
+def hash_image(image: Path) -> str:
+    """Hash an image file's bytes, in hex.
+
+    Raises
+    ------
+    InvalidData
+        When it can't be read.
+    """
     try:
         with image.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

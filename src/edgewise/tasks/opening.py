@@ -14,10 +14,13 @@ def open_task(manifest: BundleManifest, folder: Path) -> TaskModel:
     InvalidModel
         When the tokenizer or the image description is absent or unreadable.
     """
-    if manifest.task is Task.TEXT_CLASSIFICATION:
+    if manifest.task.takes_text:
+        from edgewise.tasks.features import FeatureExtraction  # noqa: PLC0415 - heavy
         from edgewise.tasks.text import TextClassification, load_tokenizer  # noqa: PLC0415 - heavy
 
         tokenizer = load_tokenizer(folder / manifest.tokenizer if manifest.tokenizer else folder)
+        if manifest.task is Task.FEATURE_EXTRACTION:
+            return FeatureExtraction(tokenizer, (), manifest.max_length)
         return TextClassification(tokenizer, manifest.labels, manifest.max_length)
     from edgewise.tasks.image import ImageClassification  # noqa: PLC0415 - heavy
 

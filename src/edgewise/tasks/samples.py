@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from edgewise.errors import InvalidModel
-from edgewise.records import BundleManifest, ImageInput, Input, Task
+from edgewise.records import BundleManifest, ImageInput, Input
 
 _LENGTHS = (8, 16, 32, 64, 128, 256, 512, 1024)
 
@@ -25,7 +25,7 @@ def sample_inputs(
         When the tokenizer has no token to make text of, or the bundle does not say how images
         are read.
     """
-    if manifest.task is Task.TEXT_CLASSIFICATION:
+    if manifest.task.takes_text:
         return _texts(manifest, folder, count, rng)
     if manifest.image is None:
         what = "the bundle does not say how images are read"

@@ -14,7 +14,7 @@ def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
 
     shown = capsys.readouterr().out
-    verbs = ("init", "doctor", "run", "profile", "predict", "serve", "verify")
+    verbs = ("init", "doctor", "run", "optimize", "profile", "predict", "serve", "verify")
     assert all(verb in shown for verb in verbs)
 
 
@@ -121,3 +121,20 @@ def test_a_shell_completes_the_verbs_in_the_order_of_the_work(
 
 def test_to_import_the_module_that_starts_the_program_does_not_start_it() -> None:
     assert importlib.import_module("edgewise.__main__").main is main
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        (["--search"], "--search and --minutes go together"),
+        (["--minutes", "1"], "--search and --minutes go together"),
+        (["--search", "--minutes", "0"], "--minutes"),
+        (["--target", "memory=lots"], "not a size: `lots`"),
+        (["--min-cosine", "2"], "--min-cosine"),
+    ],
+)
+def test_a_wrong_order_to_optimize_is_wrong_usage(
+    more: list[str], what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["optimize", "nowhere", "--data", "none.csv", "--out", "out", *more]) == 2
+    assert what in capsys.readouterr().err

@@ -1,5 +1,7 @@
 """Which candidate ships, and what a target's limits say of one."""
 
+from dataclasses import replace
+
 import pytest
 
 from edgewise.optimize.choose import choose, over_limits, over_storage
@@ -81,3 +83,14 @@ def test_each_limit_that_is_exceeded_is_said_with_both_numbers() -> None:
 def test_storage_binds_before_anything_is_measured() -> None:
     assert over_storage(10, EdgeTier(storage_bytes=10)) == ()
     assert len(over_storage(11, EdgeTier(storage_bytes=10))) == 1
+
+
+def test_without_labels_the_fastest_that_is_kept_is_chosen() -> None:
+    def encoder(name: str, p50_ms: float, *, kept: bool = True) -> Candidate:
+        found = Fidelity(reference="source", n=100, cosine=0.995)
+        return replace(candidate(name, p50_ms=p50_ms, kept=kept), fidelity=found)
+
+    chosen, marked = choose([encoder("a", 9.0), encoder("b", 5.0), encoder("c", 1.0, kept=False)])
+
+    assert chosen == 1
+    assert marked[1].why == ("chosen: the fastest of those that keep to the source",)

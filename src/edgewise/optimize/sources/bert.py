@@ -100,6 +100,12 @@ class BertSource:
         width = self._tensors[f"{family.head_out}.bias"].shape[0]
         return graph.finish(_INPUTS, {"logits": logits}, {"logits": width})
 
+    def encoder(self, depth: int) -> onnx.ModelProto:
+        """Give the first `depth` layers, pooled, as `embedding` of shape (n, width)."""
+        graph = Graph()
+        pooled = self._pool(graph, self._encode(graph, depth)[-1])
+        return graph.finish(_INPUTS, {"embedding": pooled}, {"embedding": self._width})
+
     def _encode(self, graph: Graph, depth: int) -> list[str]:
         hidden = self._embed(graph)
         mask = graph.op("Cast", "attention_mask", to=TensorProto.FLOAT)

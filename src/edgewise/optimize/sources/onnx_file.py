@@ -79,6 +79,12 @@ class OnnxSource:
         logits = part.linear(self._pooled(part, depth), *head)
         return part.finish({"logits": logits}, {"logits": len(head[1])})
 
+    def encoder(self, depth: int) -> onnx.ModelProto:
+        """Give the first `depth` layers, pooled, as `embedding` of shape (n, width)."""
+        part = Part(self._model)
+        pooled = self._pooled(part, depth)
+        return part.finish({"embedding": pooled}, {"embedding": self._features_width})
+
     def _pooled(self, part: Part, depth: int) -> str:
         if depth < self.layers:
             return self._pooled_hidden(part, self._ends[depth - 1])

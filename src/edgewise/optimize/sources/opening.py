@@ -38,6 +38,10 @@ class Source(Protocol):
         """Give the first `depth` layers with a head as `logits`; `None` takes the source's own."""
         ...
 
+    def encoder(self, depth: int) -> "onnx.ModelProto":
+        """Give the first `depth` layers, pooled, as `embedding` of shape (n, width)."""
+        ...
+
 
 def open_source(path: Path, labels: tuple[str, ...], example: Tensors | None = None) -> Source:
     """Open a Hugging Face directory, an ONNX file, a TorchScript file or an exported program.

@@ -1,0 +1,273 @@
+"""`edgewise optimize`: from a source and a data file to a directory with the best bundle."""
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgewise.errors import EdgewiseError, InvalidModel, StorageError
+from edgewise.optimize import (
+    Best,
+    Lane,
+    Search,
+    Tools,
+    costs_of,
+    explore,
+    find_best,
+    held_out,
+    pareto_front,
+    parse_recipe,
+)
+from edgewise.pipeline.cache import Cache, clear, hash_path, key_of
+from edgewise.pipeline.swap import clear_asides, replace_run
+from edgewise.profile import Entry, compare, describe_target, measure
+from edgewise.records import (
+    Candidate,
+    Comparison,
+    DataSpec,
+    EdgeTier,
+    Input,
+    ModelSpec,
+    Objective,
+    OptimizeSpec,
+    OptimizeSummary,
+    Profile,
+    Progress,
+    ProjectSpec,
+    SkippedRuntime,
+    Split,
+    Target,
+    Task,
+    digest,
+    read_json,
+    row_of,
+    silent,
+    write_json,
+    write_text,
+)
+from edgewise.report import render_candidates
+from edgewise.runtimes import bundle_sha256, image_input_of, read_manifest
+from edgewise.spec import read_sample
+
+_PARTS = ("bundle", "optimize.html", "candidates.json")
+_SELECTION_INPUTS = 60
+_RACE_ROUNDS = 48
+_MOST_UNLABELLED = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is asked of `edgewise optimize`. Made by the command line."""
+
+    source: Path
+    data: Path
+    out: Path
+    edge: EdgeTier = field(default_factory=EdgeTier)
+    objective: Objective = field(default_factory=Objective)
+    optimize: OptimizeSpec = field(default_factory=OptimizeSpec)
+    column: str = ""
+    label_column: str = ""
+    search_minutes: float | None = None
+    """`None` for no search."""
+    seed: int = 0
+    cache: Path | None = None
+    """By default `.edgewise` beside `out`."""
+
+
+def optimize_source(order: Order, progress: Progress = silent) -> OptimizeSummary:
+    """Try recipes on a source, choose a bundle and a runtime, and write them into `order.out`.
+
+    What was measured is kept by content: asked again, it continues where it stopped.
+
+    Returns
+    -------
+    OptimizeSummary
+        Without `chosen` when nothing may ship; `order.out` is as it was then.
+
+    Raises
+    ------
+    EdgewiseError
+        For every mistake in the source, the data or the recipes.
+    """
+    if order.out.exists() and not order.out.is_dir():
+        raise StorageError(
+            "not a directory", where=str(order.out), hint="choose another with --out"
+        )
+    for one in order.optimize.recipes:
+        parse_recipe(one)
+    if not order.source.exists():
+        hint = "give an ONNX file or a Hugging Face directory"
+        raise InvalidModel("no such model", where=str(order.source), hint=hint)
+    task, data = read_sample(order.data, order.column, order.label_column)
+    if task is Task.FEATURE_EXTRACTION:
+        data = _thinned(data, progress)
+    spec = _spec(order, task)
+    target = describe_target(order.edge.threads, "onnxruntime")
+    cache = Cache(order.cache or order.out.resolve().parent / ".edgewise")
+    parts = _parts(spec, data, target)
+    work = cache.folder / f"optimize-{key_of('work', parts)}"
+    try:
+        found = find_best(
+            spec,
+            data,
+            work,
+            _tools(spec, cache, parts, target, progress),
+            _search(order, cache, parts, progress),
+        )
+        summary = _summary(order, spec, data, target, found)
+        if found.bundle is None:
+            return summary
+        return _publish(summary, found.bundle, order.out)
+    finally:
+        clear(work / f"candidates-{spec.name}")
+
+
+def _spec(order: Order, task: Task) -> ProjectSpec:
+    """Give the order as a project without a cloud, whose loss is bounded by the objective alone."""
+    image = image_input_of(order.source) if task is Task.IMAGE_CLASSIFICATION else None
+    name = order.source.resolve().stem if order.source.is_file() else order.source.resolve().name
+    return ProjectSpec(
+        name=name,
+        task=task,
+        model=ModelSpec(source=order.source.resolve(), image=image),
+        data=DataSpec(train=order.data, calibration=order.data, test=order.data),
+        edge=order.edge,
+        objective=order.objective,
+        optimize=order.optimize,
+        path=order.data,
+    )
+
+
+def _parts(spec: ProjectSpec, data: Split, target: Target) -> tuple[object, ...]:
+    gates = spec.optimize
+    return (
+        spec.task,
+        hash_path(spec.model.source),
+        spec.model.image,
+        data.sha256,
+        spec.edge,
+        spec.objective,
+        (gates.min_agreement, gates.min_cosine),
+        digest(target),
+    )
+
+
+def _tools(
+    spec: ProjectSpec,
+    cache: Cache,
+    parts: tuple[object, ...],
+    target: Target,
+    progress: Progress,
+) -> Tools:
+    def probe(bundle: Path, inputs: Sequence[Input]) -> Profile:
+        threads = read_manifest(bundle, verify=False).threads
+        return measure(bundle, inputs[:_SELECTION_INPUTS], threads=threads)
+
+    def race(lanes: Sequence[Lane], inputs: Sequence[Input]) -> Comparison:
+        entries = [
+            Entry(bundle=one.bundle, runtime=one.runtime, threads=one.threads) for one in lanes
+        ]
+        hashes = [
+            (bundle_sha256(read_manifest(one.bundle)), one.runtime, one.threads) for one in lanes
+        ]
+        chosen = inputs[:_SELECTION_INPUTS]
+        return cache.record(
+            "race",
+            (*parts, hashes, len(chosen)),
+            Comparison,
+            lambda: compare(entries, chosen, rounds=_RACE_ROUNDS, progress=progress),
+        )
+
+    def keep(stage: str, more: tuple[object, ...], make: Callable[[], Candidate]) -> Candidate:
+        return cache.record(stage, (*parts, *more), Candidate, make)
+
+    del spec
+    return Tools(probe=probe, race=race, keep=keep, workers=target.cores, progress=progress)
+
+
+def _search(
+    order: Order, cache: Cache, parts: tuple[object, ...], progress: Progress
+) -> Search | None:
+    if order.search_minutes is None:
+        return None
+    minutes = order.search_minutes
+    journal = cache.folder / f"search-{key_of('search', (*parts, order.seed))}.log"
+    return lambda survey, plans: explore(
+        survey,
+        plans,
+        journal=journal,
+        budget_s=60.0 * minutes,
+        seed=order.seed,
+        clock=time.monotonic,
+        progress=progress,
+    )
+
+
+def _thinned(data: Split, progress: Progress) -> Split:
+    """Take rows evenly over a file where it has more than an average of cosines needs."""
+    n = len(data.examples)
+    if n <= _MOST_UNLABELLED:
+        return data
+    progress(f"{_MOST_UNLABELLED} of {n} rows are taken, evenly over the file", 0, 0)
+    kept = tuple(data.examples[i * n // _MOST_UNLABELLED] for i in range(_MOST_UNLABELLED))
+    return Split(name=data.name, examples=kept, sha256=data.sha256)
+
+
+def _summary(
+    order: Order, spec: ProjectSpec, data: Split, target: Target, found: Best
+) -> OptimizeSummary:
+    rows = tuple(map(row_of, found.candidates))
+    costs = {
+        place: cost
+        for place, one in enumerate(found.candidates)
+        if one.kept and (cost := costs_of(one)) is not None
+    }
+    places = list(costs)
+    front = tuple(places[i] for i in pareto_front(list(costs.values())))
+    skipped = tuple(
+        SkippedRuntime(runtime=fit.runtime, why=fit.why, command=fit.command)
+        for fit in found.skipped
+    )
+    sha256 = bundle_sha256(read_manifest(found.bundle)) if found.bundle is not None else None
+    return OptimizeSummary(
+        name=spec.name,
+        task=spec.task,
+        out=str(order.out),
+        source=str(order.source),
+        source_sha256=found.source_sha256,
+        source_size_bytes=found.source_size_bytes,
+        data_sha256=data.sha256,
+        held_out=len(held_out(data).examples),
+        target=target,
+        candidates=rows,
+        chosen=rows[found.chosen] if found.chosen is not None else None,
+        pareto=front,
+        skipped_runtimes=skipped,
+        bundle_sha256=sha256,
+    )
+
+
+def _publish(summary: OptimizeSummary, bundle: Path, out: Path) -> OptimizeSummary:
+    """Write the directory, unless it holds this very outcome."""
+    page = render_candidates(summary)
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(bundle, folder / "bundle")
+        write_text(folder / "optimize.html", page)
+        write_json(folder / "candidates.json", summary)
+
+    if _published(summary, page, out):
+        clear_asides(out)
+    else:
+        replace_run(out, _PARTS, fill)
+    return summary
+
+
+def _published(summary: OptimizeSummary, page: str, out: Path) -> bool:
+    try:
+        same = read_json(OptimizeSummary, out / "candidates.json") == summary
+        whole = bundle_sha256(read_manifest(out / "bundle")) == summary.bundle_sha256
+        return same and whole and (out / "optimize.html").read_text(encoding="utf-8") == page
+    except (EdgewiseError, OSError):
+        return False

@@ -1,0 +1,72 @@
+"""The page of `edgewise optimize`: every candidate, and which of them none beats."""
+
+from edgewise import __version__, extras
+from edgewise.records import CandidateRow, OptimizeSummary
+from edgewise.report.chart import Bubble, Chart, Line, draw
+from edgewise.units import format_bytes, format_ms
+
+_LARGEST, _SMALLEST = 18.0, 3.0
+
+
+def render_candidates(summary: OptimizeSummary) -> str:
+    """Give the page, which needs nothing from outside.
+
+    Raises
+    ------
+    MissingExtra
+        When Jinja2 is not installed.
+    """
+    with extras.needed("optimize"):
+        from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - heavy
+    environment = Environment(
+        loader=PackageLoader("edgewise.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(size=format_bytes, ms=format_ms)
+    page = environment.get_template("candidates.html.j2")
+    return page.render(run=summary, plot=quality_by_latency(summary), version=__version__)
+
+
+def quality_by_latency(summary: OptimizeSummary) -> str:
+    """Draw quality against p95: dots with the bytes as their area, and the front as a line."""
+    measured = [
+        (place, one, one.p95_ms, quality)
+        for place, one in enumerate(summary.candidates)
+        if one.p95_ms is not None and (quality := quality_of(one)) is not None
+    ]
+    if not measured:
+        return ""
+    largest = max(one.size_bytes for _, one, _, _ in measured)
+    front = sorted((p95, quality) for place, _, p95, quality in measured if place in summary.pareto)
+    bubbles = [
+        Bubble(
+            x=p95,
+            y=quality,
+            radius=max(_SMALLEST, _LARGEST * (one.size_bytes / largest) ** 0.5),
+            note=f"{' → '.join(one.recipe)} on {one.runtime}: {format_ms(p95)}, {quality:.4f}, "
+            f"{format_bytes(one.size_bytes)}",
+            style="s2" if one == summary.chosen else "s1",
+        )
+        for _, one, p95, quality in measured
+    ]
+    of_labels = measured[0][1].metric is not None
+    return draw(
+        Chart(
+            title="Quality by latency",
+            description=f"{len(measured)} candidates; a dot's area is the bundle's bytes.",
+            x_label="p95 of one answer, ms",
+            y_label="accuracy on held-out rows" if of_labels else "cosine with the source",
+            lines=[Line(name="Pareto", points=front, style="s3")] if front else [],
+            bubbles=bubbles,
+            x_format="{:.3g}".format,
+            y_format=("{:.1%}" if of_labels else "{:.4f}").format,
+        )
+    )
+
+
+def quality_of(one: CandidateRow) -> float | None:
+    """Give the metric, or the cosine where there are no labels."""
+    return one.metric if one.metric is not None else one.cosine
