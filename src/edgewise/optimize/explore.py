@@ -167,8 +167,9 @@ def _run(
     survey: Survey, study: "optuna.Study", space: Space, budget: Budget, progress: Progress
 ) -> list[Plan]:
     trials = study.get_trials(deepcopy=False)
-    budget.spent_before(sum(one.duration.total_seconds() for one in trials if _ended(one)))
-    seen = {plan_of(one.params) for one in trials if _ended(one)}
+    ended = [one for one in trials if _ended(one)]
+    budget.spent_before(sum(one.duration.total_seconds() for one in ended if one.duration))
+    seen = {plan_of(one.params) for one in ended}
     tried: list[Plan] = []
     repeats = 0
     while not budget.is_over() and len(seen) < space.size and repeats < _MOST_REPEATS:
