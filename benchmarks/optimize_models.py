@@ -1,9 +1,10 @@
 """What the optimizer makes of five models, against PyTorch and against what four toolkits make.
 
-For each model our candidates run in turns, the one of the least processor time (which other work
-disturbs less) that stays faithful (cosine at least 0.99 on held-out inputs) is chosen, and then it and its peers run in turns anew: the
-claims come from that second race alone. Ratios are of medians over rounds by the clock, batch 1,
-one thread, all in one process; the processor's time stands beside it. Each model has a process.
+Of each model's candidates, which run in turns, the one of the least processor time (which other
+work disturbs less) that stays faithful (cosine at least 0.99 on held-out inputs) is chosen. Then it
+and its peers run in turns anew, and the claims come from that second race alone: ratios of medians
+over rounds by the clock, batch 1, one thread, in one process; the processor's time stands beside
+it. Each model has a process.
 
     OMP_NUM_THREADS=1 python -m benchmarks.optimize_models [--only minilm resnet18 …] [--rounds 40]
 
