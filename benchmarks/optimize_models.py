@@ -33,7 +33,7 @@ PEERS = ("torch_dynamic", "ort_dynamic", "openvino_nncf", "litert_dynamic")
 EAGER = "torch_eager"
 PAGE = ROOT / "docs/optimize.md"
 MARKS = ("<!-- written by make bench-optimize-peers -->", "<!-- end -->")
-SELECTION_ROUNDS, LIMIT_S = 15, 420
+SELECTION_ROUNDS, LIMIT_S = 15, 600
 
 
 class Race:
