@@ -111,7 +111,7 @@ def _linears(wiring: "Wiring") -> dict[str, tuple[str, str]]:
 def _stored(wiring: "Wiring", layers: Layers) -> dict[str, Any]:
     """Give what becomes parameters, which all lengths of a model share, in the form torch has it.
 
-    A layer's matrix and bias are called by its output, an attention's three pairs by its own.
+    A layer's matrix and bias are called by its output, and an attention's, with queries scaled.
     """
     found: dict[str, Any] = {}
     for node in wiring.nodes:
@@ -125,11 +125,10 @@ def _stored(wiring: "Wiring", layers: Layers) -> dict[str, Any]:
             weight, bias = (wiring.value(one) for one in node.input[1:3])
             assert weight is not None  # `fuse` wrote both
             assert bias is not None
-            pairs = zip(np.split(weight, 3, axis=1), np.split(bias, 3), strict=True)
-            for index, (part, own) in enumerate(pairs):
-                factor = np.float32(scale_of(node, part.shape[1]) if index == 0 else 1.0)
-                found[f"{name}//weight{index}"] = part.T * factor
-                found[f"{name}//bias{index}"] = own * factor
+            factor = np.ones(len(bias), np.float32)
+            factor[: len(bias) // 3] = scale_of(node, len(bias) // 3)
+            found[f"{name}//heads"] = weight.T * factor[:, None]
+            found[f"{name}//heads.bias"] = bias * factor
         else:
             values = {one: wiring.value(one) for one in node.input}
             found.update(
@@ -153,10 +152,10 @@ def _run(
     if f"{name}//weight" in kept:
         x, weight, bias = known[node.input[0]], kept[f"{name}//weight"], kept[f"{name}//bias"]
         return {name: linear(torch, x, weight, bias)}
-    if f"{name}//weight0" in kept:
-        pairs = [(kept[f"{name}//weight{i}"], kept[f"{name}//bias{i}"]) for i in range(3)]
+    if f"{name}//heads" in kept:
         others = [known.get(one) if one else None for one in node.input]
-        return {name: attention(Call.of(torch, node, others), pairs)}
+        own = (kept[f"{name}//heads"], kept[f"{name}//heads.bias"])
+        return {name: attention(Call.of(torch, node, others), own)}
     fixed = [known.get(one, wiring.value(one)) if one else None for one in node.input]
     if all(value is None or isinstance(value, np.ndarray) for value in fixed):
         from onnx.reference import ReferenceEvaluator  # noqa: PLC0415 - optional
