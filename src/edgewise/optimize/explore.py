@@ -187,6 +187,20 @@ def _run(
     return tried
 
 
+class _OneWriter:
+    """The journal's lock: none, because one search writes it.
+
+    Optuna's own is a file that is renamed away: a ^C in between fails there with another error,
+    and leaves a lock that the next sitting waits for.
+    """
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
 def _open(journal: Path, seed: int) -> "optuna.Study":
     import optuna  # noqa: PLC0415 - heavy
     from optuna.storages.journal import JournalFileBackend  # noqa: PLC0415 - heavy
@@ -197,7 +211,9 @@ def _open(journal: Path, seed: int) -> "optuna.Study":
         study = optuna.create_study(
             study_name="edgewise",
             directions=["minimize"] * _OBJECTIVES,
-            storage=optuna.storages.JournalStorage(JournalFileBackend(str(journal))),
+            storage=optuna.storages.JournalStorage(
+                JournalFileBackend(str(journal), lock_obj=_OneWriter())
+            ),
             load_if_exists=True,
         )
         # A sitting that goes on must not draw what the one before it drew.
