@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edgewise import extras
 from edgewise.optimize import recipe as recipes
@@ -167,9 +167,10 @@ def _run(
     survey: Survey, study: "optuna.Study", space: Space, budget: Budget, progress: Progress
 ) -> list[Plan]:
     trials = study.get_trials(deepcopy=False)
-    ended = [one for one in trials if _ended(one)]
-    budget.spent_before(sum(one.duration.total_seconds() for one in ended if one.duration))
-    seen = {plan_of(one.params) for one in ended}
+    budget.spent_before(sum(_duration_s(one) for one in trials if _ended(one)))
+    seen = {plan_of(one.params) for one in trials if _ended(one)}
+    if study.user_attrs.get("done_s", 0.0) >= budget.budget_s:
+        return []
     tried: list[Plan] = []
     repeats = 0
     while not budget.is_over() and len(seen) < space.size and repeats < _MOST_REPEATS:
@@ -184,8 +185,23 @@ def _run(
         if not known:
             budget.note()
         survey.forget(_front(survey))
+    study.set_user_attr("done_s", budget.budget_s)
     progress("optimize: search", int(budget.budget_s), int(budget.budget_s))
     return tried
+
+
+class _OneWriter:
+    """The journal's lock: none, because one search writes it.
+
+    Optuna's own is a file that is renamed away: a ^C in between fails there with another error,
+    and leaves a lock that the next sitting waits for.
+    """
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
 
 
 def _open(journal: Path, seed: int) -> "optuna.Study":
@@ -198,7 +214,9 @@ def _open(journal: Path, seed: int) -> "optuna.Study":
         study = optuna.create_study(
             study_name="edgewise",
             directions=["minimize"] * _OBJECTIVES,
-            storage=optuna.storages.JournalStorage(JournalFileBackend(str(journal))),
+            storage=optuna.storages.JournalStorage(
+                JournalFileBackend(str(journal), lock_obj=cast("Any", _OneWriter()))
+            ),
             load_if_exists=True,
         )
         # A sitting that goes on must not draw what the one before it drew.
@@ -259,6 +277,11 @@ def violation(found: Candidate) -> float:
 def _ended(trial: "optuna.trial.FrozenTrial") -> bool:
     """Say whether a trial came to an answer: neither waiting, nor cut off by an interruption."""
     return trial.state.is_finished() and "violation" in trial.user_attrs
+
+
+def _duration_s(trial: "optuna.trial.FrozenTrial") -> float:
+    duration = trial.duration
+    return duration.total_seconds() if duration is not None else 0.0
 
 
 def _best_first(survey: Survey, plans: Sequence[Plan]) -> list[Plan]:
