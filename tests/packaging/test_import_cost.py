@@ -185,10 +185,17 @@ def missing(arguments: list[str], module: str) -> "subprocess.CompletedProcess[s
     return run(program, *arguments, without=(module,))
 
 
-@pytest.mark.parametrize("module", ["pydantic", "yaml"])
+@pytest.mark.parametrize("module", ["pydantic", "yaml", "onnx", "sklearn"])
 def test_a_build_without_its_extra_names_the_command_to_get_it(module: str, tmp_path: Path) -> None:
     spec = tmp_path / "edgewise.yaml"
-    spec.write_text("name: a\n")
+    spec.write_text(
+        "name: a\ntask: text-classification\nmodel: {source: model}\n"
+        "data: {train: train.csv, calibration: calibration.csv, test: test.csv}\n"
+    )
+    for name, words in (("train", "ab"), ("calibration", "cd"), ("test", "ef")):
+        rows = "".join(f"{word},{label}\n" for word, label in zip(words, "xy", strict=True))
+        (tmp_path / f"{name}.csv").write_text(f"text,label\n{rows}")
+    (tmp_path / "model").mkdir()
 
     done = missing(["run", str(spec), "--out", str(tmp_path / "out")], module)
 

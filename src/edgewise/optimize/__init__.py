@@ -4,14 +4,17 @@ A `ProjectSpec` and the train split go in, an `OptimizeResult` or a `Best` comes
 `search.py` and `best.py` first, then `workbench.py`, `recipe.py`, `gate.py` and `choose.py`.
 """
 
-from edgewise.optimize.best import Best, Search, Tools, find_best
-from edgewise.optimize.explore import explore
-from edgewise.optimize.lanes import Lane, Race
-from edgewise.optimize.pareto import costs_of, pareto_front
-from edgewise.optimize.recipe import parse as parse_recipe
-from edgewise.optimize.search import OptimizeResult, optimize
-from edgewise.optimize.split import fit_part, held_out
-from edgewise.optimize.workbench import Probe
+from edgewise import extras
+
+with extras.needed("optimize"):
+    from edgewise.optimize.best import Best, Search, Tools, find_best
+    from edgewise.optimize.explore import explore
+    from edgewise.optimize.lanes import Lane, Race
+    from edgewise.optimize.pareto import costs_of, pareto_front
+    from edgewise.optimize.recipe import parse as parse_recipe
+    from edgewise.optimize.search import OptimizeResult, optimize
+    from edgewise.optimize.split import fit_part, held_out
+    from edgewise.optimize.workbench import Probe
 
 __all__ = [
     "Best",
