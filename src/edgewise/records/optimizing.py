@@ -55,6 +55,8 @@ class OptimizeSummary:
     """Places of the measured candidates that none beats in everything."""
     skipped_runtimes: tuple[SkippedRuntime, ...]
     bundle_sha256: str | None
+    question_sha256: str = ""
+    """Hash of all that was asked: source, data, target, recipes, search, runtimes here."""
 
 
 def row_of(one: Candidate) -> CandidateRow:
