@@ -37,10 +37,7 @@ class Binomial:
         if k >= self.n:
             return 1.0
         low, high = k / self.n, 1.0
-        for _ in range(60):
-            middle = (low + high) / 2
-            if middle in (low, high):
-                break
+        while low < (middle := (low + high) / 2) < high:
             low, high = (middle, high) if self.cdf(k, middle) >= level else (low, middle)
         return high
 
