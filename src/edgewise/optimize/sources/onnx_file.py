@@ -15,7 +15,7 @@ from edgewise.optimize.sources.part import Part
 from edgewise.runtimes import find_runtime
 
 if TYPE_CHECKING:
-    from edgewise.optimize.sources.opening import Head
+    from edgewise.optimize.sources.protocol import Head
 
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 _BATCH, _LENGTH, _SIDE = 2, 5, 32
