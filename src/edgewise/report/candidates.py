@@ -1,8 +1,8 @@
 """The page of `edgewise optimize`: every candidate, and which of them none beats."""
 
-from edgewise import __version__, extras
 from edgewise.records import CandidateRow, OptimizeSummary
 from edgewise.report.chart import Bubble, Chart, Line, draw
+from edgewise.report.template import fill
 from edgewise.units import format_bytes, format_ms
 
 _LARGEST, _SMALLEST = 18.0, 3.0
@@ -16,18 +16,7 @@ def render_candidates(summary: OptimizeSummary) -> str:
     MissingExtra
         When Jinja2 is not installed.
     """
-    with extras.needed("optimize"):
-        from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - heavy
-    environment = Environment(
-        loader=PackageLoader("edgewise.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(size=format_bytes, ms=format_ms)
-    page = environment.get_template("candidates.html.j2")
-    return page.render(run=summary, plot=quality_by_latency(summary), version=__version__)
+    return fill("candidates.html.j2", run=summary, plot=quality_by_latency(summary))
 
 
 def quality_by_latency(summary: OptimizeSummary) -> str:
