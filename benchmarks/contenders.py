@@ -49,9 +49,13 @@ TEXT = (
     Contender(recipe="smooth,int8-static:percentile", runtime="openvino", fixed=True),
     Contender(recipe="float32", runtime="litert"),
 )
-TRAINED = (Contender(recipe="prune-ffn:0.05", runtime="litert"),)
+TRAINED = tuple(Contender(recipe=f"prune-ffn:{share}", runtime="litert") for share in (0.02, 0.04))
 """Which neurons matter, random weights do not tell."""
-_STATIC = ("int8-static:minmax", *(f"int8-static-after:{count}" for count in (1, 2, 3)))
+_STATIC = (
+    "int8-static:minmax",
+    "int8-static-whole",
+    *(f"int8-static-after:{count}" for count in (1, 2, 3)),
+)
 IMAGE = (
     *(Contender(recipe=one, runtime="onnxruntime") for one in ("float32", *_STATIC)),
     *(Contender(recipe=one, runtime="openvino") for one in ("float32", *_STATIC)),

@@ -85,8 +85,7 @@ def one_model(name: str, rounds: int) -> dict[str, Any]:
         eager = importlib.import_module(f"benchmarks.peers.{EAGER}").prepare(case.subject)
         maker = contenders.Maker(case, folder)
         chosen, tried = choose(case, eager, maker)
-        wide = case.shapes if chosen.runtime == "litert" else case.shapes[-1:]
-        ours = maker.make(chosen, wide)
+        ours = maker.make(chosen, case.shapes)
         runs = {chosen.name: ours, EAGER: eager, **peers_of(case)}
         race = Race({key: turns(run, list(case.timed)) for key, run in runs.items()})
         race.go(rounds)
@@ -114,9 +113,10 @@ def choose(case: Any, eager: Run, maker: Any) -> tuple[Any, list[dict[str, Any]]
         told: dict[str, Any] = {"name": one.name, "why": ""}
         tried.append(told)
         try:
-            run = maker.make(one, case.shapes[-1:])
-            long_enough = case.held_out if not one.fixed and one.runtime != "litert" else None
-            told["cosine"] = contenders.cosine(run, eager, long_enough or _full(case))
+            run = maker.make(one, case.shapes)
+            told["cosine"] = contenders.cosine(
+                run, eager, _full(case) if one.fixed else case.held_out
+            )
         except EdgewiseError as unfit:
             told["why"] = f"{unfit.what}"
             continue

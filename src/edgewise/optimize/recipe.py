@@ -206,6 +206,14 @@ def _mixed(draft: Draft, wanted: str) -> Draft:
 
 
 def _int8_static(draft: Draft, calibrator: str) -> Draft:
+    return _static(draft, calibrator, output_layer(draft.model))
+
+
+def _int8_static_whole(draft: Draft, calibrator: str) -> Draft:
+    return _static(draft, calibrator, ())
+
+
+def _static(draft: Draft, calibrator: str, keep_float: tuple[str, ...]) -> Draft:
     try:
         chosen = Calibrator(calibrator)
     except ValueError as unknown:
@@ -216,7 +224,7 @@ def _int8_static(draft: Draft, calibrator: str) -> Draft:
         _with_plain_sums(draft.model),
         draft.samples,
         calibrator=chosen,
-        keep_float=output_layer(draft.model),
+        keep_float=keep_float,
         reduce_range=draft.reduce_range,
     )
     return replace(draft, model=made)
@@ -259,6 +267,8 @@ def _pruned(
 
 
 FLOAT = "float32"
+STATIC_WHOLE = f"{int8_static.NAME}-whole"
+"""The output layer in INT8 too: for a convolution net, whose pooled features are even."""
 TOOLS: tuple[Tool, ...] = (
     Tool(name=FLOAT, default="", makes_another=False, apply=lambda draft, _: draft),
     Tool(
@@ -290,6 +300,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(name=smooth.NAME, default="0.8", makes_another=False, apply=_smooth),
     Tool(name=int8_dynamic.NAME, default="", makes_another=False, apply=_int8_dynamic),
     Tool(name=int8_static.NAME, default="minmax", makes_another=False, apply=_int8_static),
+    Tool(name=STATIC_WHOLE, default="minmax", makes_another=False, apply=_int8_static_whole),
     Tool(name=first_products.NAME, default="1", makes_another=False, apply=_int8_static_after),
     Tool(name=mixed.NAME, default="0.998", makes_another=False, apply=_mixed),
     Tool(name=weight_only.NAME_INT4, default="32", makes_another=False, apply=_in_blocks(4)),

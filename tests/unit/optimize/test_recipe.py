@@ -93,6 +93,18 @@ def test_the_same_model_in_fewer_bits_answers_alike(word: str) -> None:
     assert draft.model.SerializeToString() == exported_bert().SerializeToString()
 
 
+@pytest.mark.parametrize(("word", "floats"), [("int8-static", 1), ("int8-static-whole", 0)])
+def test_the_output_layer_gets_eight_bits_only_where_it_is_said(word: str, floats: int) -> None:
+    draft = Draft(model=convnet(), samples=tuple(images(4)))
+
+    made = recipes.run(draft, [word]).model
+
+    linear = next(node for node in made.graph.node if node.op_type in ("Gemm", "MatMul"))
+    stored = {one.name for one in made.graph.initializer}
+    assert len(set(linear.input[1:2]) & stored) == floats
+    assert mean_cosine(made, draft.model, draft.samples) > 0.99
+
+
 def test_a_pass_with_nothing_to_do_is_named_in_the_reason() -> None:
     with pytest.raises(InvalidModel) as caught:
         recipes.run(Draft(model=convnet(), samples=tuple(images(2))), ["prune-heads"])
