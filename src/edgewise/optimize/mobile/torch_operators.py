@@ -267,6 +267,8 @@ def _one(apply: Callable[[Any, Any], Any]) -> Callable[[Call], Any]:
 
 def _flatten(call: Call) -> Any:
     x, axis = call.tensor(0), int(call.attributes.get("axis", 1))
+    if axis == 1 and x.dim() > 1:
+        return x.flatten(1)  # says no size, so that a tracer leaves the batch open
     return x.reshape(int(np.prod(x.shape[:axis], dtype=int)), -1)
 
 

@@ -107,6 +107,17 @@ def test_a_convolution_net_answers_as_its_graph_does(tmp_path: Path) -> None:
     np.testing.assert_allclose(ours, expected, atol=1e-5)
 
 
+def test_a_convolution_net_written_as_onnx_again_takes_any_batch(tmp_path: Path) -> None:
+    from edgewise.optimize.mobile.from_onnx import module_of  # noqa: PLC0415 - heavy
+    from edgewise.optimize.sources.torch_module import export_module  # noqa: PLC0415 - heavy
+
+    images = np.random.default_rng(2).normal(0, 1, (3, 3, 16, 16)).astype(np.float32)
+    again = export_module(module_of(convolutions()), {"x": images[:1]})
+    (found,) = answers(again, {"x": images}, tmp_path)
+    expected = [answers(convolutions(), {"x": one[None]}, tmp_path)[0] for one in images]
+    np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-5)
+
+
 def test_an_operator_without_a_torch_form_is_named() -> None:
     from edgewise.optimize.mobile.from_onnx import module_of  # noqa: PLC0415 - heavy
 
