@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from edgewise import extras
 from edgewise.errors import InvalidModel, MissingExtra
 from edgewise.optimize.sources.families import FAMILIES, model_type
 from edgewise.optimize.sources.protocol import Source
+from edgewise.records import ImageInput
 from edgewise.runtimes.protocol import Tensors
 
-_TORCH_FILES = (".pt", ".pt2")
+TORCH_FILES = (".pt", ".pt2")
+_BATCH = 2
 
 
 def open_source(path: Path, labels: tuple[str, ...], example: Tensors | None = None) -> Source:
@@ -41,9 +45,9 @@ def open_source(path: Path, labels: tuple[str, ...], example: Tensors | None = N
         raise InvalidModel("no such model", where=str(path), hint="check model.source")
     if path.suffix == ".onnx":
         return OnnxSource(path, labels)
-    if path.exists() and path.suffix not in _TORCH_FILES:
+    if path.exists() and path.suffix not in TORCH_FILES:
         what = f"can't import a `{path.suffix or 'nameless'}` file"
-        known = f".onnx, {', '.join(_TORCH_FILES)}"
+        known = f".onnx, {', '.join(TORCH_FILES)}"
         hint = f"give an ONNX file or a Hugging Face directory; known files: {known}"
         raise InvalidModel(what, where=str(path), hint=hint)
     from edgewise.optimize.sources import torch_module  # noqa: PLC0415 - heavy
@@ -56,6 +60,16 @@ def open_source(path: Path, labels: tuple[str, ...], example: Tensors | None = N
         what = "it says nothing of the shape of its inputs"
         raise InvalidModel(what, where=path.name, hint="give an example input")
     return torch_module.open_module(module, labels, found, folder=path.parent)
+
+
+def example_pixels(image: ImageInput | None) -> Tensors | None:
+    """Give an input of an image's size, by which a torch file can be exported; `None` for text."""
+    if image is None:
+        return None
+    sizes = (image.height, image.width)
+    shape = (image.channels, *sizes) if image.channels_first else (*sizes, image.channels)
+    drawn = np.random.default_rng(0).normal(size=(_BATCH, *shape))
+    return {"image": drawn.astype(np.float32)}
 
 
 def _open_other(folder: Path, labels: tuple[str, ...]) -> Source:
