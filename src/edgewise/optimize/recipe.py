@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     import onnx
 
 _MIXED_BUDGET = 6
+_NONE_TO_QUANTIZE = "no product or table with a stored weight to quantize but what stays in float"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,8 +161,7 @@ def _in_few_bits(apply: Apply) -> Apply:
     def checked(draft: Draft, argument: str) -> Draft:
         made = apply(draft, argument)
         if not has_more_in_few_bits(draft.model, made.model):
-            what = "no product or table with a stored weight to quantize but what stays in float"
-            raise _nothing(what)
+            raise _nothing(_NONE_TO_QUANTIZE)
         return made
 
     return checked
@@ -218,6 +218,9 @@ def _quantize(
 
 @_in_few_bits
 def _int8_dynamic(draft: Draft, _: str) -> Draft:
+    # Looked for first: the quantizer takes 16-bit weights too, and what it makes can't run.
+    if not set(mixed.quantizable(draft.model)) - set(output_layer(draft.model)):
+        raise _nothing(_NONE_TO_QUANTIZE)
     made = _quantize(draft.model, (), reduce_range=draft.reduce_range)
     return replace(draft, model=made)
 

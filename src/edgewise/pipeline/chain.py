@@ -10,6 +10,7 @@ import numpy as np
 from edgewise.calibrate import certify, confidences, fit_confidence
 from edgewise.errors import StorageError
 from edgewise.optimize import held_out, optimize
+from edgewise.pipeline.alone import alone_on
 from edgewise.pipeline.answers import (
     CloudCaller,
     LocalAnswers,
@@ -104,11 +105,24 @@ def run_project(
     Raises
     ------
     EdgewiseError
-        For every mistake in the project, its data, its model or its endpoint.
+        For every mistake in the project, its data, its model or its endpoint; when another run is
+        at work on `out`.
     """
     if out.exists() and not out.is_dir():
         raise StorageError("not a directory", where=str(out), hint="choose another with --out")
-    kept = Cache(cache or spec.path.parent / ".edgewise")
+    with alone_on(out):
+        return _run(
+            spec,
+            out,
+            Cache(cache or spec.path.parent / ".edgewise"),
+            secret=secret,
+            progress=progress,
+        )
+
+
+def _run(
+    spec: ProjectSpec, out: Path, kept: Cache, *, secret: SecretReader, progress: Progress
+) -> RunSummary | Refusal:
     splits = _read_splits(spec)
     caller, spent_usd = None, 0.0
     if spec.cloud is not None:

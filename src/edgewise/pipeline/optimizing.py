@@ -18,6 +18,7 @@ from edgewise.optimize import (
     pareto_front,
     parse_recipe,
 )
+from edgewise.pipeline.alone import alone_on
 from edgewise.pipeline.cache import Cache, clear, hash_path, key_of
 from edgewise.pipeline.pixels import read_image_input
 from edgewise.pipeline.racing import make_race
@@ -89,7 +90,8 @@ def optimize_source(order: Order, progress: Progress = silent) -> OptimizeSummar
     Raises
     ------
     EdgewiseError
-        For every mistake in the source, the data or the recipes.
+        For every mistake in the source, the data or the recipes; when another run is at work on
+        `order.out`.
     """
     if order.out.exists() and not order.out.is_dir():
         raise StorageError(
@@ -100,6 +102,11 @@ def optimize_source(order: Order, progress: Progress = silent) -> OptimizeSummar
     if not order.source.exists():
         hint = "give an ONNX file or a Hugging Face directory"
         raise InvalidModel("no such model", where=str(order.source), hint=hint)
+    with alone_on(order.out):
+        return _optimize(order, progress)
+
+
+def _optimize(order: Order, progress: Progress) -> OptimizeSummary:
     task, data = read_sample(order.data, order.column, order.label_column)
     if task is Task.FEATURE_EXTRACTION:
         data = _thinned(data, progress)

@@ -192,8 +192,9 @@ def test_a_share_of_none_is_what_was_asked_for() -> None:
 
 def test_a_vocabulary_that_is_needed_whole_is_not_trimmed(tmp_path: Path) -> None:
     write_model(tmp_path)
-    text = (tmp_path / "tokenizer.json").read_text()
-    words = tuple(Tokenizer.from_str(text).get_vocab())
+    tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    tokenizer.add_special_tokens(["[PAD]"])
+    text, words = tokenizer.to_str(), tuple(tokenizer.get_vocab())
     model = BertSource(tmp_path).features()
 
     with pytest.raises(InvalidModel) as caught:

@@ -31,4 +31,6 @@ def has_other_operators(before: "onnx.ModelProto", after: "onnx.ModelProto") -> 
 
 def has_other_bytes(before: "onnx.ModelProto", after: "onnx.ModelProto") -> bool:
     """Say whether any bit differs."""
-    return before.SerializeToString() != after.SerializeToString()
+    first: bytes = before.SerializeToString()
+    second: bytes = after.SerializeToString()
+    return first != second

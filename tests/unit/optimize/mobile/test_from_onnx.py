@@ -113,6 +113,39 @@ def test_a_convolution_net_answers_as_its_graph_does(tmp_path: Path) -> None:
     np.testing.assert_allclose(ours, expected, atol=1e-5)
 
 
+def test_rows_of_a_table_by_stored_numbers_keep_their_shape(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    weights = {
+        "table": rng.normal(size=(4, 3)).astype(np.float32),
+        "rows": np.array([[0, -1, 2], [1, 1, 3]]),
+        "picked": np.array([[2, 0, 1], [0, 0, 2]]),
+        "last": np.array([2]),
+    }
+    nodes = [
+        helper.make_node("Gather", ["table", "rows"], ["found"]),
+        helper.make_node("Unsqueeze", ["x", "last"], ["lifted_x"]),
+        helper.make_node("Add", ["found", "lifted_x"], ["sum"]),
+        helper.make_node("GatherElements", ["x", "picked"], ["elements"], axis=1),
+        helper.make_node("GreaterOrEqual", ["elements", "x2"], ["above"]),
+        helper.make_node("Where", ["above", "x2", "elements"], ["least"]),
+        helper.make_node("Unsqueeze", ["least", "last"], ["lifted"]),
+        helper.make_node("Add", ["sum", "lifted"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "rows",
+        [helper.make_tensor_value_info(x, TensorProto.FLOAT, [2, 3]) for x in ("x", "x2")],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3, 3])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    inputs = {x: rng.normal(size=(2, 3)).astype(np.float32) for x in ("x", "x2")}
+
+    (ours,), (expected,) = module_answers(model, inputs), answers(model, inputs, tmp_path)
+
+    np.testing.assert_allclose(ours, expected, atol=1e-6)
+
+
 def test_an_operator_without_a_torch_form_is_named() -> None:
     from edgewise.optimize.mobile.from_onnx import module_of  # noqa: PLC0415 - heavy
 
