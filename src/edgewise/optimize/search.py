@@ -1,7 +1,7 @@
 """The grid of cuts and recipes: each candidate made, gated and measured; one chosen."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgewise import extras
@@ -96,7 +96,8 @@ def _recipes(spec: ProjectSpec) -> tuple[tuple[str, ...], ...]:
 
 def _decide(bench: Workbench, measured: Sequence[Made], race: Race | None) -> OptimizeResult:
     reference = bench.reference()
-    chosen, marked = choose([one.candidate for one in measured])
+    threads = bench.spec.edge.threads
+    chosen, marked = choose([replace(one.candidate, threads=threads) for one in measured])
     if chosen is None:
         reasons = tuple(f"{' → '.join(one.recipe)}: {'; '.join(one.why)}" for one in marked)
         return OptimizeResult(
