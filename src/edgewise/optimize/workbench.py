@@ -92,6 +92,7 @@ class Workbench:
         folder = workdir / f"candidates-{spec.name}"
         shutil.rmtree(folder, ignore_errors=True)
         self.writer = BundleWriter(spec, self.source, self.labels, folder)
+        self.source.max_length = self.writer.max_length
         self._heads: dict[int, Head | None] = {}
         self._forms: dict[tuple[int, tuple[str, ...]], _Form] = {}
 
