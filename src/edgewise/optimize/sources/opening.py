@@ -26,7 +26,8 @@ def open_source(path: Path, labels: tuple[str, ...], example: Tensors | None = N
     labels
         Those that the data has, which tell a classifier's output from an encoder's.
     example
-        One input as the model takes it; needed where a torch module doesn't say its own shape.
+        One input as the model takes it; needed where a torch module doesn't say its own shape. Of
+        an image, a directory's module is exported for its size.
 
     Raises
     ------
@@ -40,7 +41,9 @@ def open_source(path: Path, labels: tuple[str, ...], example: Tensors | None = N
         from edgewise.optimize.sources.onnx_file import OnnxSource  # noqa: PLC0415 - heavy
     if path.is_dir():
         kind = model_type(path)
-        return BertSource(path) if not kind or kind in FAMILIES else _open_other(path, labels)
+        return (
+            BertSource(path) if not kind or kind in FAMILIES else _open_other(path, labels, example)
+        )
     if not path.exists() and ":" not in path.name:
         raise InvalidModel("no such model", where=str(path), hint="check model.source")
     if path.suffix == ".onnx":
@@ -72,7 +75,7 @@ def example_pixels(image: ImageInput | None) -> Tensors | None:
     return {"image": drawn.astype(np.float32)}
 
 
-def _open_other(folder: Path, labels: tuple[str, ...]) -> Source:
+def _open_other(folder: Path, labels: tuple[str, ...], example: Tensors | None) -> Source:
     from edgewise.optimize.sources.bert import BertSource  # noqa: PLC0415 - heavy
 
     try:
@@ -82,4 +85,4 @@ def _open_other(folder: Path, labels: tuple[str, ...]) -> Source:
     except MissingExtra:
         # Its error names the families that need no torch, and what the others need.
         return BertSource(folder)
-    return open_folder(folder, labels)
+    return open_folder(folder, labels, example)
