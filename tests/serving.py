@@ -17,6 +17,14 @@ def start(bundle: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
     return process, line.removeprefix("ready: ").strip()
 
 
+def start_json(bundle: Path) -> tuple[subprocess.Popen[str], str]:
+    """Start it with `--json`; give the process and the line that it prints once it listens."""
+    command = [sys.executable, "-m", "edgewise", "serve", str(bundle), "--port", "0", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return process, process.stdout.readline()
+
+
 def stop(process: subprocess.Popen[str]) -> int:
     """End a server, which has said nothing on stderr, and give its exit code."""
     os.kill(process.pid, signal.SIGTERM)

@@ -225,12 +225,12 @@ def test_a_model_is_saved_in_the_forms_that_were_made(path: Path, tmp_path: Path
     assert failed.value.where == str(tmp_path / "absent/a.onnx")
 
 
-def test_what_can_not_be_made_of_onnx_is_noted(path: Path) -> None:
+def test_a_mobile_file_whose_toolkit_is_absent_is_noted(path: Path) -> None:
     made = optimizer.optimize_for_mobile(path, rows(2))
 
     assert made.format == "ort"
     assert [note.partition(" ")[0] for note in made.notes] == ["`tflite`", "`tflite-int8`", "`pte`"]
-    assert all("give the torch module" in note for note in made.notes)
+    assert all("edgewise[mobile]" in note for note in made.notes)
 
 
 def test_a_search_measures_what_fits_and_says_why_the_rest_does_not(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`ModelOptimizer` on torch modules: every method on small ones, the sequence on a BERT-base."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,7 @@ def test_a_text_module_is_pruned_without_an_example() -> None:
     assert all((value == before[name]).all() for name, value in module.state_dict().items())
 
 
-def test_steps_on_a_module_compose_and_all_mobile_files_are_refused_but_ort() -> None:
+def test_integer_operators_keep_a_graph_from_litert_and_executorch_and_are_named() -> None:
     module, data = tiny_bert(), sentences(6, vocabulary=24, length=9)
 
     made = optimizer.prune_model(module, 0.25, sample_data=data)
@@ -143,7 +144,65 @@ def test_steps_on_a_module_compose_and_all_mobile_files_are_refused_but_ort() ->
 
     assert made.recipe == ("prune-ffn:0.25", "int8-static")
     assert [one.artifact.made for one in made.mobile] == [True, False, False, False]
+    for one in made.mobile[1:]:
+        assert "DequantizeLinear, QuantizeLinear" in one.artifact.why
+        assert one.artifact.why.endswith("can't become a torch operator")
     assert made.notes[-1].startswith("the torch module has not got `prune-ffn:0.25`")
+
+
+def test_a_pruned_module_stays_pruned_in_its_mobile_files() -> None:
+    module, data = tiny_bert(), sentences(1, vocabulary=24, length=9)
+
+    whole = optimizer.optimize_for_mobile(module, data)
+    pruned = optimizer.prune_model(module, 0.5, sample_data=data)
+    made = optimizer.optimize_for_mobile(pruned, data)
+
+    assert made.recipe == ("prune-ffn:0.5",)
+    assert [one.artifact.made for one in made.mobile] == [True] * 4, made.notes
+    for ours, before in zip(made.mobile, whole.mobile, strict=True):
+        assert ours.artifact.size_bytes < before.artifact.size_bytes
+
+
+@pytest.mark.parametrize("end", ["pt", "pt2"])
+def test_a_torch_file_goes_through_every_step(end: str, tmp_path: Path) -> None:
+    import torch  # noqa: PLC0415 - heavy
+
+    module, data, path = convnet().eval(), pictures(4), tmp_path / f"net.{end}"
+    if end == "pt":
+        torch.jit.save(torch.jit.trace(module, data), str(path))
+    else:
+        torch.export.save(torch.export.export(module, (data,)), path)
+
+    made = optimizer.prune_model(path, 0.5, sample_data=data)
+    made = optimizer.quantize_model(made, data, "static")
+    found = optimizer.measure_optimization_impact(path, made, data, rounds=2)
+
+    assert made.recipe == ("prune-channels:0.5", "int8-static")
+    assert found.n == 4
+    assert found.size_reduction > 0.2
+
+
+def test_a_script_whose_inputs_nobody_tells_asks_for_an_example(tmp_path: Path) -> None:
+    import torch  # noqa: PLC0415 - heavy
+
+    path = tmp_path / "net.pt"
+    torch.jit.save(torch.jit.script(convnet().eval()), str(path))
+
+    with pytest.raises(UsageError) as caught:
+        optimizer.quantize_model(path)
+
+    assert caught.value.hint == "give an example input"
+
+
+def test_a_torch_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.pt"
+    path.write_bytes(b"none")
+
+    with pytest.raises(InvalidModel) as caught:
+        optimizer.quantize_model(path)
+
+    assert caught.value.what.startswith("not a TorchScript file")
+    assert caught.value.where == str(path)
 
 
 def test_a_convolution_module_goes_through_every_method() -> None:

@@ -168,6 +168,23 @@ def test_another_order_replaces_the_parts_and_leaves_what_is_not_ours(folder: Pa
     assert (folder / "best/notes.txt").read_text("utf-8") == "mine"
 
 
+def test_a_second_order_on_the_same_directory_is_refused_and_the_first_ends_well(
+    folder: Path,
+) -> None:
+    first = start(*ORDER, folder=folder)
+    assert first.stderr is not None
+    said = first.stderr.readline()
+
+    second = edgewise(*ORDER, folder=folder)
+    ended = end(first, said)
+
+    second.refused("best: another run is at work on it")
+    assert ended.code == 0, ended
+    assert json.loads((folder / "best/candidates.json").read_text("utf-8"))["chosen"]
+    assert asides(folder) == []
+    assert not (folder / ".best.lock").exists()
+
+
 def test_a_full_disk_is_said_and_leaves_nothing_half_written(folder: Path) -> None:
     def short_of_room() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))

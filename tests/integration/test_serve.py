@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import numpy as np
 import pytest
-from serving import start, stop
+from serving import start, start_json, stop
 
 from edgewise import CloudInferenceClient
 from edgewise.cli import main
@@ -55,6 +55,21 @@ async def test_the_asynchronous_face_gives_the_same(url: str) -> None:
         assert (await remote.apredict({"text": "great"})).label == "positive"
     finally:
         await remote.aclose()
+
+
+def test_as_json_it_says_once_what_answers_where(bundle: Path) -> None:
+    process, line = start_json(bundle)
+    told = json.loads(line)
+
+    try:
+        answer = httpx2.get(f"{told['address']}/v2/models/{told['model']}")
+    finally:
+        stop(process)
+
+    assert set(told) == {"schema_version", "address", "model", "pid"}
+    assert told["pid"] == process.pid
+    assert answer.status_code == 200
+    assert answer.json()["name"] == told["model"]
 
 
 def test_the_public_client_gives_a_mapping(url: str) -> None:

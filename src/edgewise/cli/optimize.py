@@ -53,6 +53,13 @@ _DEFAULTS = OptimizeSpec()
 )
 @click.option("--column", default="", help="of the input [default: text or image]")
 @click.option("--label-column", default="", help="[default: label, where there is one]")
+@click.option("--image-shape", default="", help="such as 3x224x224 [default: as SOURCE says]")
+@click.option(
+    "--image-mean",
+    default="",
+    help="subtracted by channel, of 0..1 [default: as SOURCE says, else ImageNet's]",
+)
+@click.option("--image-std", default="", help="divided by, of 0..1 [default: likewise]")
 @click.option("--seed", type=int, default=0, show_default=True, help="of the search")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="directory to write")
 @click.option(
@@ -74,6 +81,9 @@ def command(  # noqa: PLR0913 - one parameter an option
     min_cosine: float,
     column: str,
     label_column: str,
+    image_shape: str,
+    image_mean: str,
+    image_std: str,
     seed: int,
     out: Path,
     cache: Path | None,
@@ -88,9 +98,10 @@ def command(  # noqa: PLR0913 - one parameter an option
     """
     if search != (minutes is not None):
         raise UsageError("--search and --minutes go together", hint="--search --minutes 10")
-    from edgewise.spec import parse_target  # noqa: PLC0415 - heavy
+    from edgewise.spec import parse_pixels, parse_target  # noqa: PLC0415 - heavy
 
     edge, latency_ms = parse_target(target)
+    pixels = parse_pixels(image_shape, image_mean, image_std)
     from edgewise.pipeline import Order, optimize_source  # noqa: PLC0415 - a slip is said at once
 
     order = Order(
@@ -102,6 +113,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         optimize=OptimizeSpec(recipes=passes, min_agreement=min_agreement, min_cosine=min_cosine),
         column=column,
         label_column=label_column,
+        pixels=pixels,
         search_minutes=minutes,
         seed=seed,
         cache=cache,

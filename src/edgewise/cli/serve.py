@@ -1,10 +1,11 @@
 """`edgewise serve`: a bundle behind a port."""
 
+import os
 from pathlib import Path
 
 import click
 
-from edgewise.cli.show import say
+from edgewise.cli.show import print_json, say
 from edgewise.errors import UsageError
 
 
@@ -19,7 +20,9 @@ from edgewise.errors import UsageError
     help="0 takes a free one",
 )
 @click.option(
-    "--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="of the model"
+    "--threads",
+    type=click.IntRange(1, 256),
+    help="of the model [default: as its manifest says]",
 )
 @click.option(
     "--delay-ms", metavar="P50,P95", help="add a lognormal delay with these quantiles, for demos"
@@ -31,11 +34,26 @@ from edgewise.errors import UsageError
     help="share of requests answered 503, for demos",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="of delays and failures")
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object when it listens")
 def command(
-    run: Path, host: str, port: int, threads: int, delay_ms: str | None, fail_rate: float, seed: int
+    run: Path,
+    host: str,
+    port: int,
+    threads: int | None,
+    delay_ms: str | None,
+    fail_rate: float,
+    seed: int,
+    *,
+    as_json: bool,
 ) -> int:
     """Serve the bundle of RUN (or a bundle directory) until SIGTERM or ^C."""
-    from edgewise.gateway import serve  # noqa: PLC0415 - heavy
+    from edgewise.gateway import Serving, serve  # noqa: PLC0415 - heavy
+
+    def ready(now: Serving) -> None:
+        if as_json:
+            print_json({"address": now.address, "model": now.model, "pid": os.getpid()})
+        else:
+            say(f"ready: {now.address}")
 
     serve(
         run,
@@ -45,7 +63,7 @@ def command(
         fail_rate=fail_rate,
         threads=threads,
         seed=seed,
-        ready=lambda url: say(f"ready: {url}"),
+        ready=ready,
     )
     return 0
 

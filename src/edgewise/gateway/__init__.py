@@ -7,6 +7,6 @@ from edgewise import extras
 
 with extras.needed("gateway"):
     from edgewise.gateway.app import build_app
-    from edgewise.gateway.server import resolve_bundle, serve
+    from edgewise.gateway.server import Serving, resolve_bundle, serve
 
-__all__ = ["build_app", "resolve_bundle", "serve"]
+__all__ = ["Serving", "build_app", "resolve_bundle", "serve"]

@@ -4,6 +4,7 @@ import errno
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,16 @@ import numpy as np
 from edgewise import extras
 from edgewise.errors import EdgewiseError, InvalidModel
 from edgewise.runtimes import open_classifier, read_manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """What answers where. Made by `serve` when it listens."""
+
+    address: str
+    """A URL."""
+    model: str
+    """Its name, as requests give it."""
 
 
 def resolve_bundle(path: Path) -> Path:
@@ -33,11 +44,11 @@ def serve(
     *,
     port: int,
     host: str = "127.0.0.1",
-    threads: int = 1,
+    threads: int | None = None,
     delay_ms: tuple[float, float] | None = None,
     fail_rate: float = 0.0,
     seed: int = 0,
-    ready: Callable[[str], object] = print,
+    ready: Callable[[Serving], object] = print,
 ) -> None:
     """Serve a bundle until SIGTERM or SIGINT; what is under way is answered first.
 
@@ -45,8 +56,10 @@ def serve(
     ----------
     port
         0 takes a free one.
+    threads
+        By default those that the bundle's manifest names.
     ready
-        Called with the URL when the socket listens.
+        Called when the socket listens.
 
     Raises
     ------
@@ -69,12 +82,14 @@ def serve(
         fail_rate=fail_rate,
     )
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
-    url = f"http://{host}:{listening.getsockname()[1]}"
+    address = f"http://{host}:{listening.getsockname()[1]}"
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            ready(url)  # from here on it answers, and heeds signals
+            ready(
+                Serving(address=address, model=manifest.name)
+            )  # from here on it answers, and heeds signals
 
     try:
         with suppress(KeyboardInterrupt):  # uvicorn raises it again when all is answered

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgewise import extras
 from edgewise.optimize.choose import mark, near_best
-from edgewise.optimize.lanes import LaneChoice, Race, choose_lane
+from edgewise.optimize.lanes import LaneChoice, Race, choose_lane, with_lanes
 from edgewise.optimize.recipe import parse
 from edgewise.optimize.survey import Keep, Plan, Survey, normal
 from edgewise.optimize.workbench import Probe, Workbench
@@ -116,9 +116,7 @@ def _best(
     skipped: tuple[RuntimeFit, ...] = ()
     bundle = None
     if picked is not None and chosen is not None:
-        lanes = [*picked.tried, *([picked.winner] if picked.winner is not None else [])]
-        candidates = (*candidates[: chosen + 1], *lanes, *candidates[chosen + 1 :])
-        chosen += len(lanes) if picked.winner is not None else 0
+        candidates, chosen = with_lanes(candidates, chosen, picked)
         skipped, bundle = picked.skipped, picked.lane.bundle
     writer = survey.bench.writer
     return Best(

@@ -85,6 +85,15 @@ def choose_lane(bench: Workbench, finalists: Sequence[Finalist], race: Race) -> 
     )
 
 
+def with_lanes(
+    candidates: Sequence[Candidate], chosen: int, picked: LaneChoice
+) -> tuple[tuple[Candidate, ...], int]:
+    """Put the lanes that were measured behind the candidate that they are of; say who is chosen."""
+    lanes = [*picked.tried, *([picked.winner] if picked.winner is not None else [])]
+    whole = (*candidates[: chosen + 1], *lanes, *candidates[chosen + 1 :])
+    return whole, chosen + len(lanes) if picked.winner is not None else chosen
+
+
 def _faster(
     lanes: Sequence[tuple[int, Lane]], inputs: Sequence[Input], race: Race
 ) -> list[tuple[int, float]]:

@@ -13,6 +13,7 @@ from edgewise.errors import InvalidModel, UsageError
 from edgewise.optimize.composing import check_finite
 from edgewise.optimize.examples import cut_rows, read_named
 from edgewise.optimize.optimized import FloatOrigin, OptimizedModel
+from edgewise.optimize.sources import TORCH_FILES
 from edgewise.runtimes import read_manifest
 from edgewise.runtimes.protocol import Tensors
 
@@ -29,8 +30,9 @@ def open_model(model: Any, data: object = None, where: str = "example_input") ->
     Parameters
     ----------
     model
-        An `nn.Module`, the path of an ONNX file or of a bundle, an `onnx.ModelProto`, or an
-        `OptimizedModel`, which is given back.
+        An `nn.Module`, the path of an ONNX file, of a bundle, of a TorchScript file (`.pt`) or of
+        an exported program (`.pt2`), an `onnx.ModelProto`, or an `OptimizedModel`, which is given
+        back. Opening a `.pt` or `.pt2` runs the code in it.
     data
         Examples, which a module is exported by; only transformers' models and those that begin
         with a linear layer tell what they take by themselves.
@@ -45,7 +47,7 @@ def open_model(model: Any, data: object = None, where: str = "example_input") ->
     if isinstance(model, OptimizedModel):
         return model
     if isinstance(model, str | Path):
-        return _open_path(Path(model))
+        return _open_path(Path(model), data, where)
     with extras.needed("optimize"):
         import onnx  # noqa: PLC0415 - optional
 
@@ -97,7 +99,7 @@ def export(
     return _opened(found, origin)
 
 
-def _open_path(path: Path) -> OptimizedModel:
+def _open_path(path: Path, data: object, where: str) -> OptimizedModel:
     with extras.needed("optimize"):
         import onnx  # noqa: PLC0415 - optional
 
@@ -108,9 +110,11 @@ def _open_path(path: Path) -> OptimizedModel:
         file, recipe, bundle = path / manifest.model, manifest.recipe, path
     if not file.exists():
         raise InvalidModel("no such model", where=str(path), hint="check the path")
+    if file.suffix in TORCH_FILES:
+        return _export_file(file, data, where)
     if file.suffix != ".onnx":
         what = f"can't optimize a `{file.suffix or 'nameless'}` file"
-        hint = "give an .onnx file, a bundle that holds one, or a torch module"
+        hint = "give an .onnx, .pt or .pt2 file, a bundle of an ONNX model, or a torch module"
         raise InvalidModel(what, where=str(file), hint=hint)
     try:
         found = onnx.load(str(file))
@@ -122,6 +126,24 @@ def _open_path(path: Path) -> OptimizedModel:
         raise InvalidModel(what, where=str(file), hint="export or copy it again") from broken
     origin = FloatOrigin(model=content, name=str(path), recipe=recipe, bundle=bundle)
     return _opened(found, origin)
+
+
+def _export_file(file: Path, data: object, where: str) -> OptimizedModel:
+    """Export what a torch file holds: by its own example, by the caller's, or by one made up."""
+    from edgewise.optimize.sources.torch_module import (  # noqa: PLC0415 - heavy
+        export_module,
+        load_torch_file,
+    )
+
+    module, own = load_torch_file(file)
+    if own is not None:
+        example = own
+    else:
+        example = _made_up(module) if data is None else module_inputs(module, data, where)[0]
+    found = export_module(module, example)
+    check_finite(found, [example], str(file))
+    # Mobile files are made of the graph: converters take no script and no loaded program.
+    return _opened(found, FloatOrigin(model=found.SerializeToString(), name=str(file)))
 
 
 def _opened(model: "onnx.ModelProto", origin: FloatOrigin) -> OptimizedModel:

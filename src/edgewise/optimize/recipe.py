@@ -12,6 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgewise.errors import InvalidModel, UsageError
+from edgewise.optimize.graphs.changes import (
+    has_more_in_few_bits,
+    has_other_bytes,
+    has_other_operators,
+)
 from edgewise.optimize.graphs.output_layer import output_layer
 from edgewise.optimize.graphs.outputs import mean_cosine
 from edgewise.optimize.graphs.ranges import Calibrator
@@ -38,6 +43,7 @@ if TYPE_CHECKING:
     import onnx
 
 _MIXED_BUDGET = 6
+_NONE_TO_QUANTIZE = "no product or table with a stored weight to quantize but what stays in float"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +61,10 @@ class Draft:
     """Weights in 7 bits, for a CPU without VNNI."""
 
 
+Apply = Callable[[Draft, str], Draft]
+"""Does a pass to a draft, with the argument of its word."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
     """One pass as a recipe names it."""
@@ -64,7 +74,7 @@ class Tool:
     """The argument where a word has none; empty for a pass that takes none."""
     makes_another: bool
     """Whether the result is another model than its source, or the same one in fewer bits."""
-    apply: Callable[[Draft, str], Draft]
+    apply: Apply
 
 
 def parse(text: str) -> tuple[str, ...]:
@@ -141,11 +151,28 @@ def _share(text: str) -> float:
         raise UsageError(f"not a number: `{text}`", where="recipe", hint="like 0.25") from wrong
 
 
+def _nothing(what: str) -> InvalidModel:
+    return InvalidModel(what, where="recipe", hint="leave it out for this model")
+
+
+def _in_few_bits(apply: Apply) -> Apply:
+    """Refuse the outcome where no number became smaller, whatever stays in float and why."""
+
+    def checked(draft: Draft, argument: str) -> Draft:
+        made = apply(draft, argument)
+        if not has_more_in_few_bits(draft.model, made.model):
+            raise _nothing(_NONE_TO_QUANTIZE)
+        return made
+
+    return checked
+
+
 def _trim(draft: Draft, _: str) -> Draft:
     if draft.tokenizer is None or not draft.texts:
-        what = "no tokenizer.json and texts to trim the vocabulary to"
-        raise InvalidModel(what, where="recipe", hint="leave it out for this model")
+        raise _nothing("no tokenizer.json and texts to trim the vocabulary to")
     made = trim_vocabulary.trim_vocabulary(draft.model, draft.tokenizer, draft.texts)
+    if len(made.kept_ids) == made.tokens_before:
+        raise _nothing(f"the texts and fallbacks need all of its {made.tokens_before} tokens")
     new_ids = np.zeros(max(made.kept_ids) + 1, dtype=np.int64)
     new_ids[list(made.kept_ids)] = np.arange(len(made.kept_ids))
     samples = tuple({**one, "input_ids": new_ids[one["input_ids"]]} for one in draft.samples)
@@ -153,15 +180,19 @@ def _trim(draft: Draft, _: str) -> Draft:
 
 
 def _prune_unstructured(draft: Draft, share: str) -> Draft:
-    return replace(
-        draft, model=prune_unstructured.prune_unstructured(draft.model, _share(share))[0]
-    )
+    made = prune_unstructured.prune_unstructured(draft.model, _share(share))[0]
+    if _share(share) > 0 and not has_other_bytes(draft.model, made):
+        raise _nothing(f"that share of its weights is zero already: {share}")
+    return replace(draft, model=made)
 
 
 def _fuse(draft: Draft, kind: str) -> Draft:
     if kind not in ("onnxruntime", "any"):
         raise UsageError(f"no such fusion: `{kind}`", where="recipe", hint="onnxruntime or any")
-    return replace(draft, model=fuse.fuse(draft.model, for_onnxruntime=kind == "onnxruntime"))
+    made = fuse.fuse(draft.model, for_onnxruntime=kind == "onnxruntime")
+    if not has_other_operators(draft.model, made):
+        raise _nothing("no constants to fold and no operators to fuse")
+    return replace(draft, model=made)
 
 
 def _smooth(draft: Draft, strength: str) -> Draft:
@@ -185,14 +216,16 @@ def _quantize(
     return int8_dynamic.quantize(plain, reduce_range=reduce_range, keep_float=keep_float)
 
 
+@_in_few_bits
 def _int8_dynamic(draft: Draft, _: str) -> Draft:
+    # Looked for first: the quantizer takes 16-bit weights too, and what it makes can't run.
     if not set(mixed.quantizable(draft.model)) - set(output_layer(draft.model)):
-        what = "no product or table with a stored weight to quantize but the output layer"
-        raise InvalidModel(what, where="recipe", hint="leave INT8 out for this model")
+        raise _nothing(_NONE_TO_QUANTIZE)
     made = _quantize(draft.model, (), reduce_range=draft.reduce_range)
     return replace(draft, model=made)
 
 
+@_in_few_bits
 def _mixed(draft: Draft, wanted: str) -> Draft:
     found = mixed.choose_float(
         draft.model,
@@ -205,10 +238,12 @@ def _mixed(draft: Draft, wanted: str) -> Draft:
     return replace(draft, model=made)
 
 
+@_in_few_bits
 def _int8_static(draft: Draft, calibrator: str) -> Draft:
     return _static(draft, calibrator, output_layer(draft.model))
 
 
+@_in_few_bits
 def _int8_static_whole(draft: Draft, calibrator: str) -> Draft:
     return _static(draft, calibrator, ())
 
@@ -230,6 +265,7 @@ def _static(draft: Draft, calibrator: str, keep_float: tuple[str, ...]) -> Draft
     return replace(draft, model=made)
 
 
+@_in_few_bits
 def _int8_static_after(draft: Draft, count: str) -> Draft:
     kept = first_products.first_products(draft.model, int(_share(count)))
     made = int8_static.quantize_static(
@@ -241,7 +277,8 @@ def _int8_static_after(draft: Draft, count: str) -> Draft:
     return replace(draft, model=made)
 
 
-def _in_blocks(bits: int) -> Callable[[Draft, str], Draft]:
+def _in_blocks(bits: int) -> Apply:
+    @_in_few_bits
     def apply(draft: Draft, size: str) -> Draft:
         made = weight_only.quantize_weights(
             draft.model,
@@ -260,10 +297,14 @@ def _fp16(draft: Draft, _: str) -> Draft:
 
 def _pruned(
     prune: Callable[["onnx.ModelProto", float, Sequence[Tensors]], "onnx.ModelProto"],
-) -> Callable[[Draft, str], Draft]:
-    return lambda draft, share: replace(
-        draft, model=prune(draft.model, _share(share), draft.samples)
-    )
+) -> Apply:
+    def apply(draft: Draft, share: str) -> Draft:
+        made = prune(draft.model, _share(share), draft.samples)
+        if _share(share) > 0 and not has_other_bytes(draft.model, made):
+            raise _nothing(f"a share of {share} takes none: it is rounded down in every group")
+        return replace(draft, model=made)
+
+    return apply
 
 
 FLOAT = "float32"

@@ -1,11 +1,12 @@
 """The grid of cuts and recipes: each candidate made, gated and measured; one chosen."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgewise import extras
 from edgewise.optimize.choose import choose
+from edgewise.optimize.lanes import Race, choose_lane, with_lanes
 from edgewise.optimize.recipe import parse
 from edgewise.optimize.workbench import Made, Probe, Workbench
 from edgewise.records import Candidate, Progress, ProjectSpec, Split, Task, silent
@@ -33,6 +34,7 @@ def optimize(
     workdir: Path,
     *,
     probe: Probe,
+    race: Race | None = None,
     workers: int = 1,
     progress: Progress = silent,
 ) -> OptimizeResult:
@@ -46,6 +48,9 @@ def optimize(
         Features are kept here, so an interrupted search continues behind them.
     probe
         Measures one bundle on the target.
+    race
+        Times the chosen bundle on every runtime and number of threads here; by default it stays on
+        the one that it was measured on.
     workers
         Answers computed at once, a thread each.
 
@@ -76,7 +81,7 @@ def optimize(
         done = sum(before.candidate.p50_ms is not None for before in measured)
         progress("optimize: measuring", done, kept)
         measured.append(bench.measure(one))
-    return _decide(measured, bench.reference())
+    return _decide(bench, measured, race)
 
 
 def _depths(spec: ProjectSpec, layers: int) -> tuple[int, ...]:
@@ -89,15 +94,22 @@ def _recipes(spec: ProjectSpec) -> tuple[tuple[str, ...], ...]:
     return tuple(dict.fromkeys(parse(one) for one in wanted))
 
 
-def _decide(measured: Sequence[Made], reference: Path) -> OptimizeResult:
-    chosen, marked = choose([one.candidate for one in measured])
+def _decide(bench: Workbench, measured: Sequence[Made], race: Race | None) -> OptimizeResult:
+    reference = bench.reference()
+    threads = bench.spec.edge.threads
+    chosen, marked = choose([replace(one.candidate, threads=threads) for one in measured])
     if chosen is None:
         reasons = tuple(f"{' → '.join(one.recipe)}: {'; '.join(one.why)}" for one in marked)
         return OptimizeResult(
             chosen=reference, reference=reference, candidates=marked, ok=False, reasons=reasons
         )
+    bundle = measured[chosen].path
+    if race is not None:
+        picked = choose_lane(bench, [(bundle, marked[chosen])], race)
+        bundle = picked.lane.bundle
+        marked, chosen = with_lanes(marked, chosen, picked)
     return OptimizeResult(
-        chosen=measured[chosen].path,
+        chosen=bundle,
         reference=reference,
         candidates=marked,
         ok=True,

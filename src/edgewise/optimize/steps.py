@@ -11,7 +11,7 @@ from typing import TypeVar
 from edgewise.errors import InvalidData, InvalidModel, UsageError
 from edgewise.optimize.composing import combine, derive
 from edgewise.optimize.graphs.channel_groups import find_groups
-from edgewise.optimize.graphs.shares import check_share
+from edgewise.optimize.graphs.shares import check_share, count_of
 from edgewise.optimize.graphs.wiring import Wiring
 from edgewise.optimize.mobile import MobileArtifact, MobileFormat, export_mobile
 from edgewise.optimize.optimized import MobileFile, OptimizedModel
@@ -94,7 +94,9 @@ def prune_structures(
         When the model has no such structure.
     """
     _check_amount(amount)
-    chosen = [_one_of(Structure, one, "structures") for one in structures] or find_structures(model)
+    chosen = [_one_of(Structure, one, "structures") for one in structures] or find_structures(
+        model, amount
+    )
     words = [f"prune-{one}:{amount:g}" for one in chosen]
     return take(model, words, samples, reduce_range=reduce_range)
 
@@ -122,8 +124,10 @@ def prune_weights(
     return replace(made, notes=(*made.notes, note))
 
 
-def find_structures(model: OptimizedModel) -> list[Structure]:
-    """Say which of hidden neurons and channels can be removed.
+def find_structures(model: OptimizedModel, amount: float) -> list[Structure]:
+    """Say of which of hidden neurons and channels a share can be removed.
+
+    Where it is rounded down to none of either, both that there are.
 
     Raises
     ------
@@ -131,7 +135,8 @@ def find_structures(model: OptimizedModel) -> list[Structure]:
         When neither can.
     """
     groups = find_groups(Wiring(model.source()))
-    found = {Structure.CHANNELS if group.has_conv else Structure.FFN for group in groups}
+    some = [group for group in groups if count_of(amount, group.width)]
+    found = {Structure.CHANNELS if one.has_conv else Structure.FFN for one in some or groups}
     if not found:
         what = "no hidden neurons or channels to remove found"
         hint = "prune a float model, not a quantized or fused one"

@@ -16,7 +16,7 @@ from edgewise.optimize.features import encode_features
 from edgewise.optimize.gate import Gate, examine, examine_embeddings, hopeless
 from edgewise.optimize.passes import head as head_pass
 from edgewise.optimize.recipe import FLOAT, Draft
-from edgewise.optimize.sources import Head, Source, open_source
+from edgewise.optimize.sources import Head, Source, example_pixels, open_source
 from edgewise.optimize.split import fit_part, held_out
 from edgewise.optimize.writing import BundleWriter, has_vnni
 from edgewise.records import Candidate, Fidelity, Input, Profile, Progress, ProjectSpec, Split, Task
@@ -75,7 +75,10 @@ class Workbench:
         self.fit, self.held = fit_part(train), held_out(train)
         self.embeds = spec.task is Task.FEATURE_EXTRACTION
         found = () if self.embeds else tuple(sorted({e.label for e in train.examples}))
-        self.source: Source = open_source(spec.model.source, spec.model.labels or found)
+        labels = spec.model.labels or found
+        self.source: Source = open_source(
+            spec.model.source, labels, example_pixels(spec.model.image)
+        )
         self.labels = () if self.embeds else spec.model.labels or self.source.labels or found
         self._check_rows(train)
         if not self.embeds:
@@ -89,6 +92,7 @@ class Workbench:
         folder = workdir / f"candidates-{spec.name}"
         shutil.rmtree(folder, ignore_errors=True)
         self.writer = BundleWriter(spec, self.source, self.labels, folder)
+        self.source.max_length = self.writer.max_length
         self._heads: dict[int, Head | None] = {}
         self._forms: dict[tuple[int, tuple[str, ...]], _Form] = {}
 

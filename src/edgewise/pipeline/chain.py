@@ -10,6 +10,7 @@ import numpy as np
 from edgewise.calibrate import certify, confidences, fit_confidence
 from edgewise.errors import StorageError
 from edgewise.optimize import held_out, optimize
+from edgewise.pipeline.alone import alone_on
 from edgewise.pipeline.answers import (
     CloudCaller,
     LocalAnswers,
@@ -22,8 +23,9 @@ from edgewise.pipeline.cache import Cache, hash_path
 from edgewise.pipeline.policy import make_policy
 from edgewise.pipeline.publish import Outcome, publish
 from edgewise.pipeline.quality import TestAnswers, measure_quality
+from edgewise.pipeline.racing import make_race
 from edgewise.plan import plan
-from edgewise.profile import describe_target, measure
+from edgewise.profile import describe_target, find_runtimes, measure
 from edgewise.records import (
     Candidate,
     Certificate,
@@ -103,11 +105,24 @@ def run_project(
     Raises
     ------
     EdgewiseError
-        For every mistake in the project, its data, its model or its endpoint.
+        For every mistake in the project, its data, its model or its endpoint; when another run is
+        at work on `out`.
     """
     if out.exists() and not out.is_dir():
         raise StorageError("not a directory", where=str(out), hint="choose another with --out")
-    kept = Cache(cache or spec.path.parent / ".edgewise")
+    with alone_on(out):
+        return _run(
+            spec,
+            out,
+            Cache(cache or spec.path.parent / ".edgewise"),
+            secret=secret,
+            progress=progress,
+        )
+
+
+def _run(
+    spec: ProjectSpec, out: Path, kept: Cache, *, secret: SecretReader, progress: Progress
+) -> RunSummary | Refusal:
     splits = _read_splits(spec)
     caller, spent_usd = None, 0.0
     if spec.cloud is not None:
@@ -184,10 +199,12 @@ def _optimize(
         spec.name,
         spec.cloud is None,
         digest(target),
+        find_runtimes(),
     )
 
     def probe(bundle: Path, inputs: Sequence[Input]) -> Profile:
-        return measure(bundle, inputs[:_SELECTION_INPUTS], threads=spec.edge.threads)
+        threads = read_manifest(bundle, verify=False).threads
+        return measure(bundle, inputs[:_SELECTION_INPUTS], threads=threads)
 
     def make(folder: Path) -> None:
         result = optimize(
@@ -195,6 +212,7 @@ def _optimize(
             train,
             cache.folder / "features",
             probe=probe,
+            race=make_race(cache, parts, _SELECTION_INPUTS, progress),
             workers=target.cores,
             progress=progress,
         )
@@ -213,14 +231,15 @@ def _optimize(
 def _profile(
     spec: ProjectSpec, bundle: Path, train: Split, cache: Cache, progress: Progress
 ) -> Profile:
-    sha256 = bundle_sha256(read_manifest(bundle))
-    target = describe_target(spec.edge.threads, "onnxruntime")
+    manifest = read_manifest(bundle)
+    sha256, threads = bundle_sha256(manifest), manifest.threads
+    target = describe_target(threads, manifest.runtime)
     inputs = inputs_of(spec, held_out(train).examples[:_PROFILE_INPUTS])
     return cache.record(
         "profile",
         (sha256, train.sha256, digest(target)),
         Profile,
-        lambda: measure(bundle, inputs, threads=spec.edge.threads, progress=progress),
+        lambda: measure(bundle, inputs, threads=threads, progress=progress),
     )
 
 

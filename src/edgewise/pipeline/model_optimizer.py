@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 class ModelOptimizer:
     """Makes a model smaller and faster, and says what that bought and cost.
 
-    Each method takes an `nn.Module`, the path of an ONNX file or of a bundle, or the
-    `OptimizedModel` that another method gave. What is given is never changed. Methods compose: each
+    Each method takes an `nn.Module`, the path of an ONNX file, of a bundle, of a TorchScript file
+    (`.pt`) or of an exported program (`.pt2`), or the `OptimizedModel` that another method gave.
+    What is given is never changed; opening a torch file runs the code in it. Methods compose: each
     carries the whole recipe out again on the float model, so a later step never undoes an earlier
     one; where the order of the calls can't work (pruning after quantizing) the one that can is
     taken, and `OptimizedModel.notes` says so.
@@ -158,9 +159,9 @@ class ModelOptimizer:
     ) -> "OptimizedModel":
         """Give the model with its mobile files, each loaded again and compared before it counts.
 
-        The result runs and is measured as ONNX Runtime's `.ort`. `.tflite` and `.pte` are made of a
-        torch module that no step has changed: nothing sound converts an optimized graph to them,
-        and a file of the module would undo the steps.
+        The result runs and is measured as ONNX Runtime's `.ort`. `.tflite` and `.pte` are made of
+        the torch module where no step has changed it, else of the graph, so that a pruned model
+        stays pruned. What has no form there (8-bit operators above all) is named in a note.
 
         Parameters
         ----------

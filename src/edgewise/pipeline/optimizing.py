@@ -9,7 +9,6 @@ from pathlib import Path
 from edgewise.errors import EdgewiseError, InvalidModel, StorageError
 from edgewise.optimize import (
     Best,
-    Lane,
     Search,
     Tools,
     costs_of,
@@ -19,12 +18,14 @@ from edgewise.optimize import (
     pareto_front,
     parse_recipe,
 )
+from edgewise.pipeline.alone import alone_on
 from edgewise.pipeline.cache import Cache, clear, hash_path, key_of
+from edgewise.pipeline.pixels import read_image_input
+from edgewise.pipeline.racing import make_race
 from edgewise.pipeline.swap import clear_asides, replace_run
-from edgewise.profile import Entry, compare, describe_target, find_runtimes, measure
+from edgewise.profile import describe_target, find_runtimes, measure
 from edgewise.records import (
     Candidate,
-    Comparison,
     DataSpec,
     EdgeTier,
     Input,
@@ -47,12 +48,11 @@ from edgewise.records import (
     write_text,
 )
 from edgewise.report import render_candidates
-from edgewise.runtimes import bundle_sha256, image_input_of, read_manifest
-from edgewise.spec import read_sample
+from edgewise.runtimes import bundle_sha256, read_manifest
+from edgewise.spec import PixelWords, read_sample
 
 _PARTS = ("bundle", "optimize.html", "candidates.json")
 _SELECTION_INPUTS = 60
-_RACE_ROUNDS = 48
 _MOST_UNLABELLED = 2000
 
 
@@ -68,6 +68,8 @@ class Order:
     optimize: OptimizeSpec = field(default_factory=OptimizeSpec)
     column: str = ""
     label_column: str = ""
+    pixels: PixelWords = field(default_factory=PixelWords)
+    """What was said of the images; the source says the rest."""
     search_minutes: float | None = None
     """`None` for no search."""
     seed: int = 0
@@ -88,7 +90,8 @@ def optimize_source(order: Order, progress: Progress = silent) -> OptimizeSummar
     Raises
     ------
     EdgewiseError
-        For every mistake in the source, the data or the recipes.
+        For every mistake in the source, the data or the recipes; when another run is at work on
+        `order.out`.
     """
     if order.out.exists() and not order.out.is_dir():
         raise StorageError(
@@ -99,6 +102,11 @@ def optimize_source(order: Order, progress: Progress = silent) -> OptimizeSummar
     if not order.source.exists():
         hint = "give an ONNX file or a Hugging Face directory"
         raise InvalidModel("no such model", where=str(order.source), hint=hint)
+    with alone_on(order.out):
+        return _optimize(order, progress)
+
+
+def _optimize(order: Order, progress: Progress) -> OptimizeSummary:
     task, data = read_sample(order.data, order.column, order.label_column)
     if task is Task.FEATURE_EXTRACTION:
         data = _thinned(data, progress)
@@ -131,7 +139,8 @@ def optimize_source(order: Order, progress: Progress = silent) -> OptimizeSummar
 
 def _spec(order: Order, task: Task) -> ProjectSpec:
     """Give the order as a project without a cloud, whose loss is bounded by the objective alone."""
-    image = image_input_of(order.source) if task is Task.IMAGE_CLASSIFICATION else None
+    images = task is Task.IMAGE_CLASSIFICATION
+    image = read_image_input(order.source, order.pixels) if images else None
     name = order.source.resolve().stem if order.source.is_file() else order.source.resolve().name
     return ProjectSpec(
         name=name,
@@ -170,25 +179,11 @@ def _tools(
         threads = read_manifest(bundle, verify=False).threads
         return measure(bundle, inputs[:_SELECTION_INPUTS], threads=threads)
 
-    def race(lanes: Sequence[Lane], inputs: Sequence[Input]) -> Comparison:
-        entries = [
-            Entry(bundle=one.bundle, runtime=one.runtime, threads=one.threads) for one in lanes
-        ]
-        hashes = [
-            (bundle_sha256(read_manifest(one.bundle)), one.runtime, one.threads) for one in lanes
-        ]
-        chosen = inputs[:_SELECTION_INPUTS]
-        return cache.record(
-            "race",
-            (*parts, hashes, len(chosen)),
-            Comparison,
-            lambda: compare(entries, chosen, rounds=_RACE_ROUNDS, progress=progress),
-        )
-
     def keep(stage: str, more: tuple[object, ...], make: Callable[[], Candidate]) -> Candidate:
         return cache.record(stage, (*parts, *more), Candidate, make)
 
     del spec
+    race = make_race(cache, parts, _SELECTION_INPUTS, progress)
     return Tools(probe=probe, race=race, keep=keep, workers=target.cores, progress=progress)
 
 

@@ -73,6 +73,8 @@ class HybridInferenceEngine:
         `json`, `oip` or `openai`; a policy says its own.
     labels
         Of an `.onnx` file, or of the cloud where there is no edge.
+    edge_threads
+        Of the edge's model; by default those that a bundle's manifest names.
     decision_log
         Gets one `Decision` for each request that passed the check of its input.
     deadline_ms
@@ -99,7 +101,7 @@ class HybridInferenceEngine:
         cloud_api_key: str | None = None,
         labels: Sequence[str] = (),
         decision_log: DecisionSink | None = None,
-        edge_threads: int = 1,
+        edge_threads: int | None = None,
         deadline_ms: float | None = None,
         clock: Clock | None = None,
         tiers: Mapping[str, TierModel] | None = None,

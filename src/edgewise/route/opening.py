@@ -37,7 +37,7 @@ class Setup:
     cloud_protocol: Protocol | str
     cloud_api_key: str | None
     labels: Sequence[str]
-    edge_threads: int
+    edge_threads: int | None
     deadline_ms: float | None
 
 
@@ -119,7 +119,7 @@ def _given(setup: Setup, given: Mapping[str, TierModel]) -> tuple[Policy, Mappin
 def _open_model(path: Path, setup: Setup) -> LocalModel:
     if path.is_dir():
         return open_classifier(path, threads=setup.edge_threads)
-    return open_onnx(path, labels=tuple(setup.labels), threads=setup.edge_threads)
+    return open_onnx(path, labels=tuple(setup.labels), threads=setup.edge_threads or 1)
 
 
 def _protocol(setup: Setup) -> Protocol:

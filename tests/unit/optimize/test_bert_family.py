@@ -57,6 +57,24 @@ def test_the_checkpoints_own_head_equals_the_reference(case: str, tmp_path: Path
     np.testing.assert_allclose(found["logits"], expected["logits"], atol=1e-4)
 
 
+@pytest.mark.parametrize("case", FAMILIES)
+def test_positions_beyond_the_longest_text_are_left_out_and_not_missed(
+    case: str, tmp_path: Path
+) -> None:
+    ids = np.load(GOLDEN / case / "expected.npz")["input_ids"]
+    whole, cut = BertSource(GOLDEN / case), BertSource(GOLDEN / case)
+    assert whole.max_length > ids.shape[1]
+    cut.max_length = ids.shape[1]
+
+    large, small = (one.features().SerializeToString() for one in (whole, cut))
+    (full, _), (short, _) = (run(one, GOLDEN / case, tmp_path) for one in (large, small))
+
+    width = next(iter(full.values())).shape[1]
+    assert len(large) - len(small) >= 4 * width * (whole.max_length - cut.max_length)
+    for name, value in full.items():
+        assert np.array_equal(value, short[name])
+
+
 def test_an_unknown_family_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "t5"}')
 

@@ -1,12 +1,24 @@
 """Recipes: words are read, put in the order that works, and carried out."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_graphs import convnet, exported_bert, images, run, token_samples, weight, with_weight
+from onnx import TensorProto, helper
+from tiny_graphs import (
+    Builder,
+    convnet,
+    exported_bert,
+    images,
+    run,
+    token_samples,
+    weight,
+    with_weight,
+)
 from tiny_project import WIDTH, write_model
 from tokenizers import Tokenizer
 
@@ -25,6 +37,18 @@ def kinds(draft: Draft) -> set[str]:
 
 def bert() -> Draft:
     return Draft(model=exported_bert(), samples=tuple(token_samples(20)))
+
+
+def one_product() -> onnx.ModelProto:
+    b = Builder(4)
+    b.op("Gemm", "x", b.draw(6, 3), b.draw(3))
+    takes = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 6])
+    return b.finish([takes], [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])])
+
+
+def zeros() -> onnx.ModelProto:
+    model = one_product()
+    return with_weight(model, "w0", np.zeros((6, 3)))
 
 
 def test_words_are_read_with_their_arguments() -> None:
@@ -110,6 +134,75 @@ def test_a_pass_with_nothing_to_do_is_named_in_the_reason() -> None:
         recipes.run(Draft(model=convnet(), samples=tuple(images(2))), ["prune-heads"])
 
     assert caught.value.what.startswith("`prune-heads`: ")
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["int8-static", "int8-dynamic", "int8-static-after:0", "int4-weights", "int8-weights", "mixed"],
+)
+def test_a_model_whose_only_product_gives_its_logits_has_nothing_to_quantize(word: str) -> None:
+    draft = Draft(model=one_product(), samples=({"x": np.ones((1, 6), np.float32)},))
+
+    with pytest.raises(InvalidModel) as caught:
+        recipes.run(draft, [word])
+
+    assert caught.value.what == (
+        f"`{word}`: no product or table with a stored weight to quantize but what stays in float"
+    )
+    assert (caught.value.where, caught.value.hint) == ("recipe", "leave it out for this model")
+
+
+@pytest.mark.parametrize("word", ["int4-weights", "int8-weights"])
+def test_a_convnet_has_no_weights_for_blocks(word: str) -> None:
+    with pytest.raises(InvalidModel) as caught:
+        recipes.run(Draft(model=convnet(), samples=tuple(images(2))), [word])
+
+    assert caught.value.what.startswith(f"`{word}`: no product or table")
+
+
+@pytest.mark.parametrize(
+    ("draft", "word", "what"),
+    [
+        (bert, "prune-heads:0.01", "a share of 0.01 takes none"),
+        (bert, "prune-ffn:0.01", "a share of 0.01 takes none"),
+        (bert, "prune-layers:0.1", "a share of 0.1 takes none"),
+        (lambda: Draft(model=convnet()), "prune-channels:0.01", "a share of 0.01 takes none"),
+        (lambda: Draft(model=zeros()), "prune-unstructured:0.5", "zero already: 0.5"),
+        (lambda: Draft(model=one_product()), "fuse", "no constants to fold"),
+    ],
+)
+def test_a_pass_that_changes_nothing_says_so(
+    draft: Callable[[], Draft], word: str, what: str
+) -> None:
+    with pytest.raises(InvalidModel) as caught:
+        recipes.run(draft(), [word])
+
+    assert caught.value.what.startswith(f"`{word}`: ")
+    assert what in caught.value.what
+    assert caught.value.hint == "leave it out for this model"
+
+
+def test_a_share_of_none_is_what_was_asked_for() -> None:
+    draft = bert()
+
+    made = recipes.run(draft, ["prune-ffn:0", "prune-heads:0"])
+
+    assert made.model.SerializeToString() == draft.model.SerializeToString()
+
+
+def test_a_vocabulary_that_is_needed_whole_is_not_trimmed(tmp_path: Path) -> None:
+    write_model(tmp_path)
+    tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    tokenizer.add_special_tokens(["[PAD]"])
+    text, words = tokenizer.to_str(), tuple(tokenizer.get_vocab())
+    model = BertSource(tmp_path).features()
+
+    with pytest.raises(InvalidModel) as caught:
+        recipes.run(Draft(model=model, tokenizer=text, texts=words), ["trim-vocabulary"])
+
+    assert caught.value.what == (
+        f"`trim-vocabulary`: the texts and fallbacks need all of its {len(words)} tokens"
+    )
 
 
 def test_a_vocabulary_is_not_trimmed_without_a_tokenizer() -> None:

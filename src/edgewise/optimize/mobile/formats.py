@@ -1,5 +1,6 @@
 """The mobile formats: each one's writer, and its own runtime to load it again."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ def write_ort(origin: Origin, out: Path) -> None:
 
 
 def write_tflite(origin: Origin, out: Path) -> None:
-    """Convert a torch module; examples of different shapes get a signature each.
+    """Convert a torch module, or an ONNX graph as one; each shape of the examples has a signature.
 
     Source: litert-torch. Sizes are fixed: it converts few models with one left open.
     """
@@ -95,9 +96,12 @@ def write_int8_tflite(origin: Origin, out: Path) -> None:
 def write_pte(origin: Origin, out: Path) -> None:
     """Lower a torch module for XNNPACK; sizes that differ stay open between those seen.
 
+    An ONNX graph becomes a module first, and its sizes are fixed.
+
     Source: ExecuTorch, `to_edge_transform_and_lower`.
     """
     module = _module(origin)
+    _check_sizes(origin)
     with extras.needed("mobile"), quiet():
         import torch  # noqa: PLC0415 - optional
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import (  # noqa: PLC0415 - optional
@@ -122,6 +126,15 @@ def write_pte(origin: Origin, out: Path) -> None:
         )
         lowered = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
         out.write_bytes(lowered.to_executorch().buffer)
+
+
+def _check_sizes(origin: Origin) -> None:
+    """Refuse open sizes of an ONNX graph: its arithmetic of shapes is worked out beforehand."""
+    if origin.module is not None or not any(origin.open_sizes().values()):
+        return
+    what = "sizes of an ONNX graph can't stay open in it, and the examples have several"
+    hint = "give examples of one shape, or the torch module"
+    raise InvalidModel(what, where=origin.where, hint=hint)
 
 
 def run_session(runtime: str) -> Runner:
@@ -169,7 +182,17 @@ def translated(origin: Origin, tool: str) -> Iterator[None]:
 
 
 def _module(origin: Origin) -> Any:
-    if origin.module is None:
-        what = "nothing sound converts ONNX to it: give the torch module"
-        raise InvalidModel(what, where=origin.where, hint="give the torch module")
-    return origin.module
+    """Give the torch module that the source is, or one that carries its graph out."""
+    if origin.module is not None:
+        return origin.module
+    with extras.needed("mobile"), quiet():
+        import torch  # noqa: F401, PLC0415 - a missing extra is said before the graph is read
+    import onnx  # noqa: PLC0415 - optional
+
+    from edgewise.optimize.mobile.from_onnx import module_of  # noqa: PLC0415 - heavy
+
+    with tempfile.TemporaryDirectory(prefix="edgewise-") as folder:
+        path = Path(folder) / "source.onnx"
+        origin.write_onnx(path)
+        graph = onnx.load(path)
+    return module_of(graph, takes=origin.names)

@@ -169,7 +169,10 @@ def _gather(call: Call) -> Any:
         where, x = np.asarray(call.values[1]), call.tensor(0)
         if where.ndim == 0:
             return x.select(axis, int(where))
-        return call.torch.index_select(x, axis, call.torch.from_numpy(where.reshape(-1)))
+        axis %= x.dim()
+        rows = call.torch.from_numpy(where.reshape(-1) % x.shape[axis])
+        found = call.torch.index_select(x, axis, rows)
+        return found.reshape(*x.shape[:axis], *where.shape, *x.shape[axis + 1 :])
     table = call.tensor(0)
     if axis != 0 or table.dim() != 2:
         raise call.refuse("along another axis than a table's rows is not known")
@@ -274,6 +277,7 @@ def _flatten(call: Call) -> Any:
 
 OPERATORS: dict[str, Callable[[Call], Any]] = {
     "Add": _two(lambda _, a, b: a + b),
+    "And": _two(lambda torch, a, b: torch.logical_and(a, b)),
     "Attention": lambda call: call.refuse("without stored weights is not known"),
     "BiasGelu": _gelu,
     "Cast": _cast,
@@ -291,16 +295,24 @@ OPERATORS: dict[str, Callable[[Call], Any]] = {
     ),
     "Flatten": _flatten,
     "Gather": _gather,
+    "GatherElements": lambda call: call.torch.gather(
+        call.tensor(0), int(call.attributes.get("axis", 0)), call.tensor(1)
+    ),
     "Gelu": _gelu,
     "Gemm": _gemm,
     "GlobalAveragePool": _one(lambda _, x: x.mean(dim=tuple(range(2, x.dim())), keepdim=True)),
+    "Greater": _two(lambda torch, a, b: torch.gt(a, b)),
+    "GreaterOrEqual": _two(lambda torch, a, b: torch.ge(a, b)),
     "Identity": _one(lambda _, x: x),
     "LayerNormalization": _layer_norm,
+    "Less": _two(lambda torch, a, b: torch.lt(a, b)),
+    "LessOrEqual": _two(lambda torch, a, b: torch.le(a, b)),
     "MatMul": _two(lambda _, a, b: a @ b),
     "Max": _two(lambda torch, a, b: torch.clamp(a, min=b)),
     "MaxPool": _max_pool,
     "Mul": _two(lambda _, a, b: a * b),
     "Not": _one(lambda torch, x: torch.logical_not(x)),
+    "Or": _two(lambda torch, a, b: torch.logical_or(a, b)),
     "Pow": _two(lambda _, a, b: a**b),
     "ReduceMean": _reduced("mean"),
     "ReduceSum": _reduced("sum"),

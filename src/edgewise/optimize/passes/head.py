@@ -13,6 +13,7 @@ from edgewise.optimize.sources import Head
 
 NAME = "head:logistic"
 STRENGTHS = (0.003, 0.01, 0.03, 0.1)
+"""Inverse penalties, the strongest penalty first."""
 
 
 def train_head(
@@ -45,7 +46,10 @@ def train_head(
 
 
 def choose_strength(features: NDArray[np.float32], labels: Sequence[int], classes: int) -> float:
-    """Give the penalty that does best on a fifth of the examples held out from the fit."""
+    """Give the penalty that does best on a fifth of the examples held out from the fit.
+
+    Of equals the strongest.
+    """
     order = np.random.default_rng(0).permutation(len(labels))
     truth = np.asarray(labels)
     cut = len(order) // 5

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import onnx
 
 NAME = "int8-dynamic"
+_OF_GEMM = "_MatMul"
+"""The quantizer parts each Gemm first, and calls its product so (ONNX Runtime 1.32)."""
 
 
 def quantize(
@@ -53,7 +55,7 @@ def quantize(
                 weight_type=QuantType.QInt8,
                 per_channel=True,
                 reduce_range=reduce_range,
-                nodes_to_exclude=list(keep_float),
+                nodes_to_exclude=[*keep_float, *(f"{name}{_OF_GEMM}" for name in keep_float)],
                 extra_options={
                     "MatMulConstBOnly": True,
                     # types behind fused operators can't be inferred

@@ -13,15 +13,19 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
-from edgewise.errors import InvalidModel
 from edgewise.optimize.graphs.channel_groups import Cut, Group, find_groups
 from edgewise.optimize.graphs.moments import second_moments
+from edgewise.optimize.graphs.pruning import begin
 from edgewise.optimize.graphs.reconstruct import keep_best
-from edgewise.optimize.graphs.shares import check_share, count_of
+from edgewise.optimize.graphs.shares import count_of
 from edgewise.optimize.graphs.wiring import Array, Wiring, attribute, copy_of
 from edgewise.runtimes.protocol import Tensors
 
 NAME = "prune-channels"
+_NONE = (
+    "no channels to cut found: looked for a convolution whose channels reach another layer through "
+    "norms, activations, pooling, depthwise convolutions or sums"
+)
 
 
 def prune_channels(
@@ -41,13 +45,7 @@ def prune_channels(
     InvalidModel
         When no convolution's channels can be cut.
     """
-    check_share(share)
-    wiring = Wiring(model)
-    groups = [group for group in find_groups(wiring) if group.has_conv]
-    if not groups:
-        what = "no channels to cut found: looked for a convolution whose channels reach another"
-        what += " layer through norms, activations, pooling, depthwise convolutions or sums"
-        raise InvalidModel(what, where=NAME, hint="prune before fusing or quantizing the model")
+    wiring, groups = begin(model, share, _groups, name=NAME, none=_NONE)
     if not any(count_of(share, group.width) for group in groups):
         return copy_of(model)
     moments: dict[str, Array] = {}
@@ -58,6 +56,10 @@ def prune_channels(
         scores = _scores(wiring, group, moments)
         group.narrow(wiring, keep_best(scores, count_of(share, group.width)))
     return wiring.finish()
+
+
+def _groups(wiring: Wiring) -> list[Group]:
+    return [group for group in find_groups(wiring) if group.has_conv]
 
 
 def _scores(wiring: Wiring, group: Group, moments: dict[str, Array]) -> Array:

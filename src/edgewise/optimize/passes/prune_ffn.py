@@ -13,21 +13,25 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 
-from edgewise.errors import InvalidModel
 from edgewise.optimize.graphs.activations import observe
 from edgewise.optimize.graphs.channel_groups import Group, Reader, find_groups
 from edgewise.optimize.graphs.moments import second_moments
+from edgewise.optimize.graphs.pruning import begin
 from edgewise.optimize.graphs.reconstruct import (
     gather,
     keep_best,
     keep_correctable,
     score_units,
 )
-from edgewise.optimize.graphs.shares import check_share, count_of
+from edgewise.optimize.graphs.shares import count_of
 from edgewise.optimize.graphs.wiring import Array, Wiring, copy_of
 from edgewise.runtimes.protocol import Tensors
 
 NAME = "prune-ffn"
+_NONE = (
+    "no hidden neurons found: looked for a linear layer whose output reaches another through "
+    "activations alone"
+)
 
 
 def prune_ffn(
@@ -53,13 +57,7 @@ def prune_ffn(
     InvalidModel
         When no linear layer's output reaches another through activations alone.
     """
-    check_share(share)
-    wiring = Wiring(model)
-    groups = [group for group in find_groups(wiring) if not group.has_conv]
-    if not groups:
-        what = "no hidden neurons found: looked for a linear layer whose output reaches another"
-        what += " through activations alone"
-        raise InvalidModel(what, where=NAME, hint="prune before fusing or quantizing the model")
+    wiring, groups = begin(model, share, _groups, name=NAME, none=_NONE)
     if not any(count_of(share, group.width) for group in groups):
         return copy_of(model)
     if not samples:
@@ -72,6 +70,10 @@ def prune_ffn(
     if single:
         _prune_and_refit(model, wiring, single, share, samples)
     return wiring.finish()
+
+
+def _groups(wiring: Wiring) -> list[Group]:
+    return [group for group in find_groups(wiring) if not group.has_conv]
 
 
 def _magnitudes(wiring: Wiring, group: Group) -> Array:

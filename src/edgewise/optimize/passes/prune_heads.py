@@ -16,8 +16,9 @@ import onnx
 from edgewise.errors import InvalidModel
 from edgewise.optimize.graphs.activations import observe
 from edgewise.optimize.graphs.attention import Attention, find_attention, looked_for, sizes_of
+from edgewise.optimize.graphs.pruning import begin
 from edgewise.optimize.graphs.reconstruct import gather, keep_best, keep_correctable, score_units
-from edgewise.optimize.graphs.shares import check_share, count_of
+from edgewise.optimize.graphs.shares import count_of
 from edgewise.optimize.graphs.wiring import Array, Wiring, copy_of
 from edgewise.runtimes.protocol import Tensors
 
@@ -47,12 +48,8 @@ def prune_heads(
     InvalidModel
         When no attention is found, or its shapes say a number of heads that can't be changed.
     """
-    check_share(share)
-    wiring = Wiring(model)
-    blocks = [block for block in find_attention(wiring) if _is_separate(block)]
-    if not blocks:
-        what = f"no attention found: looked for {looked_for()}"
-        raise InvalidModel(what, where=NAME, hint="prune before fusing or quantizing the model")
+    none = f"no attention found: looked for {looked_for()}"
+    wiring, blocks = begin(model, share, _blocks, name=NAME, none=none)
     if not any(count_of(share, block.heads) for block in blocks):
         return copy_of(model)
     if not samples:
@@ -103,6 +100,10 @@ def _rows(model: onnx.ModelProto, names: list[str], samples: Sequence[Tensors]) 
         for name, value in values.items():
             found[name].append(value.reshape(-1, value.shape[-1]))
     return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def _blocks(wiring: Wiring) -> list[Attention]:
+    return [block for block in find_attention(wiring) if _is_separate(block)]
 
 
 def _is_separate(block: Attention) -> bool:

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from edgewise.errors import InvalidModel
 from edgewise.optimize.graphs.activations import observe
-from edgewise.optimize.graphs.shares import check_share, count_of
+from edgewise.optimize.graphs.pruning import begin
+from edgewise.optimize.graphs.shares import count_of
 from edgewise.optimize.graphs.wiring import Array, Wiring, copy_of
 from edgewise.runtimes.protocol import Tensors
 
 NAME = "prune-layers"
+_NONE = "no residual block found: looked for a sum of a tensor and what is computed from it"
 _AFTER_SUM = ("LayerNormalization", "Relu", "Clip", "BatchNormalization")
 
 
@@ -50,12 +51,7 @@ def prune_layers(
     InvalidModel
         When there is no block whose output could be its input.
     """
-    check_share(share)
-    wiring = Wiring(model)
-    blocks = find_blocks(wiring)
-    if not blocks:
-        what = "no residual block found: looked for a sum of a tensor and what is computed from it"
-        raise InvalidModel(what, where=NAME, hint="prune before fusing or quantizing the model")
+    wiring, blocks = begin(model, share, find_blocks, name=NAME, none=_NONE)
     drop = count_of(share, len(blocks))
     if drop == 0:
         return copy_of(model)

@@ -29,7 +29,8 @@ class BertSource:
     """An encoder of the BERT family. Made by `open_source`.
 
     `features` gives the pooled output of every layer in one pass; `classifier` gives the first
-    layers with a head, the checkpoint's own when `head` is `None`.
+    layers with a head, the checkpoint's own when `head` is `None`. `max_length` may be set lower
+    than the checkpoint's: positions beyond it are not written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -124,7 +125,9 @@ class BertSource:
         name = "embeddings."
         words = graph.weight("words", self._tensor(f"{name}word_embeddings.weight"))
         hidden = graph.op("Gather", words, "input_ids")
-        table = graph.weight("positions", self._tensor(f"{name}position_embeddings.weight"))
+        rows = self.max_length + (self._pad + 1 if self._family.offset_positions else 0)
+        kept = self._tensor(f"{name}position_embeddings.weight")[:rows]
+        table = graph.weight("positions", kept)
         if self._family.offset_positions:
             pad = graph.int_scalar(self._pad)
             real = graph.op("Not", graph.op("Equal", "input_ids", pad))

@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from edgewise import extras
 from edgewise.errors import InvalidModel, MissingExtra
 from edgewise.optimize.sources.families import FAMILIES, model_type
 from edgewise.optimize.sources.protocol import Source
+from edgewise.records import ImageInput
 from edgewise.runtimes.protocol import Tensors
 
-_TORCH_FILES = (".pt", ".pt2")
+TORCH_FILES = (".pt", ".pt2")
+_BATCH = 2
 
 
 def open_source(path: Path, labels: tuple[str, ...], example: Tensors | None = None) -> Source:
@@ -22,7 +26,8 @@ def open_source(path: Path, labels: tuple[str, ...], example: Tensors | None = N
     labels
         Those that the data has, which tell a classifier's output from an encoder's.
     example
-        One input as the model takes it; needed where a torch module doesn't say its own shape.
+        One input as the model takes it; needed where a torch module doesn't say its own shape. Of
+        an image, a directory's module is exported for its size.
 
     Raises
     ------
@@ -36,14 +41,16 @@ def open_source(path: Path, labels: tuple[str, ...], example: Tensors | None = N
         from edgewise.optimize.sources.onnx_file import OnnxSource  # noqa: PLC0415 - heavy
     if path.is_dir():
         kind = model_type(path)
-        return BertSource(path) if not kind or kind in FAMILIES else _open_other(path, labels)
+        return (
+            BertSource(path) if not kind or kind in FAMILIES else _open_other(path, labels, example)
+        )
     if not path.exists() and ":" not in path.name:
         raise InvalidModel("no such model", where=str(path), hint="check model.source")
     if path.suffix == ".onnx":
         return OnnxSource(path, labels)
-    if path.exists() and path.suffix not in _TORCH_FILES:
+    if path.exists() and path.suffix not in TORCH_FILES:
         what = f"can't import a `{path.suffix or 'nameless'}` file"
-        known = f".onnx, {', '.join(_TORCH_FILES)}"
+        known = f".onnx, {', '.join(TORCH_FILES)}"
         hint = f"give an ONNX file or a Hugging Face directory; known files: {known}"
         raise InvalidModel(what, where=str(path), hint=hint)
     from edgewise.optimize.sources import torch_module  # noqa: PLC0415 - heavy
@@ -58,7 +65,17 @@ def open_source(path: Path, labels: tuple[str, ...], example: Tensors | None = N
     return torch_module.open_module(module, labels, found, folder=path.parent)
 
 
-def _open_other(folder: Path, labels: tuple[str, ...]) -> Source:
+def example_pixels(image: ImageInput | None) -> Tensors | None:
+    """Give an input of an image's size, by which a torch file can be exported; `None` for text."""
+    if image is None:
+        return None
+    sizes = (image.height, image.width)
+    shape = (image.channels, *sizes) if image.channels_first else (*sizes, image.channels)
+    drawn = np.random.default_rng(0).normal(size=(_BATCH, *shape))
+    return {"image": drawn.astype(np.float32)}
+
+
+def _open_other(folder: Path, labels: tuple[str, ...], example: Tensors | None) -> Source:
     from edgewise.optimize.sources.bert import BertSource  # noqa: PLC0415 - heavy
 
     try:
@@ -68,4 +85,4 @@ def _open_other(folder: Path, labels: tuple[str, ...]) -> Source:
     except MissingExtra:
         # Its error names the families that need no torch, and what the others need.
         return BertSource(folder)
-    return open_folder(folder, labels)
+    return open_folder(folder, labels, example)

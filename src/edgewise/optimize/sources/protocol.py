@@ -19,6 +19,7 @@ class Source(Protocol):
     folder: Path
     layers: int
     max_length: int
+    """Tokens. Set lower, its graphs need not take more."""
     has_head: bool
     labels: tuple[str, ...]
 

@@ -93,21 +93,39 @@ def open_torch_file(
     Parameters
     ----------
     example
-        `None` takes the exported program's own, or ids where the inputs are called as a text
-        model's.
+        An exported program's own stands before it. `None` takes ids where the inputs are called as
+        a text model's.
 
     Raises
     ------
     InvalidModel
         When the file is neither, or can't be converted, or no example can be made up for it.
     """
-    module, own = _load_program(path) if path.suffix == ".pt2" else _load_script(path)
-    found = example or own
+    module, own = load_torch_file(path)
+    found = own or example if path.suffix == ".pt2" else example or own
     if found is None:
         names = ", ".join(_taken(module)) or "unnamed inputs"
         what = f"it says nothing of the shape of its inputs: {names}"
         raise InvalidModel(what, where=str(path), hint="give an example input")
     return open_module(module, labels, found, folder=path.parent)
+
+
+def load_torch_file(path: Path) -> tuple[nn.Module, Tensors | None]:
+    """Load a TorchScript file or an exported program, which runs what is in it.
+
+    Returns
+    -------
+    module
+        Its inputs are those of the example, where there is one, in that order.
+    example
+        A program's own; ids where a script's inputs are called as a text model's; else `None`.
+
+    Raises
+    ------
+    InvalidModel
+        When the file is neither.
+    """
+    return _load_program(path) if path.suffix == ".pt2" else _load_script(path)
 
 
 def load_factory(name: str) -> nn.Module:

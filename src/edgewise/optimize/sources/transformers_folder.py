@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgewise import extras
 from edgewise.errors import InvalidModel
 from edgewise.optimize.sources.families import model_type
 from edgewise.optimize.sources.onnx_file import OnnxSource
 from edgewise.optimize.sources.torch_module import TEXT_INPUTS, open_module
+from edgewise.runtimes.protocol import Tensors
 
 with extras.needed("torch"):
     import transformers
@@ -28,13 +28,18 @@ _BATCH, _LENGTH, _SIDE, _CHANNELS = 2, 8, 224, 3
 _LONGEST = 512
 
 
-def open_folder(folder: Path, labels: tuple[str, ...]) -> OnnxSource:
+def open_folder(
+    folder: Path, labels: tuple[str, ...], example: Tensors | None = None
+) -> OnnxSource:
     """Make a source of a Hugging Face directory.
 
     Parameters
     ----------
     labels
         Those that the data has; a classifier's own names come before them.
+    example
+        An image classifier's input, whose size it will take; by default of the size that
+        `config.json` says, or 224.
 
     Raises
     ------
@@ -62,7 +67,7 @@ def open_folder(folder: Path, labels: tuple[str, ...]) -> OnnxSource:
     source = open_module(
         module.eval(),
         own or labels,
-        _example(module, config),
+        _example(module, config, example),
         folder=folder,
         max_length=_max_length(config),
     )
@@ -81,7 +86,9 @@ def _kind(config: Any) -> str:
     return "AutoModel"
 
 
-def _example(module: Any, config: Any) -> dict[str, NDArray[Any]]:
+def _example(module: Any, config: Any, given: Tensors | None) -> Tensors:
+    if module.main_input_name == "pixel_values" and given:
+        return {"pixel_values": next(iter(given.values()))}
     if module.main_input_name == "pixel_values":
         side = getattr(config, "image_size", _SIDE) or _SIDE
         height, width = side if isinstance(side, (list, tuple)) else (side, side)

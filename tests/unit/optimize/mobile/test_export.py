@@ -97,14 +97,14 @@ def test_nothing_but_what_was_made_is_left_in_the_directory(tmp_path: Path) -> N
     assert [path.name for path in out.iterdir()] == ["model.ort"]
 
 
-def test_a_format_that_onnx_does_not_reach_says_so(tmp_path: Path) -> None:
+def test_a_format_whose_toolkit_is_absent_says_what_to_install(tmp_path: Path) -> None:
     bundle = tiny_text_bundle(tmp_path / "bundle")
 
     _, *others = export_mobile(bundle, EXAMPLES, tmp_path / "out")
 
     for one in others:
         assert (one.made, one.path, one.sha256, one.size_bytes) == (False, None, "", 0)
-        assert one.why == "nothing sound converts ONNX to it: give the torch module"
+        assert one.why == '`torch` is not installed: pip install "edgewise[mobile]"'
 
 
 def test_a_failed_comparison_is_not_made_and_takes_an_older_file_away(tmp_path: Path) -> None:

@@ -10,11 +10,17 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgewise.errors import InvalidModel
+from edgewise.optimize.mobile import MobileFormat, export_mobile
+from edgewise.optimize.passes import int8_dynamic
 from edgewise.optimize.passes.prune_ffn import prune_ffn
 from edgewise.optimize.sources.bert import BertSource
 from edgewise.runtimes import find_runtime
 
-pytestmark = pytest.mark.heavy
+pytestmark = [
+    pytest.mark.heavy,
+    pytest.mark.filterwarnings("ignore"),  # converters warn of their own affairs
+    pytest.mark.timeout(600),
+]
 
 GOLDEN = Path(__file__).parents[3] / "golden/bert_family"
 Inputs = dict[str, NDArray[Any]]
@@ -118,6 +124,39 @@ def test_a_convolution_net_written_as_onnx_again_takes_any_batch(tmp_path: Path)
     np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-5)
 
 
+def test_rows_of_a_table_by_stored_numbers_keep_their_shape(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    weights = {
+        "table": rng.normal(size=(4, 3)).astype(np.float32),
+        "rows": np.array([[0, -1, 2], [1, 1, 3]]),
+        "picked": np.array([[2, 0, 1], [0, 0, 2]]),
+        "last": np.array([2]),
+    }
+    nodes = [
+        helper.make_node("Gather", ["table", "rows"], ["found"]),
+        helper.make_node("Unsqueeze", ["x", "last"], ["lifted_x"]),
+        helper.make_node("Add", ["found", "lifted_x"], ["sum"]),
+        helper.make_node("GatherElements", ["x", "picked"], ["elements"], axis=1),
+        helper.make_node("GreaterOrEqual", ["elements", "x2"], ["above"]),
+        helper.make_node("Where", ["above", "x2", "elements"], ["least"]),
+        helper.make_node("Unsqueeze", ["least", "last"], ["lifted"]),
+        helper.make_node("Add", ["sum", "lifted"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "rows",
+        [helper.make_tensor_value_info(x, TensorProto.FLOAT, [2, 3]) for x in ("x", "x2")],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3, 3])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    inputs = {x: rng.normal(size=(2, 3)).astype(np.float32) for x in ("x", "x2")}
+
+    (ours,), (expected,) = module_answers(model, inputs), answers(model, inputs, tmp_path)
+
+    np.testing.assert_allclose(ours, expected, atol=1e-6)
+
+
 def test_an_operator_without_a_torch_form_is_named() -> None:
     from edgewise.optimize.mobile.from_onnx import module_of  # noqa: PLC0415 - heavy
 
@@ -129,3 +168,50 @@ def test_an_operator_without_a_torch_form_is_named() -> None:
     )
     with pytest.raises(InvalidModel, match="Det can't become a torch operator"):
         module_of(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]))
+
+
+def test_a_convolution_net_in_onnx_becomes_every_mobile_file(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    examples = [{"x": rng.normal(0, 1, (1, 3, 16, 16)).astype(np.float32)} for _ in range(3)]
+    onnx.save(convolutions(), tmp_path / "net.onnx")
+
+    found = export_mobile(tmp_path / "net.onnx", examples, tmp_path / "out")
+
+    assert [(one.format, one.made, one.why) for one in found] == [
+        (one, True, "") for one in MobileFormat
+    ]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *("model.ort", "model.tflite", "model-int8.tflite", "model.pte")
+    }
+    assert all(one.agreement == 1.0 for one in found)
+
+
+def test_an_encoder_in_onnx_becomes_a_tflite_file_for_the_lengths_of_its_examples(
+    tmp_path: Path,
+) -> None:
+    source = BertSource(GOLDEN / "bert_head")
+    model = source.classifier(source.layers, None)
+    taken = {one.name for one in model.graph.input}
+    examples = [{k: v for k, v in sentence(length, 0).items() if k in taken} for length in (5, 9)]
+
+    tflite, pte = export_mobile(
+        model, examples, tmp_path, formats=(MobileFormat.TFLITE, MobileFormat.PTE)
+    )
+    (fixed,) = export_mobile(model, examples[:1], tmp_path / "one", formats=(MobileFormat.PTE,))
+
+    assert tflite.made, tflite.why
+    assert not pte.made
+    assert pte.why.startswith("sizes of an ONNX graph can't stay open in it")
+    assert fixed.made, fixed.why
+
+
+def test_an_int8_graph_is_not_made_and_its_operators_are_named(tmp_path: Path) -> None:
+    model = int8_dynamic.quantize(convolutions(), reduce_range=True)
+    x = {"x": np.random.default_rng(1).normal(0, 1, (1, 3, 16, 16)).astype(np.float32)}
+
+    (found,) = export_mobile(model, [x], tmp_path, formats=(MobileFormat.TFLITE,))
+
+    assert not found.made
+    assert "ConvInteger" in found.why
+    assert "can't become a torch operator" in found.why
+    assert list(tmp_path.iterdir()) == []

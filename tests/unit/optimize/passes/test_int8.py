@@ -334,3 +334,28 @@ def test_passes_print_and_log_nothing(
 
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
+
+
+def test_a_gemm_that_is_kept_stays_in_float() -> None:
+    rng = np.random.default_rng(2)
+    first, last = (rng.normal(size=shape).astype(np.float32) for shape in ((6, 8), (8, 3)))
+    nodes = [
+        helper.make_node("Gemm", ["x", "first"], ["hidden"], name="first"),
+        helper.make_node("Gemm", ["hidden", "last", "bias"], ["y"], name="last"),
+    ]
+    weights = {"first": first, "last": last, "bias": np.ones(3, np.float32)}
+    graph = helper.make_graph(
+        nodes,
+        "gemms",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 6])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
+        [numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+    found = int8_dynamic.quantize(model, reduce_range=False, keep_float=["last"])
+
+    held = {one.name: numpy_helper.to_array(one) for one in found.graph.initializer}
+    assert np.array_equal(held["last"], last)
+    assert "first" not in held
+    assert [node.op_type for node in found.graph.node].count("MatMulInteger") == 1

@@ -1,0 +1,70 @@
+"""One run at a time on an output directory."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgewise.errors import StorageError
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: nobody is kept out there
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextmanager
+def alone_on(out: Path) -> Iterator[None]:
+    """Keep other runs off an output directory until the block ends, or this process does.
+
+    By a lock on an empty file beside it, which goes again. Where no file can be made there, nobody
+    is kept out: what is written at the end then says why it can't be.
+
+    Raises
+    ------
+    StorageError
+        When another run is at work on it.
+    """
+    path = out.resolve().with_name(f".{out.resolve().name}.lock")
+    held = _hold(path, out)
+    if held is None:
+        yield
+        return
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(held)
+
+
+def _hold(path: Path, out: Path) -> int | None:
+    if fcntl is None:
+        return None
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as taken:
+            os.close(held)
+            what = "another run is at work on it"
+            hint = "wait until that ends, or give another --out"
+            raise StorageError(what, where=str(out), hint=hint) from taken
+        except OSError:  # a file system without locks
+            os.close(held)
+            return None
+        if _is_still(path, held):
+            return held
+        os.close(held)  # its holder removed it between our opening and locking it
+
+
+def _is_still(path: Path, held: int) -> bool:
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    mine = os.fstat(held)
+    return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)

@@ -1,0 +1,53 @@
+"""One run at a time on a directory."""
+
+from pathlib import Path
+
+import pytest
+
+from edgewise.errors import StorageError
+from edgewise.pipeline.alone import alone_on
+
+
+def test_a_second_run_on_the_same_directory_is_refused_until_the_first_ends(tmp_path: Path) -> None:
+    out = tmp_path / "best"
+
+    with alone_on(out), pytest.raises(StorageError) as caught, alone_on(out):
+        pass
+    with alone_on(out):
+        pass
+
+    assert caught.value.what == "another run is at work on it"
+    assert caught.value.where == str(out)
+    assert "another --out" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_is_free_again_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), alone_on(tmp_path / "best"):
+        raise KeyError
+
+    with alone_on(tmp_path / "best"):
+        assert [path.name for path in tmp_path.iterdir()] == [".best.lock"]
+
+
+def test_what_a_killed_run_left_keeps_nobody_out(tmp_path: Path) -> None:
+    (tmp_path / ".best.lock").touch()
+
+    with alone_on(tmp_path / "best"):
+        pass
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_directories_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    with alone_on(tmp_path / "one"), alone_on(tmp_path / "two"):
+        assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_where_no_file_can_be_made_nobody_is_kept_out(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with alone_on(tmp_path / "file/best"), alone_on(tmp_path / "file/best"):
+        pass
+
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
