@@ -32,7 +32,11 @@ _DEFAULTS = OptimizeSpec()
     multiple=True,
     help="such as smooth,int8-dynamic; repeatable [default: those usual for the task]",
 )
-@click.option("--search", is_flag=True, help="look for more: layers, heads, neurons, vocabulary")
+@click.option(
+    "--search",
+    is_flag=True,
+    help="look for more: layers, width, heads, neurons, vocabulary, training",
+)
 @click.option("--minutes", type=click.FloatRange(min=0.0, min_open=True), help="of the search")
 @click.option(
     "--training-minutes",

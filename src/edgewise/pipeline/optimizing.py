@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from edgewise.errors import EdgewiseError, InvalidModel, StorageError
@@ -18,6 +19,7 @@ from edgewise.optimize import (
     held_out,
     pareto_front,
     parse_recipe,
+    space_of,
 )
 from edgewise.pipeline.cache import Cache, clear, hash_path, key_of
 from edgewise.pipeline.swap import clear_asides, replace_run
@@ -202,6 +204,7 @@ def _search(
     return lambda survey, plans: explore(
         survey,
         plans,
+        space_for=partial(space_of, survey, plans),
         journal=journal,
         budget_s=60.0 * minutes,
         seed=order.seed,

@@ -214,7 +214,8 @@ class Lesson:
     teacher
         The source; `None` where the graph that is trained is its own teacher.
     embeds
-        Whether the output is an embedding, and no logits.
+        Whether the output is to be as the teacher's, number by number: an embedding, or anything
+        else that is no logits.
     folder
         Where checkpoints and trained weights are kept, by content; `None` keeps nothing.
     minutes
