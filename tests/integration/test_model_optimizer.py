@@ -256,6 +256,29 @@ def test_a_search_measures_what_fits_and_says_why_the_rest_does_not(tmp_path: Pa
     assert unfit.model is None
 
 
+def test_a_search_with_minutes_proposes_what_it_was_not_given(tmp_path: Path) -> None:
+    onnx.save(wide(), tmp_path / "m.onnx")
+
+    found = optimizer.search_architecture(
+        tmp_path / "m.onnx",
+        rows(8, 500),
+        recipes=["int8-dynamic"],
+        minutes=0.1,
+        min_agreement=0.5,
+        rounds=2,
+    )
+
+    original, given, *proposed = found.tried
+    assert (original.name, given.name) == ("float32", "int8-dynamic")
+    assert proposed
+    assert all(one.name.startswith("prune-") for one in proposed)
+    for one in proposed:
+        assert one.model is not None
+        assert ",".join(one.model.words) == one.name
+        assert one.size_bytes < original.size_bytes
+    assert found.chosen is not None
+
+
 def test_a_search_that_finds_nothing_chooses_nothing(path: Path) -> None:
     found = optimizer.search_architecture(path, rows(4), recipes=["prune-channels:0.5"])
 

@@ -32,8 +32,19 @@ _DEFAULTS = OptimizeSpec()
     multiple=True,
     help="such as smooth,int8-dynamic; repeatable [default: those usual for the task]",
 )
-@click.option("--search", is_flag=True, help="look for more: layers, heads, neurons, vocabulary")
+@click.option(
+    "--search",
+    is_flag=True,
+    help="look for more: layers, width, heads, neurons, vocabulary, training",
+)
 @click.option("--minutes", type=click.FloatRange(min=0.0, min_open=True), help="of the search")
+@click.option(
+    "--training-minutes",
+    type=click.FloatRange(min=0.0),
+    default=_DEFAULTS.training_minutes,
+    show_default=True,
+    help="about what one training may take; 0 trains nothing that --passes does not name",
+)
 @click.option(
     "--max-quality-loss", type=click.FloatRange(0.0, 1.0), default=0.02, show_default=True
 )
@@ -76,6 +87,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     passes: tuple[str, ...],
     search: bool,
     minutes: float | None,
+    training_minutes: float,
     max_quality_loss: float,
     min_agreement: float,
     min_cosine: float,
@@ -110,7 +122,12 @@ def command(  # noqa: PLR0913 - one parameter an option
         out=out,
         edge=edge,
         objective=Objective(latency_p95_ms=latency_ms, max_quality_loss=max_quality_loss),
-        optimize=OptimizeSpec(recipes=passes, min_agreement=min_agreement, min_cosine=min_cosine),
+        optimize=OptimizeSpec(
+            recipes=passes,
+            min_agreement=min_agreement,
+            min_cosine=min_cosine,
+            training_minutes=training_minutes,
+        ),
         column=column,
         label_column=label_column,
         pixels=pixels,

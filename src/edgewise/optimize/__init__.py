@@ -8,7 +8,7 @@ from edgewise import extras
 
 with extras.needed("optimize"):
     from edgewise.optimize.best import Best, Search, Tools, find_best
-    from edgewise.optimize.explore import explore
+    from edgewise.optimize.explore import explore, space_of
     from edgewise.optimize.lanes import Lane, Race
     from edgewise.optimize.pareto import costs_of, pareto_front
     from edgewise.optimize.recipe import parse as parse_recipe
@@ -32,4 +32,5 @@ __all__ = [
     "optimize",
     "pareto_front",
     "parse_recipe",
+    "space_of",
 ]

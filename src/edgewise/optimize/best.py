@@ -7,8 +7,9 @@ from pathlib import Path
 from edgewise import extras
 from edgewise.optimize.choose import mark, near_best
 from edgewise.optimize.lanes import LaneChoice, Race, choose_lane, with_lanes
-from edgewise.optimize.recipe import parse
+from edgewise.optimize.recipe import check_extras, parse
 from edgewise.optimize.survey import Keep, Plan, Survey, normal
+from edgewise.optimize.tuning import tuning_for
 from edgewise.optimize.workbench import Probe, Workbench
 from edgewise.records import Candidate, Progress, ProjectSpec, Split, Task, silent
 from edgewise.runtimes import RuntimeFit
@@ -69,11 +70,15 @@ def find_best(
         When the source can't be imported, or the data does not fit it.
     UsageError
         When a recipe names no pass.
+    MissingExtra
+        When a recipe trains, and torch is not installed.
     """
     with extras.needed("optimize"):
         import onnx  # noqa: F401, PLC0415 - a missing extra is said before any work
         import sklearn  # noqa: F401, PLC0415
     words = [parse(one) for one in spec.optimize.recipes or USUAL[spec.task]]
+    for one in words:
+        check_extras(one)
     bench = Workbench(
         spec, data, workdir, probe=tools.probe, workers=tools.workers, progress=tools.progress
     )
@@ -81,11 +86,12 @@ def find_best(
     depths = range(1, full + 1) if search is not None else (full,)
     survey = Survey(bench, tools.keep, depths)
     plans: list[Plan] = list(dict.fromkeys(normal((full, one)) for one in words))
-    found = []
     for number, plan in enumerate(plans):
         tools.progress("optimize: candidates", number, len(plans))
-        found.append(survey.candidate(plan))
+        survey.candidate(plan)
     tools.progress("optimize: candidates", len(plans), len(plans))
+    plans += _tuned(survey, plans)
+    found = [survey.candidate(plan) for plan in plans]
     if search is not None:
         plans = list(search(survey, plans))
         found = [survey.candidate(plan) for plan in plans]
@@ -104,6 +110,16 @@ def find_best(
         first = " → ".join(found[finalists[0]].recipe)
         why += f"; measured in turn, {1 / picked.ratio:.2f} times as fast as {first}"
     return _best(survey, mark(found, chosen, why), chosen, picked)
+
+
+def _tuned(survey: Survey, plans: Sequence[Plan]) -> list[Plan]:
+    """Try tuning where no plan in 8 bits passed the gate; one that can't be made is known too."""
+    tuning = tuning_for([(plan, survey.candidate(plan)) for plan in plans])
+    if tuning is None:
+        return []
+    made = tuning.attempt(survey.bench.training_minutes, survey.candidate)
+    survey.found.setdefault(tuning.plan, made)
+    return [tuning.plan]
 
 
 def _best(

@@ -15,7 +15,8 @@ from edgewise import extras
 from edgewise.errors import InvalidModel
 from edgewise.optimize.graphs.outputs import outputs_of
 from edgewise.optimize.optimized import OptimizedModel
-from edgewise.optimize.recipe import Draft, in_order, run, tool_of
+from edgewise.optimize.recipe import Draft, in_order, run, tool_of, trains
+from edgewise.optimize.training import Lesson
 from edgewise.runtimes.protocol import Tensors
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def combine(words: Sequence[str], word: str) -> tuple[tuple[str, ...], tuple[str
                 notes.append(
                     f"`{word}` takes the place of `{old}`: a model has one kind of numbers"
                 )
-        elif old_name == name and tool_of(name).makes_another and argument:
+        elif old_name == name and _takes_share(name) and argument:
             kept.remove(old)
             share, before = float(argument), float(old_argument or tool_of(name).default)
             both = max(share, before) if name == _OF_ALL else 1 - (1 - before) * (1 - share)
@@ -71,10 +72,26 @@ def combine(words: Sequence[str], word: str) -> tuple[tuple[str, ...], tuple[str
     return ordered, tuple(notes)
 
 
+def _takes_share(name: str) -> bool:
+    tool = tool_of(name)
+    return tool.makes_another and not tool.trains
+
+
 def derive(
-    model: OptimizedModel, words: Sequence[str], samples: Sequence[Tensors], *, reduce_range: bool
+    model: OptimizedModel,
+    words: Sequence[str],
+    samples: Sequence[Tensors],
+    *,
+    reduce_range: bool,
+    minutes: float = 10.0,
 ) -> OptimizedModel:
     """Carry a recipe out on the float model that this one came from; mobile files are dropped.
+
+    Parameters
+    ----------
+    minutes
+        About what one training may take, where a word trains: on the samples, after the float
+        model.
 
     Raises
     ------
@@ -85,7 +102,11 @@ def derive(
         import onnx  # noqa: PLC0415 - optional
 
     source = onnx.load_from_string(model.origin.model)
-    draft = Draft(model=source, samples=tuple(samples), reduce_range=reduce_range)
+    lesson = None
+    if samples and trains(words):
+        # Nobody says what the outputs of a model in hand mean: they are to be as the source's.
+        lesson = Lesson(inputs=samples, teacher=source, embeds=True, minutes=minutes)
+    draft = Draft(model=source, samples=tuple(samples), reduce_range=reduce_range, lesson=lesson)
     made = run(draft, words).model
     check_finite(made, samples[:1], " + ".join(words))
     return replace(

@@ -5,19 +5,26 @@ estimator for computationally expensive optimization problems, GECCO 2020, as Op
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from edgewise import extras
+from edgewise.errors import MissingExtra
 from edgewise.optimize import recipe as recipes
 from edgewise.optimize.pareto import costs_of, pareto_front
-from edgewise.optimize.passes import prune_channels, prune_ffn, prune_heads, trim_vocabulary
-from edgewise.optimize.recipe import FLOAT
+from edgewise.optimize.passes import (
+    prune_channels,
+    prune_ffn,
+    prune_heads,
+    prune_width,
+    trim_vocabulary,
+)
+from edgewise.optimize.recipe import FLOAT, RECOVER
 from edgewise.optimize.survey import Plan, Survey, normal
-from edgewise.records import Candidate, Progress, Task
+from edgewise.records import Candidate, Progress, Task, digest
 
 if TYPE_CHECKING:
     import optuna
@@ -27,11 +34,42 @@ _GLANCE = 64
 _STARTUP = 8
 _MOST_REPEATS = 40
 _OBJECTIVES = 4
+_TRAININGS, _LEAST_MINUTES = 6, 0.5
+"""A training may take a sixth of the search; where that is less than this, nothing is trained."""
 _NUMBERS = {
     Task.IMAGE_CLASSIFICATION: (FLOAT, "int8-dynamic", "int8-static"),
     Task.TEXT_CLASSIFICATION: (FLOAT, "fuse", "smooth,int8-dynamic", "fuse,smooth,int8-dynamic"),
     Task.FEATURE_EXTRACTION: (FLOAT, "fuse", "smooth,int8-dynamic", "fuse,smooth,int8-dynamic"),
 }
+
+
+class Limits(Protocol):
+    """What a candidate may cost while the search asks for it. Changed by `explore` alone."""
+
+    glance: int
+    training_minutes: float
+
+
+class Explored(Protocol):
+    """Where candidates come from: a project's survey, or a model in hand."""
+
+    @property
+    def bench(self) -> Limits:
+        """Give what may be changed while the search lasts."""
+        ...
+
+    @property
+    def found(self) -> Mapping[Plan, Candidate]:
+        """Give the candidates that are known."""
+        ...
+
+    def candidate(self, plan: Plan) -> Candidate:
+        """Make, judge and measure a candidate, unless it is known."""
+        ...
+
+    def forget(self, keep: Sequence[Plan]) -> None:
+        """Let go of what was made for all candidates but these."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,31 +82,59 @@ class Space:
     trims: bool
     numbers: tuple[str, ...]
     """Recipes that make the same model smaller."""
+    trains: bool = False
+    """Whether a shape may be trained after its teacher, the source."""
 
     @property
     def size(self) -> int:
         """The number of different candidates."""
-        trims = 2 if self.trims else 1
-        return prod((self.layers, len(_SHARES) ** len(self.shares), trims, len(self.numbers)))
+        switches = 2 ** (self.trims + self.trains)
+        return prod((self.layers, len(_SHARES) ** len(self.shares), switches, len(self.numbers)))
 
 
-def space_of(survey: Survey, plans: Sequence[Plan]) -> Space:
-    """Give what may be varied of a source; the numeric recipes of known plans are among it."""
+class SpaceFor(Protocol):
+    """Gives what may be varied, by whether students may be trained."""
+
+    def __call__(self, *, trains: bool) -> Space:
+        """Give the space."""
+        ...
+
+
+def space_of(survey: Survey, plans: Sequence[Plan], *, trains: bool) -> Space:
+    """Give what may be varied of a source; the numeric recipes of known plans are among it.
+
+    A narrower stream of residuals is worth nothing without training.
+    """
     bench = survey.bench
     text = bench.spec.task.takes_text
-    own = [",".join(recipes.split(words)[1]) or FLOAT for _, words in plans]
+    known = [recipes.split(words)[1] for _, words in plans]
+    own = [",".join(words) or FLOAT for words in known if trains or not recipes.trains(words)]
+    of_text = (prune_ffn.NAME, prune_heads.NAME, *([prune_width.NAME] if trains else []))
     return Space(
         layers=bench.source.layers,
-        shares=(prune_ffn.NAME, prune_heads.NAME) if text else (prune_channels.NAME,),
+        shares=of_text if text else (prune_channels.NAME,),
         trims=text and bench.writer.tokenizer_json is not None,
         numbers=tuple(sorted({*own, *_NUMBERS[bench.spec.task]})),
+        trains=trains,
     )
+
+
+def minutes_to_train(allowed: float, budget_s: float) -> float:
+    """Give what one training may take within a search; 0 where there is no time, or no torch."""
+    minutes = min(allowed, budget_s / 60.0 / _TRAININGS)
+    if minutes < _LEAST_MINUTES:
+        return 0.0
+    try:
+        recipes.check_extras((RECOVER,))
+    except MissingExtra:
+        return 0.0
+    return minutes
 
 
 def plan_of(choice: dict[str, Any]) -> Plan:
     """Give the plan of a choice in a space."""
     words = [f"{name}:{share}" for name, share in choice.items() if name in _SHARED and share]
-    words += [trim_vocabulary.NAME] if choice.get(trim_vocabulary.NAME) else []
+    words += [name for name in _SWITCHES if choice.get(name)]
     return normal((int(choice["layers"]), (*words, *recipes.parse(str(choice["numbers"])))))
 
 
@@ -77,12 +143,11 @@ def choice_of(space: Space, plan: Plan) -> dict[str, Any] | None:
     depth, words = normal(plan)
     structure, numbers = recipes.split(words)
     choice: dict[str, Any] = {"layers": depth, **dict.fromkeys(space.shares, 0.0)}
-    if space.trims:
-        choice[trim_vocabulary.NAME] = False
+    choice |= dict.fromkeys(_switches(space), False)
     for word in structure:
         name, _, argument = word.partition(":")
-        if name == trim_vocabulary.NAME and space.trims:
-            choice[name] = True
+        if word in _switches(space):
+            choice[word] = True
         elif name in space.shares and argument in map(str, _SHARES):
             choice[name] = float(argument)
         else:
@@ -92,9 +157,10 @@ def choice_of(space: Space, plan: Plan) -> dict[str, Any] | None:
 
 
 def explore(
-    survey: Survey,
+    survey: Explored,
     plans: Sequence[Plan],
     *,
+    space_for: SpaceFor,
     journal: Path,
     budget_s: float,
     seed: int,
@@ -104,12 +170,15 @@ def explore(
     """Try candidates until the time is up, and name all that were tried, known ones first.
 
     Error, p95, peak memory and size are all made small. A candidate that loses far more than is
-    allowed on the first rows, or fails the gate, is never measured.
+    allowed on the first rows, or fails the gate, is never measured. Where torch is there and the
+    time allows it, students of every shape may be trained after the source.
 
     Parameters
     ----------
     plans
         Those known; the kept ones among them are where the search starts.
+    space_for
+        Gives the space.
     journal
         What was tried is written here, and read when the search goes on.
     budget_s
@@ -118,8 +187,9 @@ def explore(
     with extras.needed("optimize"):
         import optuna  # noqa: PLC0415 - heavy
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    space = space_of(survey, plans)
-    study = _open(journal, seed)
+    minutes = minutes_to_train(survey.bench.training_minutes, budget_s)
+    space = space_for(trains=minutes > 0.0)
+    study = _open(journal, seed, space)
     for left in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
         study.tell(left.number, state=optuna.trial.TrialState.FAIL)
     for plan in _best_first(survey, plans):
@@ -127,11 +197,14 @@ def explore(
         if choice is not None:
             study.enqueue_trial(choice, skip_if_exists=True)
     tried = [plan_of(one.params) for one in study.get_trials(deepcopy=False) if _ended(one)]
-    survey.bench.glance = _GLANCE
+    before = survey.bench.training_minutes
+    survey.bench.glance, survey.bench.training_minutes = _GLANCE, minutes
     try:
+        for plan in tried:
+            survey.candidate(plan)
         tried += _run(survey, study, space, Budget(clock, budget_s), progress)
     finally:
-        survey.bench.glance = 0
+        survey.bench.glance, survey.bench.training_minutes = 0, before
     return tuple(dict.fromkeys((*map(normal, plans), *tried)))
 
 
@@ -164,7 +237,7 @@ class Budget:
 
 
 def _run(
-    survey: Survey, study: "optuna.Study", space: Space, budget: Budget, progress: Progress
+    survey: Explored, study: "optuna.Study", space: Space, budget: Budget, progress: Progress
 ) -> list[Plan]:
     trials = study.get_trials(deepcopy=False)
     budget.spent_before(sum(_duration_s(one) for one in trials if _ended(one)))
@@ -184,7 +257,7 @@ def _run(
         _tell(study, trial, survey.candidate(plan))
         if not known:
             budget.note()
-        survey.forget(_front(survey))
+        survey.forget(front(survey))
     study.set_user_attr("done_s", budget.budget_s)
     progress("optimize: search", int(budget.budget_s), int(budget.budget_s))
     return tried
@@ -204,7 +277,7 @@ class _OneWriter:
         pass
 
 
-def _open(journal: Path, seed: int) -> "optuna.Study":
+def _open(journal: Path, seed: int, space: Space) -> "optuna.Study":
     import optuna  # noqa: PLC0415 - heavy
     from optuna.storages.journal import JournalFileBackend  # noqa: PLC0415 - heavy
 
@@ -212,7 +285,8 @@ def _open(journal: Path, seed: int) -> "optuna.Study":
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study = optuna.create_study(
-            study_name="edgewise",
+            # What was tried in another space says nothing that the sampler could read.
+            study_name=f"edgewise-{digest(space)[:16]}",
             directions=["minimize"] * _OBJECTIVES,
             storage=optuna.storages.JournalStorage(
                 JournalFileBackend(str(journal), lock_obj=cast("Any", _OneWriter()))
@@ -239,8 +313,7 @@ def _suggest(trial: "optuna.Trial", space: Space) -> dict[str, Any]:
     choice: dict[str, Any] = {"layers": trial.suggest_int("layers", 1, space.layers)}
     for name in space.shares:
         choice[name] = trial.suggest_categorical(name, _SHARES)
-    if space.trims:
-        name = trim_vocabulary.NAME
+    for name in _switches(space):
         choice[name] = trial.suggest_categorical(name, (False, True))
     choice["numbers"] = trial.suggest_categorical("numbers", space.numbers)
     return choice
@@ -284,12 +357,12 @@ def _duration_s(trial: "optuna.trial.FrozenTrial") -> float:
     return duration.total_seconds() if duration is not None else 0.0
 
 
-def _best_first(survey: Survey, plans: Sequence[Plan]) -> list[Plan]:
+def _best_first(survey: Explored, plans: Sequence[Plan]) -> list[Plan]:
     known = [(plan, survey.found[normal(plan)]) for plan in plans]
     return [plan for plan, one in sorted(known, key=lambda pair: pair[1].p50_ms or 0.0) if one.kept]
 
 
-def _front(survey: Survey) -> list[Plan]:
+def front(survey: Explored) -> list[Plan]:
     """Name the plans whose bundles may still be chosen."""
     rated = [
         (plan, costs)
@@ -299,4 +372,11 @@ def _front(survey: Survey) -> list[Plan]:
     return [rated[place][0] for place in pareto_front([costs for _, costs in rated])]
 
 
-_SHARED = (prune_ffn.NAME, prune_heads.NAME, prune_channels.NAME)
+def _switches(space: Space) -> tuple[str, ...]:
+    """Name the passes that are done or left."""
+    has = {trim_vocabulary.NAME: space.trims, RECOVER: space.trains}
+    return tuple(name for name in _SWITCHES if has[name])
+
+
+_SHARED = (prune_ffn.NAME, prune_heads.NAME, prune_width.NAME, prune_channels.NAME)
+_SWITCHES = (trim_vocabulary.NAME, RECOVER)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgewise import extras
 from edgewise.errors import InvalidModel, UsageError
 from edgewise.optimize.graphs.changes import (
     has_more_in_few_bits,
@@ -33,10 +34,13 @@ from edgewise.optimize.passes import (
     prune_heads,
     prune_layers,
     prune_unstructured,
+    prune_width,
     smooth,
     trim_vocabulary,
     weight_only,
 )
+from edgewise.optimize.student import STUDENT, make_student, parse_student
+from edgewise.optimize.training import Lesson
 from edgewise.runtimes.protocol import Tensors
 
 if TYPE_CHECKING:
@@ -59,6 +63,8 @@ class Draft:
     """Of the domain; what a trimmed vocabulary keeps."""
     reduce_range: bool = False
     """Weights in 7 bits, for a CPU without VNNI."""
+    lesson: Lesson | None = None
+    """What words that train learn from."""
 
 
 Apply = Callable[[Draft, str], Draft]
@@ -75,6 +81,8 @@ class Tool:
     makes_another: bool
     """Whether the result is another model than its source, or the same one in fewer bits."""
     apply: Apply
+    trains: bool = False
+    """Whether it needs torch, and a draft with a lesson."""
 
 
 def parse(text: str) -> tuple[str, ...]:
@@ -87,7 +95,8 @@ def parse(text: str) -> tuple[str, ...]:
     """
     words = tuple(word.strip() for word in text.split(",") if word.strip())
     for word in words:
-        tool_of(word)
+        if tool_of(word).name == STUDENT:
+            parse_student(word.partition(":")[2] or _STUDENT)
     return tuple(word for word in words if word != FLOAT)
 
 
@@ -121,6 +130,24 @@ def split(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     ordered = in_order(words)
     first = tuple(word for word in ordered if tool_of(word).makes_another)
     return first, tuple(word for word in ordered if word not in first)
+
+
+def trains(words: Sequence[str]) -> bool:
+    """Say whether a recipe trains, which needs the extra `torch`."""
+    return any(tool_of(word).trains for word in words)
+
+
+def check_extras(words: Sequence[str]) -> None:
+    """Refuse a recipe that trains where torch is not installed.
+
+    Raises
+    ------
+    MissingExtra
+        With the extra's name.
+    """
+    if trains(words):
+        with extras.needed("torch"):
+            import torch  # noqa: F401, PLC0415 - said before any work
 
 
 def run(draft: Draft, words: Sequence[str]) -> Draft:
@@ -176,7 +203,10 @@ def _trim(draft: Draft, _: str) -> Draft:
     new_ids = np.zeros(max(made.kept_ids) + 1, dtype=np.int64)
     new_ids[list(made.kept_ids)] = np.arange(len(made.kept_ids))
     samples = tuple({**one, "input_ids": new_ids[one["input_ids"]]} for one in draft.samples)
-    return replace(draft, model=made.model, tokenizer=made.tokenizer_json, samples=samples)
+    # A lesson's ids are those of the whole vocabulary.
+    return replace(
+        draft, model=made.model, tokenizer=made.tokenizer_json, samples=samples, lesson=None
+    )
 
 
 def _prune_unstructured(draft: Draft, share: str) -> Draft:
@@ -307,16 +337,69 @@ def _pruned(
     return apply
 
 
+def _distill(draft: Draft, argument: str) -> Draft:
+    shape = parse_student(argument)
+    made = make_student(draft.model, shape, draft.samples)
+    teacher = draft.lesson.teacher if draft.lesson is not None else None
+    lesson = None if draft.lesson is None else replace(draft.lesson, teacher=teacher or draft.model)
+    draft = replace(draft, model=made, lesson=lesson)
+    return _taught(draft, STUDENT, shape.epochs, with_tables=shape.width is not None)
+
+
+def _recover(draft: Draft, epochs: str) -> Draft:
+    return _taught(draft, RECOVER, _count(epochs))
+
+
+def _tune(draft: Draft, epochs: str) -> Draft:
+    return _taught(draft, TUNE, _count(epochs))
+
+
+def _taught(draft: Draft, name: str, epochs: int, *, with_tables: bool = False) -> Draft:
+    if draft.lesson is None:
+        what = "there is nothing to learn from"
+        raise InvalidModel(what, where="recipe", hint="give examples, and torch's extra")
+    with extras.needed("torch"):
+        from edgewise.optimize.training import graph_training  # noqa: PLC0415 - optional
+
+    course = graph_training.Course(
+        name=name,
+        learning_rate=_RATES[name],
+        epochs=epochs,
+        in_8_bits=name == TUNE,
+        reduce_range=draft.reduce_range,
+        with_tables=with_tables,
+    )
+    return replace(draft, model=graph_training.train_graph(draft.model, draft.lesson, course))
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        what = f"not a number of times over the data: `{text}`"
+        raise UsageError(what, where="recipe", hint="give 1 or more")
+    return int(text)
+
+
 FLOAT = "float32"
 STATIC_WHOLE = f"{int8_static.NAME}-whole"
 """The output layer in INT8 too: for a convolution net, whose pooled features are even."""
+RECOVER, TUNE = "recover", "qat"
+_STUDENT, _EPOCHS = "2", "3"
+_RATES = {STUDENT: 2e-4, RECOVER: 1e-4, TUNE: 1e-4}
+"""At a width of 768; more where there is more to learn."""
 TOOLS: tuple[Tool, ...] = (
     Tool(name=FLOAT, default="", makes_another=False, apply=lambda draft, _: draft),
+    Tool(name=STUDENT, default=_STUDENT, makes_another=True, apply=_distill, trains=True),
     Tool(
         name=prune_layers.NAME,
         default="0.25",
         makes_another=True,
         apply=_pruned(prune_layers.prune_layers),
+    ),
+    Tool(
+        name=prune_width.NAME,
+        default="0.25",
+        makes_another=True,
+        apply=_pruned(prune_width.prune_width),
     ),
     Tool(
         name=prune_heads.NAME,
@@ -336,9 +419,11 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name=prune_unstructured.NAME, default="0.5", makes_another=True, apply=_prune_unstructured
     ),
+    Tool(name=RECOVER, default=_EPOCHS, makes_another=True, apply=_recover, trains=True),
     Tool(name=trim_vocabulary.NAME, default="", makes_another=True, apply=_trim),
     Tool(name=fuse.NAME, default="onnxruntime", makes_another=False, apply=_fuse),
     Tool(name=smooth.NAME, default="0.8", makes_another=False, apply=_smooth),
+    Tool(name=TUNE, default=_EPOCHS, makes_another=False, apply=_tune, trains=True),
     Tool(name=int8_dynamic.NAME, default="", makes_another=False, apply=_int8_dynamic),
     Tool(name=int8_static.NAME, default="minmax", makes_another=False, apply=_int8_static),
     Tool(name=STATIC_WHOLE, default="minmax", makes_another=False, apply=_int8_static_whole),

@@ -7,7 +7,9 @@ from pathlib import Path
 from edgewise import extras
 from edgewise.optimize.choose import choose
 from edgewise.optimize.lanes import Race, choose_lane, with_lanes
-from edgewise.optimize.recipe import parse
+from edgewise.optimize.recipe import check_extras, parse
+from edgewise.optimize.survey import Plan
+from edgewise.optimize.tuning import tuning_for
 from edgewise.optimize.workbench import Made, Probe, Workbench
 from edgewise.records import Candidate, Progress, ProjectSpec, Split, Task, silent
 
@@ -63,18 +65,22 @@ def optimize(
     ------
     InvalidModel, InvalidData
         When the source can't be imported, or train does not fit it.
+    MissingExtra
+        When a recipe trains, and torch is not installed.
     """
     with extras.needed("optimize"):
         import onnx  # noqa: F401, PLC0415 - a missing extra is said before any work
         import sklearn  # noqa: F401, PLC0415
+    wanted = _recipes(spec)
     bench = Workbench(spec, train, workdir, probe=probe, workers=workers, progress=progress)
     depths = _depths(spec, bench.source.layers)
     bench.train_heads(depths)
-    plan = [(depth, words) for depth in depths for words in _recipes(spec)]
+    plan = [(depth, words) for depth in depths for words in wanted]
     made: list[Made] = []
     for number, (depth, words) in enumerate(plan):
         progress("optimize: candidates", number, len(plan))
         made.append(bench.make(depth, words))
+    made += _tuned(bench, plan, made)
     kept = sum(one.candidate.kept for one in made)
     measured: list[Made] = []
     for one in made:
@@ -91,7 +97,25 @@ def _depths(spec: ProjectSpec, layers: int) -> tuple[int, ...]:
 
 def _recipes(spec: ProjectSpec) -> tuple[tuple[str, ...], ...]:
     wanted = spec.optimize.recipes or _USUAL[spec.task]
-    return tuple(dict.fromkeys(parse(one) for one in wanted))
+    found = tuple(dict.fromkeys(parse(one) for one in wanted))
+    for one in found:
+        check_extras(one)
+    return found
+
+
+def _tuned(bench: Workbench, plans: Sequence[Plan], made: Sequence[Made]) -> list[Made]:
+    """Try tuning where no candidate in 8 bits passed the gate."""
+    tuning = tuning_for([(p, one.candidate) for p, one in zip(plans, made, strict=True)])
+    if tuning is None:
+        return []
+    found: list[Made] = []
+
+    def make(plan: Plan) -> Candidate:
+        found.append(bench.make(*plan))
+        return found[-1].candidate
+
+    candidate = tuning.attempt(bench.training_minutes, make)
+    return found or [Made(candidate=candidate, path=bench.writer.path_of(candidate.recipe))]
 
 
 def _decide(bench: Workbench, measured: Sequence[Made], race: Race | None) -> OptimizeResult:

@@ -145,9 +145,19 @@ def find_structures(model: OptimizedModel, amount: float) -> list[Structure]:
 
 
 def take(
-    model: OptimizedModel, words: Sequence[str], samples: Sequence[Tensors], *, reduce_range: bool
+    model: OptimizedModel,
+    words: Sequence[str],
+    samples: Sequence[Tensors],
+    *,
+    reduce_range: bool,
+    minutes: float = 10.0,
 ) -> OptimizedModel:
     """Add words to the model's recipe and carry the whole of it out; mobile files are made again.
+
+    Parameters
+    ----------
+    minutes
+        About what one training may take, where a word trains.
 
     Raises
     ------
@@ -159,7 +169,8 @@ def take(
         recipe, said = combine(recipe, word)
         notes += said
     seen = (*model.samples, *samples)
-    made = replace(derive(model, recipe, seen, reduce_range=reduce_range), notes=tuple(notes))
+    found = derive(model, recipe, seen, reduce_range=reduce_range, minutes=minutes)
+    made = replace(found, notes=tuple(notes))
     if not model.mobile:
         return made
     formats = [one.artifact.format for one in model.mobile if one.artifact.made]

@@ -34,7 +34,9 @@ class Survey:
         """Make, gate and measure a candidate, unless it is known."""
         depth, words = plan = normal(plan)
         if plan not in self.found:
-            parts = (depth, ",".join(words) or FLOAT, self.bench.glance)
+            parts: tuple[object, ...] = (depth, ",".join(words) or FLOAT, self.bench.glance)
+            if recipes.trains(words):
+                parts = (*parts, self.bench.training_minutes)
             self.found[plan] = self._keep("candidate", parts, lambda: self._work(plan).candidate)
         return self.found[plan]
 

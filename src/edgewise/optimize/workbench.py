@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +18,32 @@ from edgewise.optimize.passes import head as head_pass
 from edgewise.optimize.recipe import FLOAT, Draft
 from edgewise.optimize.sources import Head, Source, example_pixels, open_source
 from edgewise.optimize.split import fit_part, held_out
+from edgewise.optimize.training import Lesson
 from edgewise.optimize.writing import BundleWriter, has_vnni
-from edgewise.records import Candidate, Fidelity, Input, Profile, Progress, ProjectSpec, Split, Task
-from edgewise.runtimes import open_bundle
+from edgewise.records import (
+    Candidate,
+    Fidelity,
+    Input,
+    OptimizeSpec,
+    Profile,
+    Progress,
+    ProjectSpec,
+    Split,
+    Task,
+)
+from edgewise.runtimes import open_bundle, open_task_of, read_manifest
 from edgewise.runtimes.protocol import Tensors
+
+if TYPE_CHECKING:
+    import onnx
 
 Probe = Callable[[Path, Sequence[Input]], Profile]
 """Measures a bundle on the target; the composer gives it."""
 Array = NDArray[Any]
 
 _SAMPLES = 64
+_TAUGHT_BYTES = 256 << 20
+"""Most that the examples of a training may take in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +71,7 @@ class Workbench:
     """Makes candidates of one source. Made by `optimize`; its bundles live in `workdir`.
 
     Where `glance` is set, a candidate answers so many held-out inputs first, and one that loses
-    far more than is allowed there is out.
+    far more than is allowed there is out. One training takes about `training_minutes`.
     """
 
     glance = 0
@@ -72,6 +88,7 @@ class Workbench:
     ) -> None:
         self.spec, self.workdir, self.probe, self.progress = spec, workdir, probe, progress
         self.workers = workers
+        self.training_minutes = spec.optimize.training_minutes
         self.fit, self.held = fit_part(train), held_out(train)
         self.embeds = spec.task is Task.FEATURE_EXTRACTION
         found = () if self.embeds else tuple(sorted({e.label for e in train.examples}))
@@ -183,7 +200,12 @@ class Workbench:
         self, made: Candidate, form: _Form, numbers: Sequence[str], path: Path
     ) -> Made:
         try:
-            draft = recipes.run(form.draft, numbers)
+            draft = form.draft
+            if recipes.trains(numbers):
+                # By the form's own tokenizer: its vocabulary may be a part of the source's.
+                task = open_task_of(read_manifest(form.path, verify=False), form.path)
+                draft = replace(draft, lesson=self._lesson(task.encode, None))
+            draft = recipes.run(draft, numbers)
             self.writer.write(path, draft, made.recipe)
             size = self.writer.size(path)
             made = replace(
@@ -231,6 +253,9 @@ class Workbench:
             texts=tuple(str(one["text"]) for one in self.fit_inputs if "text" in one),
             reduce_range=not has_vnni(),
         )
+        if recipes.trains(structure):
+            teacher = self._whole().draft.model
+            draft = replace(draft, lesson=self._lesson(self.writer.task.encode, teacher))
         draft = recipes.run(draft, structure)
         recipe = (*self._start(depth), *structure) or (FLOAT,)
         path = self.writer.path_of(recipe)
@@ -293,6 +318,26 @@ class Workbench:
         step = max(1, len(self.fit_inputs) // _SAMPLES)
         found = [self.writer.task.encode([one]) for one in self.fit_inputs[::step][:_SAMPLES]]
         return tuple({first: one["image"]} if "image" in one else one for one in found)
+
+    def _lesson(
+        self, encode: Callable[[Sequence[Input]], Tensors], teacher: "onnx.ModelProto | None"
+    ) -> Lesson:
+        """Give what a training learns from: the fit part, or rows from all over it."""
+        first = self._whole().draft.model.graph.input[0].name
+        size = max(1, sum(one.nbytes for one in encode(self.fit_inputs[:1]).values()))
+        step = -(-len(self.fit_inputs) * size // _TAUGHT_BYTES)
+        rows = range(0, len(self.fit_inputs), step)
+        found = [encode([self.fit_inputs[row]]) for row in rows]
+        return Lesson(
+            inputs=[{first: one["image"]} if "image" in one else one for one in found],
+            labels=None if self.embeds else [self.fit_truth[row] for row in rows],
+            teacher=teacher,
+            embeds=self.embeds,
+            folder=self.workdir / "trained",
+            minutes=self.training_minutes or OptimizeSpec().training_minutes,
+            threads=self.workers,
+            progress=self.progress,
+        )
 
     def _answers(
         self,

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from edgewise.pipeline.impact import OptimizationImpact, Timing
     from edgewise.pipeline.trying import SearchOutcome
 
+_USUAL_MINUTES = 2.0
+"""Of a search that was given nothing to try."""
+
 
 class ModelOptimizer:
     """Makes a model smaller and faster, and says what that bought and cost.
@@ -233,13 +236,16 @@ class ModelOptimizer:
         *,
         recipes: Sequence[str] | None = None,
         students: "Sequence[StudentShape | int]" = (),
+        minutes: float | None = None,
         min_agreement: float = 0.95,
         rounds: int = 16,
     ) -> "SearchOutcome":
         """Try recipes and student shapes, measure each beside the original, choose the fastest.
 
-        It tries what it is given, one after the other; a search that proposes by itself is
-        `edgewise optimize --search`.
+        With minutes it also proposes by itself: depth, shares of neurons, heads and channels, and
+        the form of numbers together, by the search of `edgewise optimize --search`; from three
+        minutes on and with torch also students that learn from the original. What none beats in
+        everything is then timed in turn with what was given.
 
         Parameters
         ----------
@@ -249,6 +255,8 @@ class ModelOptimizer:
             Such as `prune-ffn:0.25,int8-dynamic`; by default a few of each kind.
         students
             Shapes, or numbers of layers, to distil from a module on the same examples.
+        minutes
+            Of the search; by default 2 where neither recipes nor students are given, else 0.
         min_agreement
             Share of the examples on which a model must answer as the original to be chosen. Measure
             it on data that is held out before you ship.
@@ -261,6 +269,11 @@ class ModelOptimizer:
         with extras.needed("optimize"):
             from edgewise.optimize.recipe import parse  # noqa: PLC0415 - heavy
             from edgewise.optimize.steps import take  # noqa: PLC0415 - heavy
+            from edgewise.pipeline.searching import (  # noqa: PLC0415 - heavy
+                ModelSurvey,
+                Search,
+                propose,
+            )
             from edgewise.pipeline.trying import RECIPES, Maker, try_all  # noqa: PLC0415 - heavy
 
         opened, samples = self._open(model, sample_data, "sample_data", needed=True)
@@ -269,6 +282,17 @@ class ModelOptimizer:
             words = parse(text)
             how = {"reduce_range": self._reduce_range()}
             makers.append((text, partial(take, opened, words, samples, **how)))
+        if minutes is None:
+            minutes = _USUAL_MINUTES if recipes is None and not students else 0.0
+        if minutes > 0.0:
+            survey = ModelSurvey(
+                opened,
+                samples,
+                search=Search(minutes=minutes, seed=self._seed, reduce_range=self._reduce_range()),
+                min_agreement=min_agreement,
+                timing=self._timing(rounds),
+            )
+            makers += propose(survey, [text for text, _ in makers])
         for shape in students:
             makers.append((f"distill {shape}", partial(self.distill, model, shape, sample_data)))
         return try_all(

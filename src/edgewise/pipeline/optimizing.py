@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from edgewise.errors import EdgewiseError, InvalidModel, StorageError
@@ -17,6 +18,7 @@ from edgewise.optimize import (
     held_out,
     pareto_front,
     parse_recipe,
+    space_of,
 )
 from edgewise.pipeline.alone import alone_on
 from edgewise.pipeline.cache import Cache, clear, hash_path, key_of
@@ -197,6 +199,7 @@ def _search(
     return lambda survey, plans: explore(
         survey,
         plans,
+        space_for=partial(space_of, survey, plans),
         journal=journal,
         budget_s=60.0 * minutes,
         seed=order.seed,

@@ -101,6 +101,8 @@ class OptimizeSpec:
     """Of an encoder's embeddings with the source's, on average."""
     max_cut_loss: float = 0.05
     """Metric that a cut may lose against the source; the hybrid's promise is the certificate's."""
+    training_minutes: float = 10.0
+    """About what one training may take; 0: nothing is trained that no recipe asks for."""
     calibration: CalibrationChoice = CalibrationChoice.AUTO
 
 

@@ -259,6 +259,7 @@ def _spec(project: shape.Project, path: Path) -> ProjectSpec:
             layers=tuple(project.optimize.layers) if project.optimize.layers else None,
             min_agreement=project.optimize.min_agreement,
             max_cut_loss=project.optimize.max_cut_loss,
+            training_minutes=project.optimize.training_minutes,
             calibration=CalibrationChoice(project.optimize.calibration),
         ),
         privacy=PrivacyRules(

@@ -180,6 +180,9 @@ class Optimize(Section):
     max_cut_loss: Share = Field(
         0.05, description="what a cut may lose when there is a cloud to defer to"
     )
+    training_minutes: Annotated[float, Field(ge=0)] = Field(
+        10.0, description="about what one training may take; 0: none that no recipe names"
+    )
     calibration: Literal["auto", "temperature", "isotonic"] = Field(
         "auto", description="map of confidence to probability"
     )

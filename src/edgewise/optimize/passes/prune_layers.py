@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
+from edgewise.errors import InvalidModel
 from edgewise.optimize.graphs.activations import observe
 from edgewise.optimize.graphs.pruning import begin
 from edgewise.optimize.graphs.shares import count_of
@@ -58,6 +59,27 @@ def prune_layers(
     scores = _influence(model, blocks, samples) if samples else _last_weights(wiring, blocks)
     order = np.lexsort((-np.arange(len(blocks)), scores))
     for at in sorted(order[:drop], reverse=True):
+        wiring.bypass(blocks[at].y, blocks[at].x)
+    return wiring.finish()
+
+
+def keep_layers(model: onnx.ModelProto, depth: int) -> onnx.ModelProto:
+    """Give the model with so many of its residual blocks, spread evenly up to the last one.
+
+    Source: Sanh et al., "DistilBERT", 2019, whose student begins as every other layer.
+
+    Raises
+    ------
+    InvalidModel
+        When it has fewer that could go.
+    """
+    wiring = Wiring(model)
+    blocks = find_blocks(wiring)
+    if not 1 <= depth <= len(blocks):
+        what = f"{depth} layers are wanted, and {len(blocks)} residual blocks are found"
+        raise InvalidModel(what, where=NAME, hint="distil before fusing or quantizing the model")
+    kept = {round((i + 1) * len(blocks) / depth) - 1 for i in range(depth)}
+    for at in sorted(set(range(len(blocks))) - kept, reverse=True):
         wiring.bypass(blocks[at].y, blocks[at].x)
     return wiring.finish()
 

@@ -7,6 +7,7 @@ one loop in `loop.py`. Read `records.py` first.
 
 from edgewise.optimize.training.records import (
     Ending,
+    Lesson,
     LossWeights,
     StudentShape,
     Supervision,
@@ -17,6 +18,7 @@ from edgewise.optimize.training.records import (
 
 __all__ = [
     "Ending",
+    "Lesson",
     "LossWeights",
     "StudentShape",
     "Supervision",

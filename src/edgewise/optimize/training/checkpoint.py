@@ -57,10 +57,41 @@ def write_checkpoint(path: Path, parts: dict[str, dict[str, Any]], figures: Figu
         f"{part}/{name}": value for part, named in parts.items() for name, value in named.items()
     }
     said = {name: getattr(figures, name) for name in Figures.__slots__}
+    _write(path, tensors, {"figures": json.dumps(said)})
+
+
+def write_weights(path: Path, tensors: dict[str, Any]) -> None:
+    """Write what was trained, aside and renamed.
+
+    Raises
+    ------
+    StorageError
+        When it can't be written.
+    """
+    _write(path, {name: one.detach().contiguous() for name, one in tensors.items()}, {})
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """Read what `write_weights` wrote.
+
+    Raises
+    ------
+    InvalidData
+        When the file is broken.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+    except (SafetensorError, OSError, ValueError) as broken:
+        what = "not a file of trained weights"
+        raise InvalidData(what, where=str(path), hint="remove it to train anew") from broken
+
+
+def _write(path: Path, tensors: dict[str, Any], said: dict[str, str]) -> None:
     aside = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, aside, metadata={"figures": json.dumps(said)})
+        save_file(tensors, aside, metadata=said)
         aside.replace(path)
     except (OSError, SafetensorError) as failure:
         what = f"can't write: {getattr(failure, 'strerror', None) or failure}"

@@ -59,12 +59,13 @@ def train(
     InvalidData
         When the labels don't fit the module, or the checkpoint is of another run.
     """
-    with _surroundings(settings.threads):
+    with surroundings(settings.threads):
         return _Run(module, data, objective, settings, supervision).go()
 
 
 @contextmanager
-def _surroundings(threads: int) -> Iterator[None]:
+def surroundings(threads: int) -> Iterator[None]:
+    """Take so many threads, and put them and the random state back."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -179,8 +180,10 @@ class _Run:
             return
         metric, loss = self._evaluate()
         assert figures.best is not None
-        # The loss parts states whose metric is the same.
-        if (metric, -loss) > (figures.best, -figures.best_loss):
+        # The loss parts states whose metric is the same, or alone where the metric is coarse.
+        by_loss = loss < figures.best_loss
+        by_metric = (metric, -loss) > (figures.best, -figures.best_loss)
+        if by_loss if self.objective.ranks_by_loss else by_metric:
             figures.best, figures.best_loss, figures.best_step = metric, loss, figures.step
             figures.looks_without = 0
             self.best = tensors_of(self.trained)
@@ -191,7 +194,7 @@ class _Run:
     def _evaluate(self) -> tuple[float, float]:
         """Give the metric and the loss on the held-out part."""
         self.trained.eval()
-        right, total = 0, 0.0
+        right, total = 0.0, 0.0
         with torch.no_grad():
             for indices in in_order(self.data, self.held, _EVALUATION_BATCH):
                 batch = collate(self.data, indices)

@@ -46,6 +46,8 @@ class Objective:
         self._hidden = teacher is not None and weights.hidden > 0.0
         self._attention = teacher is not None and weights.attention > 0.0
         self.metric = "accuracy" if has_labels else "agreement"
+        self.ranks_by_loss = False
+        """Whether the best state is the one of the least loss, or of the best metric."""
         self._answers: Any = None
         self.projections = nn.ModuleList()
         """Of the student's hidden states to the teacher's width, a layer each; they are trained."""
@@ -101,7 +103,7 @@ class Objective:
             total = total + weights.attention * _attention_loss(near, far, mask)
         return total
 
-    def count_right(self, student: nn.Module, batch: Batch) -> int:
+    def count_right(self, student: nn.Module, batch: Batch) -> float:
         """Count the answers that are as the labels, or as the teacher, say."""
         answers = run(student, batch.inputs).logits.argmax(dim=1)
         truth = batch.labels
@@ -117,6 +119,32 @@ class Objective:
             squared = (project(one) - target).pow(2).mean(dim=-1)
             losses.append(_mean_over(squared, mask))
         return torch.stack(losses).mean()
+
+
+class NearEmbeddings(Objective):
+    """A student's embeddings are to be the teacher's, in direction and length.
+
+    Parameters
+    ----------
+    teacher
+        Run without gradients.
+    """
+
+    def __init__(self, *, teacher: nn.Module) -> None:
+        super().__init__(LossWeights(), teacher=teacher, has_labels=False)
+        self.metric = "cosine"
+
+    def loss(self, student: nn.Module, batch: Batch) -> Any:
+        """Give the mean squared distance, as a share of the teacher's squared length."""
+        answers = self._answers[batch.indices]
+        apart = (run(student, batch.inputs).logits - answers).pow(2).sum(dim=1)
+        return (apart / answers.pow(2).sum(dim=1).clamp_min(_LEAST_SHARE)).mean()
+
+    def count_right(self, student: nn.Module, batch: Batch) -> float:
+        """Add up the cosines."""
+        answers = self._answers[batch.indices]
+        found = functional.cosine_similarity(run(student, batch.inputs).logits, answers)
+        return float(found.sum())
 
 
 def objective_for(data: TrainingData, teacher: nn.Module | None) -> Objective:

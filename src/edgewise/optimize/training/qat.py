@@ -25,9 +25,14 @@ from edgewise.optimize.training.records import (
     TrainingRecord,
     TrainingSettings,
 )
+from edgewise.optimize.training.rounding import (
+    round_activations,
+    round_table,
+    round_weights,
+    steps_of,
+)
 
 with extras.needed("torch"):
-    import torch
     from torch import nn
     from torch.nn.utils import parametrize
 
@@ -96,11 +101,7 @@ class _RoundedWeight(nn.Module):  # type: ignore[misc, unused-ignore]
 
     def forward(self, weight: Any) -> Any:
         """Round, with the gradient of the identity."""
-        fixed = weight.detach()
-        scale = fixed.abs().amax(dim=1, keepdim=True) / self.steps
-        scale = scale.clamp_min(torch.finfo(fixed.dtype).tiny)
-        rounded = (fixed / scale).round().clamp(-self.steps, self.steps) * scale
-        return weight + (rounded - fixed)
+        return round_weights(weight, 0, self.steps)
 
 
 class _RoundedTable(nn.Module):  # type: ignore[misc, unused-ignore]
@@ -108,20 +109,7 @@ class _RoundedTable(nn.Module):  # type: ignore[misc, unused-ignore]
 
     def forward(self, weight: Any) -> Any:
         """Round, with the gradient of the identity."""
-        return round_activations(weight.unsqueeze(0)).squeeze(0)
-
-
-def round_activations(values: Any) -> Any:
-    """Round each example's values as `DynamicQuantizeLinear` does, with the identity's gradient."""
-    fixed = values.detach()
-    flat = fixed.reshape(len(fixed), -1)
-    shape = (len(fixed),) + (1,) * (fixed.ndim - 1)
-    least = flat.amin(dim=1).clamp_max(0.0).reshape(shape)
-    most = flat.amax(dim=1).clamp_min(0.0).reshape(shape)
-    scale = ((most - least) / 255).clamp_min(torch.finfo(fixed.dtype).tiny)
-    zero = (-least / scale).round().clamp(0, 255)
-    rounded = ((fixed / scale).round() + zero).clamp(0, 255) - zero
-    return values + (rounded * scale - fixed)
+        return round_table(weight)
 
 
 def _round_in_use(module: nn.Module, keep_float: Sequence[str], *, reduce_range: bool) -> list[Any]:
@@ -135,8 +123,7 @@ def _round_in_use(module: nn.Module, keep_float: Sequence[str], *, reduce_range:
         hint = f"the layers are: {', '.join(list(layers)[:10])}"
         what = f"`{strange[0]}` is no linear layer or embedding of the module"
         raise UsageError(what, where="keep_float", hint=hint)
-    # As ONNX Runtime's quantizer has them.
-    steps = 64 if reduce_range else 127
+    steps = steps_of(reduce_range=reduce_range)
     hooks: list[Any] = []
     chosen = {name: one for name, one in layers.items() if name not in set(keep_float)}
     if not any(isinstance(one, nn.Linear) for one in chosen.values()):

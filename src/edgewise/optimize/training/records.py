@@ -5,10 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgewise.errors import InvalidData, UsageError
 from edgewise.records import Progress, silent
 from edgewise.runtimes.protocol import Tensors
+
+if TYPE_CHECKING:
+    import onnx
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,3 +199,35 @@ class TrainingRecord:
     best_step: int
     held_out: int
     ending: Ending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What a graph is trained on within a recipe. Made by the composer of the recipe.
+
+    Parameters
+    ----------
+    inputs
+        One example each, as the task encodes it.
+    labels
+        `None` where the teacher alone says what is right.
+    teacher
+        The source; `None` where the graph that is trained is its own teacher.
+    embeds
+        Whether the output is to be as the teacher's, number by number: an embedding, or anything
+        else that is no logits.
+    folder
+        Where checkpoints and trained weights are kept, by content; `None` keeps nothing.
+    minutes
+        About how long one training may take; fewer steps are made where more would take longer.
+    """
+
+    inputs: Sequence[Tensors]
+    labels: Sequence[int] | None = None
+    teacher: "onnx.ModelProto | None" = None
+    embeds: bool = False
+    folder: Path | None = None
+    minutes: float = 10.0
+    threads: int = 1
+    seed: int = 0
+    progress: Progress = silent

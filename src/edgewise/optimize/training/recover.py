@@ -49,7 +49,7 @@ def recover(
     """
     made = copy.deepcopy(module)
     objective = objective_for(data, teacher)
-    hooks = _hold_zeros(made) if keep_zeros else []
+    hooks = hold_zeros(made) if keep_zeros else []
     record = train(
         made, data, objective, settings or TrainingSettings(), supervision or Supervision()
     )
@@ -58,8 +58,14 @@ def recover(
     return made, record
 
 
-def _hold_zeros(module: nn.Module) -> list[Any]:
-    """Keep the gradient from what is 0; weight decay and moments of 0 are 0 too."""
+def hold_zeros(module: nn.Module) -> list[Any]:
+    """Keep the gradient from what is 0; weight decay and moments of 0 are 0 too.
+
+    Returns
+    -------
+    list
+        Hooks to remove when training is over.
+    """
     hooks = []
     for one in module.parameters():
         if one.requires_grad and one.ndim > 1:

@@ -16,8 +16,9 @@ from edgewise.errors import InvalidModel, UsageError
 from edgewise.optimize.passes import int8_dynamic
 from edgewise.optimize.sources.torch_module import export_module
 from edgewise.optimize.training import TrainingData, TrainingSettings
-from edgewise.optimize.training.qat import round_activations, train_quantized
+from edgewise.optimize.training.qat import train_quantized
 from edgewise.optimize.training.recover import recover
+from edgewise.optimize.training.rounding import round_activations
 from edgewise.runtimes import find_runtime
 
 pytestmark = [pytest.mark.heavy, pytest.mark.filterwarnings("ignore")]
