@@ -1,8 +1,8 @@
 """One run at a time on an output directory."""
 
+import contextlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from edgewise.errors import StorageError
@@ -13,11 +13,15 @@ except ImportError:  # not a POSIX system: nobody is kept out there
     fcntl = None  # type: ignore[assignment]
 
 
-@contextmanager
+_TRIES = 100
+
+
+@contextlib.contextmanager
 def alone_on(out: Path) -> Iterator[None]:
     """Keep other runs off an output directory until the block ends, or this process does.
 
-    By a lock on an empty file beside it, which goes again. Where no file can be made there, nobody
+    By a lock on an empty file beside it, which goes again, with the parents that were made for it
+    and are empty. Where no file can be made there, nobody
     is kept out: what is written at the end then says why it can't be.
 
     Raises
@@ -26,6 +30,7 @@ def alone_on(out: Path) -> Iterator[None]:
         When another run is at work on it.
     """
     path = out.resolve().with_name(f".{out.resolve().name}.lock")
+    absent = [parent for parent in path.parents if not parent.exists()]
     held = _hold(path, out)
     if held is None:
         yield
@@ -35,15 +40,20 @@ def alone_on(out: Path) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         os.close(held)
+        with contextlib.suppress(OSError):  # what was written there keeps them
+            for parent in absent:
+                parent.rmdir()
 
 
 def _hold(path: Path, out: Path) -> int | None:
     if fcntl is None:
         return None
-    while True:
+    for _ in range(_TRIES):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             held = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except FileNotFoundError:  # another run has just removed the parent that it had made
+            continue
         except OSError:
             return None
         try:
@@ -59,6 +69,7 @@ def _hold(path: Path, out: Path) -> int | None:
         if _is_still(path, held):
             return held
         os.close(held)  # its holder removed it between our opening and locking it
+    return None
 
 
 def _is_still(path: Path, held: int) -> bool:

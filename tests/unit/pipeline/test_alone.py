@@ -51,3 +51,19 @@ def test_where_no_file_can_be_made_nobody_is_kept_out(tmp_path: Path) -> None:
         pass
 
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_parents_made_for_it_go_again_where_they_are_empty(tmp_path: Path) -> None:
+    with alone_on(tmp_path / "new/run"):
+        assert (tmp_path / "new").exists()
+    gone = list(tmp_path.iterdir())
+    with alone_on(tmp_path / "new/run"):
+        (tmp_path / "new/run").mkdir()
+
+    assert gone == []
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["run"]
+
+
+def test_a_place_that_no_directory_can_be_made_in_keeps_nobody_out() -> None:
+    with alone_on(Path("/proc/nothing/run")), alone_on(Path("/proc/nothing/run")):
+        pass
