@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 HEAVY := .venv-heavy
 HEAVY_STAMP := $(HEAVY)/.installed
 # What a promise rests on: every line and branch of it is tested.
-WHOLE := */records/*,*/calibrate/*,*/plan/*,*/route/decide.py
+WHOLE := */records/*,*/calibrate/*,*/plan/*,*/route/decide.py,*/route/candidates.py
 export OMP_NUM_THREADS := 1
 export PYTHONDONTWRITEBYTECODE := 1
 

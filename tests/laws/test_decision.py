@@ -12,13 +12,14 @@ from edgewise.records import (
     Attempt,
     Outcome,
     Policy,
+    Reason,
     RequestFacts,
     Step,
     TierKind,
     TierState,
 )
 from edgewise.route import allowed_tiers, decide
-from edgewise.testing.route import attempts_at, facts, policies, states
+from edgewise.testing.route import attempts_at, facts, policies, states, systems
 
 
 @dataclass
@@ -36,8 +37,9 @@ def played(draw: st.DrawFn) -> Played:
     one = draw(facts(policy))
     found = Played(policy, one, [], [])
     elapsed_ms = draw(st.floats(0.0, 10.0))
-    for _ in range(len(policy.tiers) + 1):
-        step = decide(policy, one, draw(states(policy)), found.attempts, elapsed_ms)
+    for _ in range(len(policy.tiers) * (1 + policy.retry.most) + 1):
+        now = draw(states(policy))
+        step = decide(policy, one, now, found.attempts, elapsed_ms, draw(systems()))
         found.steps.append(step)
         if step.action is not Action.ASK:
             return found
@@ -58,6 +60,7 @@ def test_no_path_leaves_the_privacy_set(run: Played) -> None:
     for step in run.steps:
         assert step.allowed == allowed
         assert step.tier is None or step.tier in allowed
+        assert step.hedge is None or step.hedge.tier in allowed
         if run.facts.private or run.facts.detected:
             assert step.tier is None or kinds[step.tier] is TierKind.DEVICE
         if run.facts.region is not None and run.facts.region.casefold() in home:
@@ -66,11 +69,39 @@ def test_no_path_leaves_the_privacy_set(run: Played) -> None:
 
 @given(played())
 @settings(deadline=None)
-def test_every_request_ends_and_no_tier_is_asked_twice(run: Played) -> None:
+def test_every_request_ends_and_no_tier_is_asked_again_but_as_a_retry(run: Played) -> None:
     asked = [step.tier for step in run.steps if step.action is Action.ASK]
+    again = [step for step in run.steps if Reason.RETRY in step.reasons]
 
     assert run.steps[-1].action is not Action.ASK
-    assert len(asked) == len(set(asked)) <= len(run.policy.tiers)
+    assert len(asked) - len(again) == len(set(asked)) <= len(run.policy.tiers)
+    for tier in set(asked):
+        assert asked.count(tier) <= 1 + run.policy.retry.most
+    assert not again or run.facts.idempotent
+
+
+@given(played())
+@settings(deadline=None)
+def test_a_request_is_stored_only_where_it_may_wait_for_a_remote_tier(run: Played) -> None:
+    last = run.steps[-1]
+    kinds = {tier.name: tier.kind for tier in run.policy.tiers}
+
+    if last.action is Action.QUEUE:
+        assert run.facts.allow_late
+        assert any(kinds[name] is not TierKind.DEVICE for name in last.allowed)
+        assert not run.facts.private
+        assert not run.facts.detected
+
+
+@given(played())
+@settings(deadline=None)
+def test_a_hedge_starts_within_the_time_of_the_first(run: Played) -> None:
+    for step in run.steps:
+        if step.hedge is not None:
+            assert step.action is Action.ASK
+            assert step.hedge.tier != step.tier
+            assert run.facts.idempotent
+            assert step.timeout_ms is None or step.hedge.after_ms < step.timeout_ms
 
 
 @given(played())
@@ -81,7 +112,8 @@ def test_every_step_has_a_reason_and_an_answer_was_given(run: Played) -> None:
 
     assert all(step.reasons for step in run.steps)
     assert (last.action is Action.ANSWER) == (last.tier in answered)
-    assert (last.action is Action.GIVE_UP) == (not answered)
+    assert last.action in (Action.ANSWER, Action.QUEUE) or not answered
+    assert last.action is not Action.ANSWER or answered
 
 
 @given(played())

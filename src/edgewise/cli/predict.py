@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgewise.cli.secrets import read_secret
 from edgewise.cli.show import print_json, say
 from edgewise.errors import InvalidData, UsageError
 from edgewise.records import Decision, Input, Policy, read_json
@@ -46,12 +45,10 @@ def command(
 
     policy = read_json(Policy, run / "policy.json")
     inputs = [dict(one, **{policy.privacy.flag: private}) for one in _inputs(policy, text, file)]
-    keys = [tier.api_key for tier in policy.tiers if tier.api_key is not None]
     with _LogOnUse(run / "decisions.sqlite") as log:
         engine = HybridInferenceEngine(
             edge_model_path=run / "bundle",
             policy=policy,
-            cloud_api_key=read_secret(keys[0]) if keys else None,
             decision_log=log,
         )
         with engine:

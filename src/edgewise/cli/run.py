@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from edgewise.cli.secrets import read_secret
 from edgewise.cli.show import Bars, print_json, say, table
 from edgewise.records import Candidate, RunSummary, encode
+from edgewise.route.secrets import read_secret
 from edgewise.units import format_bytes, format_ms, format_usd
 
 

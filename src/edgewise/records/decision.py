@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+from edgewise.records.device import DeviceState
+
 
 class Reason(Enum):
     """Why a step went as it did. One code for one cause; the order is that of the decision."""
@@ -14,9 +16,18 @@ class Reason(Enum):
     TOO_LARGE = "too_large"
     NOT_LOADED = "not_loaded"
     CIRCUIT_OPEN = "circuit_open"
+    TOLD_TO_WAIT = "told_to_wait"
+    """The tier asked by `Retry-After` to be left alone."""
+    BUSY = "busy"
+    """As many calls are under way as the tier takes."""
+    BUDGET_SPENT = "budget_spent"
     DEADLINE_TOO_SHORT = "deadline_too_short"
     DEADLINE_PASSED = "deadline_passed"
     EDGE_TOO_SLOW = "edge_too_slow"
+    DEVICE_STATE = "device_state"
+    CERTIFICATE_VOID = "certificate_void"
+    PRE_ROUTED = "pre_routed"
+    """The farthest tier was asked first: its predicted gain is worth it."""
     NEAREST_FIRST = "nearest_first"
     CONFIDENT = "confident"
     LOW_CONFIDENCE = "low_confidence"
@@ -25,7 +36,13 @@ class Reason(Enum):
     """Confidence was too low, and no farther tier may or can be asked."""
     UNCERTIFIED = "uncertified"
     TIER_FAILED = "tier_failed"
+    HEDGED = "hedged"
+    """A second tier was asked because the first was late."""
+    RETRY = "retry"
+    STAND_IN = "stand_in"
+    """An equal tier is asked in place of one that failed."""
     FALLBACK = "fallback"
+    QUEUED = "queued"
     NO_TIER_LEFT = "no_tier_left"
 
 
@@ -43,6 +60,12 @@ class RequestFacts:
     force_location: str | None = None
     """A tier's name."""
     deadline_ms: float | None = None
+    allow_late: bool = False
+    """Whether an answer may come after the call, from the queue."""
+    idempotent: bool = True
+    """Whether it does no harm when two tiers answer: else nothing is retried or raced."""
+    gain: float | None = None
+    """Quality that the farthest tier is predicted to add; `None` without a pre-router."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +74,32 @@ class TierState:
 
     ready: bool = True
     circuit_open: bool = False
+    rest_ms: float = 0.0
+    """How much longer the tier asked to be left alone."""
+    busy: bool = False
+    in_flight: int = 0
+    budget_left: bool = True
+    """Whether the money that a call may cost can be reserved."""
+    retries_left: bool = True
     rtt_p50_ms: float = 0.0
     rtt_p95_ms: float = 0.0
+    ms_per_byte: float = 0.0
+    """What each byte of the input adds: one over the link's bandwidth."""
+    loss_share: float = 0.0
+    """Of calls that broke or did not come back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemState:
+    """What holds for all tiers at this moment."""
+
+    device: DeviceState = field(default_factory=DeviceState)
+    certificate_void: bool = False
+    threshold: float | None = None
+    """The nearest tier's threshold while the certificate is void; `None` keeps nothing."""
+    hedges_left: bool = True
+    queue_open: bool = False
+    """Whether a request that may be answered late can be stored."""
 
 
 class Outcome(Enum):
@@ -75,6 +122,8 @@ class Attempt:
     confidence: float | None = None
     error: str = ""
     """The class of the failure, never its text: that may hold payload."""
+    passing: bool = False
+    """Whether the same call may succeed a moment later."""
 
 
 class Action(Enum):
@@ -83,6 +132,16 @@ class Action(Enum):
     ASK = "ask"
     ANSWER = "answer"
     GIVE_UP = "give_up"
+    QUEUE = "queue"
+    """Store the request and answer it when a tier is back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hedge:
+    """A second tier to race when the first has not answered after a while."""
+
+    tier: str
+    after_ms: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +155,11 @@ class Step:
     """The privacy set: no path may use another tier."""
     reasons: tuple[Reason, ...]
     timeout_ms: float | None = None
+    pause_ms: float = 0.0
+    """Wait at least this long before asking."""
+    jitter_ms: float = 0.0
+    """And at most this much longer, at random, so that callers do not come back together."""
+    hedge: Hedge | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ from enum import Enum
 
 from edgewise.errors import InvalidRecord
 from edgewise.records.certificate import Certificate, ConfidenceMap
+from edgewise.records.device import DeviceRule
+from edgewise.records.resilience import BreakerRules, HedgeRules, ProbeRules, RetryRules
 
 
 class TierKind(Enum):
@@ -60,6 +62,11 @@ class TierPolicy:
     """What the network is taken for until traffic has been seen."""
     usd_per_request: float = 0.0
     max_input_bytes: int = 1_000_000
+    max_in_flight: int | None = None
+    """Most calls under way at once, so that one slow tier can't hold all of a caller's."""
+    group: str = ""
+    """Tiers of one group are equal: they share load, and stand in for each other. They follow
+    each other in the policy's order."""
     endpoint: str | None = None
     protocol: Protocol = Protocol.OIP
     model: str = ""
@@ -79,14 +86,25 @@ class PrivacyRules:
     """Tier names that may see a request of a region; an absent region is not limited."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BreakerRules:
-    """When a tier's circuit opens and how it is tried again (a rate over the last calls)."""
+class OnVoid(Enum):
+    """What the engine does when the audit has refuted the certificate."""
 
-    window: int = 20
-    minimum_calls: int = 5
-    failure_share: float = 0.5
-    open_s: float = 2.0
+    DEFER_MORE = "defer_more"
+    """Keep only what reaches `SystemState.threshold`."""
+    CLOUD_ONLY = "cloud_only"
+    WARN = "warn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreRouteRules:
+    """When a request goes to the farthest tier without asking a nearer one."""
+
+    min_gain: float
+    """Send where the predicted gain in quality, less its price, reaches this."""
+    usd_per_quality: float | None = None
+    """What a point of quality from 0 to 1 is worth; `None` counts no money."""
+    late_ms_per_quality: float | None = None
+    """How much later an answer may be for a point of quality; `None` counts no time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +117,15 @@ class Policy:
     """From near to far; the first is `edge`, the last `cloud` when there are two."""
     privacy: PrivacyRules = field(default_factory=PrivacyRules)
     breaker: BreakerRules = field(default_factory=BreakerRules)
+    retry: RetryRules = field(default_factory=RetryRules)
+    hedge: HedgeRules | None = None
+    """`None` never asks a second tier because the first is late."""
+    probe: ProbeRules | None = None
+    """`None` learns of a tier from its traffic alone."""
+    preroute: PreRouteRules | None = None
+    on_void: OnVoid = OnVoid.DEFER_MORE
+    device: tuple[DeviceRule, ...] = ()
+    """When the device's state makes a tier another's second choice."""
     deadline_ms: float | None = None
     """For requests that bring none."""
     bundle_sha256: str = ""
@@ -111,3 +138,12 @@ class Policy:
             raise InvalidRecord(
                 f"tier names are {names}", where="Policy.tiers", hint="name each tier once"
             )
+        groups = [tier.group or f"tier {tier.name}" for tier in self.tiers]
+        runs = [
+            name
+            for place, name in enumerate(groups)
+            if name not in groups[max(place - 1, 0) : place]
+        ]
+        if len(set(runs)) != len(runs):
+            what = "the tiers of a group do not follow each other"
+            raise InvalidRecord(what, where="Policy.tiers", hint="put equal tiers side by side")

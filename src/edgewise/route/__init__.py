@@ -7,9 +7,10 @@ Engine and client load on first use: the decision alone needs neither runtime no
 import importlib
 from typing import TYPE_CHECKING
 
+from edgewise.route.breaker import Breaker
 from edgewise.route.clock import Clock, SystemClock
 from edgewise.route.decide import allowed_tiers, decide, location_of
-from edgewise.route.network import Breaker, TierMonitor
+from edgewise.route.monitor import TierMonitor
 from edgewise.route.privacy import detect
 from edgewise.route.result import InferenceResult
 

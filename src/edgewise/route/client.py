@@ -6,33 +6,11 @@ from typing import Any, Self
 
 from edgewise.errors import DeadlineExceeded, RemoteError, UsageError
 from edgewise.records import Input, Prediction, Protocol
+from edgewise.route.allowance import Allowance
 from edgewise.route.clock import Clock, SystemClock
 from edgewise.runtimes import RemoteModel
 
 _WORTH_RETRYING = (408, 425, 429)
-
-
-class RetryBudget:
-    """Allows retries as a share of the calls, with a burst for when there were few.
-
-    A failing endpoint then gets a tenth more traffic, not several times as much.
-    """
-
-    def __init__(self, *, share: float = 0.1, burst: float = 10.0) -> None:
-        self._share = share
-        self._burst = burst
-        self._left = burst
-
-    def deposit(self) -> None:
-        """Note a call."""
-        self._left = min(self._burst, self._left + self._share)
-
-    def withdraw(self) -> bool:
-        """Take one retry; `False` when none is left."""
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
-        return True
 
 
 class CloudInferenceClient:
@@ -67,7 +45,7 @@ class CloudInferenceClient:
         labels: Sequence[str] = (),
         timeout_ms: float = 10_000.0,
         retries: int = 2,
-        budget: RetryBudget | None = None,
+        budget: Allowance | None = None,
         rng: random.Random | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -88,7 +66,7 @@ class CloudInferenceClient:
         )
         self._timeout_ms = timeout_ms
         self._retries = retries
-        self._budget = RetryBudget() if budget is None else budget
+        self._budget = Allowance() if budget is None else budget
         self._rng = random.Random() if rng is None else rng
         self._clock = SystemClock() if clock is None else clock
 

@@ -1,31 +1,40 @@
 """The decision: pure, so that live traffic and simulation run the same code.
 
 `decide` reads a policy, the facts of one request, the state of each tier and what was tried, and
-gives the next step. The engine carries the step out and asks again until it is told to answer or
-to give up. No clock, no chance, no I/O.
+gives the next step. The engine carries the step out and asks again until it is told to answer, to
+store the request or to give up. No clock, no chance, no I/O.
 
-The order: force → privacy set → feasibility → availability → nearest first, unless it is too slow
-→ deferral → fallback, farther first, then nearer → give up.
+The order: force → privacy set → feasibility → availability → budget → pre-route → nearest first,
+unless it is too slow, the device's state is against it or its certificate is void → deferral →
+on failure an equal tier, a farther one, a retry, the answer at hand, a nearer one → the queue →
+give up.
 """
 
 from collections.abc import Mapping, Sequence
 
 from edgewise.errors import PrivacyViolation, UsageError
 from edgewise.records import (
-    Action,
     Attempt,
+    OnVoid,
     Outcome,
     Policy,
     Reason,
     RequestFacts,
     Step,
+    SystemState,
     TierKind,
-    TierPolicy,
     TierState,
 )
+from edgewise.route.candidates import Candidates
 
-_NO_TIME_MS = 0.001  # less than any call takes; what rounding leaves of a deadline is no time
-_WHY_LOCATION_FELL_BACK = (Reason.CIRCUIT_OPEN, Reason.NOT_LOADED)
+_WHY_LOCATION_FELL_BACK = (
+    Reason.CIRCUIT_OPEN,
+    Reason.NOT_LOADED,
+    Reason.TOLD_TO_WAIT,
+    Reason.BUSY,
+)
+_CALM = SystemState()
+_ANSWERED = Outcome.ANSWERED
 
 
 def decide(
@@ -34,6 +43,7 @@ def decide(
     states: Mapping[str, TierState],
     attempts: Sequence[Attempt] = (),
     elapsed_ms: float = 0.0,
+    system: SystemState = _CALM,
 ) -> Step:
     """Give the next step for a request.
 
@@ -42,9 +52,11 @@ def decide(
     states
         By tier name; a tier that is absent is taken as ready, with the policy's round trip.
     attempts
-        What was tried for this request, in order; no tier is asked twice.
+        What was tried for this request, in order. A tier is asked again only as a retry.
     elapsed_ms
         Since the request was accepted.
+    system
+        What holds for all tiers: the device, the certificate, what hedges and the queue allow.
 
     Raises
     ------
@@ -55,13 +67,14 @@ def decide(
     """
     allowed = allowed_tiers(policy, facts)
     forced = _forced_tier(policy, facts, allowed)
-    request = _Request(policy, facts, states, attempts, elapsed_ms, allowed, forced)
+    request = Candidates(policy, facts, states, attempts, elapsed_ms, system)
+    request.limit(allowed, _privacy_reasons(policy, facts), forced)
     if not attempts:
         return _first(request)
     last = attempts[-1]
     if last.outcome is Outcome.ANSWERED:
         return _after_answer(request, last)
-    return _after_failure(request)
+    return _after_failure(request, last)
 
 
 def allowed_tiers(policy: Policy, facts: RequestFacts) -> tuple[str, ...]:
@@ -107,215 +120,130 @@ def location_of(
     if len(tiers) == 1:
         return "cloud" if tiers[0].kind is TierKind.CLOUD else "edge"
     near = tier == tiers[0].name
-    replaced = any(attempt.tier != tier for attempt in attempts)
+    # A hedge that was overtaken replaced nothing.
+    replaced = any(
+        one.tier != tier and (not near or one.outcome is not Outcome.CANCELLED) for one in attempts
+    )
     replaced = replaced or any(reason in _WHY_LOCATION_FELL_BACK for reason in reasons)
     if near:
         return "edge_fallback" if replaced else "edge"
     return "cloud_fallback" if replaced else "cloud"
 
 
-def expected_ms(
-    tier: TierPolicy, state: TierState | None, input_length: int
-) -> tuple[float, float]:
-    """Give the expected p50 and p95 of one answer of a tier, in milliseconds."""
-    p50_ms = state.rtt_p50_ms if state is not None else tier.rtt_p50_ms
-    p95_ms = state.rtt_p95_ms if state is not None else tier.rtt_p95_ms
-    latency = tier.latency
-    if not latency:
-        return p50_ms, p95_ms
-    for limit in latency:
-        if input_length <= limit.up_to_length:
-            break
-    return p50_ms + limit.p50_ms, p95_ms + limit.p95_ms
-
-
-class _Request:
-    """One request in the middle of its decision; lives for one call of `decide`."""
-
-    __slots__ = (
-        "allowed",
-        "attempts",
-        "candidates",
-        "facts",
-        "forced",
-        "policy",
-        "privacy",
-        "remaining_ms",
-        "states",
-    )
-
-    def __init__(
-        self,
-        policy: Policy,
-        facts: RequestFacts,
-        states: Mapping[str, TierState],
-        attempts: Sequence[Attempt],
-        elapsed_ms: float,
-        allowed: tuple[str, ...],
-        forced: str | None,
-    ) -> None:
-        self.policy = policy
-        self.facts = facts
-        self.states = states
-        self.attempts = attempts
-        self.allowed = allowed
-        self.forced = forced
-        deadline_ms = policy.deadline_ms if facts.deadline_ms is None else facts.deadline_ms
-        self.remaining_ms = None if deadline_ms is None else deadline_ms - elapsed_ms
-        self.privacy = _privacy_reasons(policy, facts)
-        self.candidates = [
-            tier
-            for tier in policy.tiers
-            if tier.name in allowed and (forced is None or tier.name == forced)
-        ]
-
-    def out(self, tier: TierPolicy) -> Reason | None:
-        """Say why a tier can't be asked at all; `None` when it can."""
-        if self.facts.input_bytes > tier.max_input_bytes:
-            return Reason.TOO_LARGE
-        state = self.states.get(tier.name)
-        if state is None:
-            return None
-        if not state.ready:
-            return Reason.NOT_LOADED
-        return Reason.CIRCUIT_OPEN if state.circuit_open else None
-
-    def expected(self, tier: TierPolicy) -> tuple[float, float]:
-        return expected_ms(tier, self.states.get(tier.name), self.facts.input_length)
-
-    def out_of_time(self) -> bool:
-        return self.remaining_ms is not None and self.remaining_ms <= _NO_TIME_MS
-
-    def in_time(self, tier: TierPolicy) -> bool:
-        return self.remaining_ms is None or self.expected(tier)[0] <= self.remaining_ms
-
-    def too_slow(self, tier: TierPolicy) -> bool:
-        limit_ms = tier.latency_limit_ms
-        return limit_ms is not None and self.expected(tier)[1] > limit_ms
-
-    def left(self) -> tuple[list[TierPolicy], list[TierPolicy], list[Reason]]:
-        """Give tiers not tried yet that can be asked, those of them in time, and the others' why.
-
-        Both lists run from near to far.
-        """
-        tried = [attempt.tier for attempt in self.attempts]
-        usable: list[TierPolicy] = []
-        timely: list[TierPolicy] = []
-        reasons: list[Reason] = []
-        for tier in self.candidates:
-            if tier.name in tried:
-                continue
-            why = self.out(tier)
-            if why is not None:
-                reasons.append(why)
-                continue
-            usable.append(tier)
-            if self.in_time(tier):
-                timely.append(tier)
-            else:
-                reasons.append(Reason.DEADLINE_TOO_SHORT)
-        return usable, timely, reasons
-
-    def ask(self, tier: TierPolicy, *reasons: Reason) -> Step:
-        timeout_ms = self.remaining_ms
-        if timeout_ms is not None:
-            timeout_ms = self._leave_time(tier, timeout_ms)
-        return Step(
-            action=Action.ASK,
-            tier=tier.name,
-            allowed=self.allowed,
-            reasons=(*self.privacy, *reasons),
-            timeout_ms=timeout_ms,
-        )
-
-    def answer(self, tier: str, *reasons: Reason) -> Step:
-        return Step(
-            action=Action.ANSWER,
-            tier=tier,
-            allowed=self.allowed,
-            reasons=(*self.privacy, *reasons),
-        )
-
-    def give_up(self, *reasons: Reason) -> Step:
-        return Step(
-            action=Action.GIVE_UP,
-            tier=None,
-            allowed=self.allowed,
-            reasons=(*self.privacy, *reasons),
-        )
-
-    def _leave_time(self, tier: TierPolicy, remaining_ms: float) -> float:
-        """Keep enough of the deadline for a nearer tier to answer should this one hang."""
-        if any(attempt.outcome is Outcome.ANSWERED for attempt in self.attempts):
-            return remaining_ms
-        usable, _, _ = self.left()
-        for nearer in usable[: usable.index(tier)]:
-            kept_ms = remaining_ms - self.expected(nearer)[1]
-            if kept_ms >= self.expected(tier)[1] and kept_ms > 0.0:
-                return kept_ms
-        return remaining_ms
-
-
-def _first(request: _Request) -> Step:
+def _first(request: Candidates) -> Step:
     usable, timely, reasons = request.left()
     if request.out_of_time():
-        return request.give_up(*reasons, Reason.DEADLINE_PASSED, Reason.NO_TIER_LEFT)
+        return request.give_up(*reasons, Reason.DEADLINE_PASSED)
     if not usable:
-        return request.give_up(*reasons, Reason.NO_TIER_LEFT)
+        return request.give_up(*reasons)
     if request.forced is not None:
         return request.ask(usable[0], *reasons, Reason.FORCED)
     nearest = timely[0] if timely else usable[0]
-    tier = next((tier for tier in timely if not request.too_slow(tier)), nearest)
-    if tier is not nearest:
-        return request.ask(tier, *reasons, Reason.EDGE_TOO_SLOW)
-    if tier is request.candidates[0] and not request.too_slow(tier) and timely:
-        return request.ask(tier, Reason.NEAREST_FIRST)
-    if request.too_slow(tier):
-        reasons.append(Reason.EDGE_TOO_SLOW)
-    return request.ask(tier, *reasons, Reason.NEAREST_FIRST)
+    skipped: list[Reason] = []
+    chosen = None
+    for tier in timely or [nearest]:
+        why = request.unwanted(tier, timely)
+        if why is None:
+            chosen = tier
+            break
+        if why not in skipped:
+            skipped.append(why)
+    tier = nearest if chosen is None else chosen
+    if chosen is None or not skipped:
+        skipped.append(Reason.NEAREST_FIRST)
+    nothing_nearer = request.rank(tier.name) == request.rank(request.may[0].name)
+    if timely and nothing_nearer and len(skipped) == 1:
+        return request.ask(tier, *skipped)
+    return request.ask(tier, *reasons, *skipped)
 
 
-def _after_answer(request: _Request, last: Attempt) -> Step:
-    tiers = request.policy.tiers
-    place = _place(tiers, last.tier)
+def _after_answer(request: Candidates, last: Attempt) -> Step:
+    rank = request.rank(last.tier)
     if request.forced is not None:
         return request.answer(last.tier, Reason.FORCED)
-    if place == len(tiers) - 1:
+    if rank == request.last_rank:
         return request.answer(last.tier, Reason.LAST_TIER)
-    threshold = tiers[place].threshold
+    threshold, void = _threshold(request, last.tier, rank)
     if threshold is not None and last.confidence is not None and last.confidence >= threshold:
-        return request.answer(last.tier, Reason.CONFIDENT)
-    why = Reason.UNCERTIFIED if threshold is None else Reason.LOW_CONFIDENCE
+        return request.answer(last.tier, *void, Reason.CONFIDENT)
+    why = (*void, Reason.LOW_CONFIDENCE)
+    if threshold is None:
+        why = void or (Reason.UNCERTIFIED,)
     if request.out_of_time():
-        return request.answer(last.tier, why, Reason.DEADLINE_PASSED, Reason.DEFERRAL_IMPOSSIBLE)
-    _, timely, reasons = request.left()
-    for tier in timely:
-        if _place(tiers, tier.name) > place:
-            return request.ask(tier, why)
-    return request.answer(last.tier, why, *reasons, Reason.DEFERRAL_IMPOSSIBLE)
+        reasons = [Reason.DEADLINE_PASSED]
+    else:
+        _, timely, reasons = request.left()
+        for tier in timely:
+            if request.rank(tier.name) > rank:
+                return request.ask(tier, *why)
+    if request.may_wait(rank):
+        return request.queue(*why, *reasons, Reason.DEFERRAL_IMPOSSIBLE)
+    return request.answer(last.tier, *why, *reasons, Reason.DEFERRAL_IMPOSSIBLE)
 
 
-def _after_failure(request: _Request) -> Step:
-    tiers = request.policy.tiers
-    kept = next(
-        (one.tier for one in reversed(request.attempts) if one.outcome is Outcome.ANSWERED), None
-    )
+def _threshold(
+    request: Candidates, name: str, rank: int
+) -> tuple[float | None, tuple[Reason, ...]]:
+    """Give a tier's threshold as the certificate's state leaves it, and why it is another."""
+    threshold = next(tier.threshold for tier in request.policy.tiers if tier.name == name)
+    if not request.system.certificate_void or rank > 0:
+        return threshold, ()
+    raised = request.system.threshold
+    if request.policy.on_void is OnVoid.WARN:
+        return threshold, (Reason.CERTIFICATE_VOID,)
+    if request.policy.on_void is OnVoid.CLOUD_ONLY or threshold is None or raised is None:
+        return None, (Reason.CERTIFICATE_VOID,)
+    return max(threshold, raised), (Reason.CERTIFICATE_VOID,)
+
+
+def _after_failure(request: Candidates, last: Attempt) -> Step:
+    kept = next((one for one in reversed(request.attempts) if one.outcome is _ANSWERED), None)
     usable, timely, reasons = request.left()
     if request.out_of_time():
-        if kept is not None:
-            return request.answer(kept, Reason.TIER_FAILED, Reason.DEADLINE_PASSED, Reason.FALLBACK)
-        return request.give_up(Reason.TIER_FAILED, Reason.DEADLINE_PASSED, Reason.NO_TIER_LEFT)
-    place = _place(tiers, request.attempts[-1].tier)
-    for tier in timely:
-        if _place(tiers, tier.name) > place:
-            return request.ask(tier, Reason.TIER_FAILED, Reason.FALLBACK)
+        timely, usable, reasons = [], [], [Reason.DEADLINE_PASSED]
+    rank = request.rank(last.tier)
+    others = [one for one in timely if request.rank(one.name) >= rank]
+    if others:
+        equal = request.rank(others[0].name) == rank
+        why = Reason.STAND_IN if equal else Reason.FALLBACK
+        return request.ask(others[0], Reason.TIER_FAILED, why)
+    again = _retry(request, last)
+    if again is not None:
+        return again
     if kept is not None:
-        return request.answer(kept, Reason.TIER_FAILED, *reasons, Reason.FALLBACK)
-    if usable:
-        # Nearer and in time, the farthest of them first; else the nearest is the last resort.
-        tier = timely[-1] if timely else usable[0]
-        return request.ask(tier, Reason.TIER_FAILED, *reasons, Reason.FALLBACK)
-    return request.give_up(Reason.TIER_FAILED, *reasons, Reason.NO_TIER_LEFT)
+        return _settle(request, kept, tuple(reasons))
+    if not usable:
+        return request.give_up(Reason.TIER_FAILED, *reasons)
+    # Nearer and in time, the farthest of them first; else the nearest is the last resort.
+    tier = timely[-1] if timely else usable[0]
+    return request.ask(tier, Reason.TIER_FAILED, *reasons, Reason.FALLBACK)
+
+
+def _settle(request: Candidates, kept: Attempt, reasons: tuple[Reason, ...]) -> Step:
+    """Take the doubtful answer at hand, or wait for a better one where the caller can."""
+    if request.may_wait(request.rank(kept.tier)):
+        return request.queue(Reason.TIER_FAILED, *reasons)
+    return request.answer(kept.tier, Reason.TIER_FAILED, *reasons, Reason.FALLBACK)
+
+
+def _retry(request: Candidates, last: Attempt) -> Step | None:
+    """Give the step that asks the tier that failed once more, where that is worth it."""
+    rules = request.policy.retry
+    tries = sum(one.tier == last.tier for one in request.attempts)
+    if not (last.passing and request.facts.idempotent) or tries > rules.most:
+        return None
+    tier = next(one for one in request.may if one.name == last.tier)
+    state = request.states.get(tier.name)
+    pause_ms = rules.pause_ms * 2.0 ** (tries - 1)
+    if state is not None:
+        if not state.retries_left or request.out(tier) not in (None, Reason.TOLD_TO_WAIT):
+            return None
+        if state.rest_ms > rules.pause_ms and request.remaining_ms is None:
+            return None  # without a deadline nobody said that waiting long is welcome
+        pause_ms += state.rest_ms
+    if request.out_of_time() or not request.in_time(tier, pause_ms):
+        return None
+    return request.ask(tier, Reason.TIER_FAILED, Reason.RETRY, pause_ms=pause_ms)
 
 
 def _forced_tier(policy: Policy, facts: RequestFacts, allowed: tuple[str, ...]) -> str | None:
@@ -351,12 +279,3 @@ def _residency(policy: Policy, facts: RequestFacts) -> tuple[str, ...] | None:
         if name.strip().casefold() == region:
             return tiers
     return None
-
-
-def _place(tiers: tuple[TierPolicy, ...], name: str) -> int:
-    for place, tier in enumerate(tiers):
-        if tier.name == name:
-            return place
-    raise UsageError(
-        f"an attempt names the unknown tier `{name}`", where="attempts", hint="use the same policy"
-    )

@@ -1,45 +1,47 @@
-"""The engine: carries out what `decide` says, and logs each request's end."""
+"""The engine: one policy in service, and what each request is given and leaves behind."""
 
 import asyncio
 import contextlib
+import random  # noqa: TID251 - only the type of the rng that is handed in
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from edgewise.errors import (
     DeadlineExceeded,
     EdgewiseError,
     InvalidData,
-    InvalidModel,
     TierUnavailable,
     UsageError,
 )
 from edgewise.records import (
     Action,
-    Attempt,
     Decision,
+    DeviceState,
     Input,
     Outcome,
     Policy,
-    Prediction,
     Reason,
-    RequestFacts,
-    Step,
-    digest,
+    SystemState,
 )
 from edgewise.records import Protocol as RemoteProtocol
+from edgewise.route.allowance import Allowance
+from edgewise.route.breaker import CircuitState
+from edgewise.route.carrying import Carrier, Run
 from edgewise.route.clock import Clock, SystemClock
-from edgewise.route.decide import allowed_tiers, decide, expected_ms, location_of
+from edgewise.route.decide import allowed_tiers, location_of
+from edgewise.route.device import DeviceMonitor, RequestRate, read_device
 from edgewise.route.facts import facts_of
-from edgewise.route.network import TierMonitor
 from edgewise.route.opening import Setup, open_tiers
+from edgewise.route.probing import Prober
 from edgewise.route.result import InferenceResult
-from edgewise.route.tiers import LocalTier, TierModel
+from edgewise.route.serving import Serving
+from edgewise.route.tiers import TierModel
 
-_COSTS = (Outcome.ANSWERED, Outcome.TIMED_OUT, Outcome.CANCELLED)
+_NO_HEDGES = 0.0
 
 
 class DecisionSink(Protocol):
@@ -82,6 +84,13 @@ class HybridInferenceEngine:
     tiers
         Models by tier name, for tiers that the application makes itself; with a `Policy`, and
         instead of what bundle and endpoints give.
+    wait_for_edge
+        `False` opens the bundle in the background, waiting for it to be there; until then other
+        tiers answer where privacy allows, and results say `not_loaded`.
+    read_device
+        Gives the device's state, for the policy's rules over it.
+    rng
+        For the jitter of waits before retries.
 
     Notes
     -----
@@ -105,9 +114,12 @@ class HybridInferenceEngine:
         deadline_ms: float | None = None,
         clock: Clock | None = None,
         tiers: Mapping[str, TierModel] | None = None,
+        wait_for_edge: bool = True,
+        read_device: Callable[[], DeviceState] = read_device,
+        rng: random.Random | None = None,
     ) -> None:
         self._clock = SystemClock() if clock is None else clock
-        setup = Setup(
+        self._setup = Setup(
             edge_model_path=edge_model_path,
             cloud_endpoint=cloud_endpoint,
             edge_threshold_ms=edge_threshold_ms,
@@ -118,29 +130,76 @@ class HybridInferenceEngine:
             labels=labels,
             edge_threads=edge_threads,
             deadline_ms=deadline_ms,
+            wait_for_edge=wait_for_edge,
         )
-        self.policy, self._tiers = open_tiers(setup, self._clock, tiers)
-        self.policy_version = digest(self.policy)
-        self._by_name = {tier.name: tier for tier in self.policy.tiers}
-        self._monitors = {
-            tier.name: TierMonitor(
-                tier,
-                self.policy.breaker,
-                remote=tier.name in self._tiers and self._tiers[tier.name].remote,
-                ready=tier.name in self._tiers,
-            )
-            for tier in self.policy.tiers
-        }
-        locals_ = [tier for tier in self._tiers.values() if isinstance(tier, LocalTier)]
-        self._length = locals_[0].model.length if locals_ else None
-        self._certificate = _certificate(self.policy)
+        self._serving = Serving(*open_tiers(self._setup, self._clock, tiers))
+        hedge = self.policy.hedge
+        self._hedges = Allowance(share=_NO_HEDGES if hedge is None else hedge.share)
+        self._carrier = Carrier(
+            self._clock, rng if rng is not None else random.Random(), self._hedges, self._system
+        )
+        self._device = DeviceMonitor(read_device) if self.policy.device else None
+        self._rate = RequestRate()
+        self._calm = SystemState()
+        self._prober = Prober(self._clock)
         self._log = decision_log
         self._runner: asyncio.Runner | None = None
         self._sync_lock = threading.Lock()
         self._closed = False
 
+    @property
+    def policy(self) -> Policy:
+        """Give the policy in service."""
+        return self._serving.policy
+
+    @property
+    def policy_version(self) -> str:
+        """Give its version: the digest."""
+        return self._serving.version
+
+    def circuits(self) -> dict[str, CircuitState]:
+        """Give the state of each tier's circuit."""
+        now_s = self._clock.now_s()
+        return {name: one.circuit(now_s) for name, one in self._serving.monitors.items()}
+
+    async def swap_policy(
+        self,
+        policy: Policy | str | Path,
+        *,
+        edge_model_path: str | Path | None = None,
+        tiers: Mapping[str, TierModel] | None = None,
+    ) -> str:
+        """Put another policy in service without dropping a request; gives the version before.
+
+        Requests under way end under the policy that they began with. The bundle is opened beside
+        the old one, off the event loop, and checked before anything changes: when that fails, the
+        old policy goes on.
+
+        Raises
+        ------
+        EdgewiseError
+            What is wrong with the policy or its bundle.
+        """
+        path = self._setup.edge_model_path if edge_model_path is None else edge_model_path
+        if isinstance(policy, str | Path) and edge_model_path is None:
+            path = None  # the bundle beside the policy's file
+        setup = replace(self._setup, policy=policy, edge_model_path=path, confidence_threshold=None)
+        opened = await asyncio.to_thread(open_tiers, setup, self._clock, tiers)
+        before, self._serving = self._serving, Serving(*opened, before=self._serving)
+        self._setup = setup
+        if self._device is None and self.policy.device:
+            self._device = DeviceMonitor(read_device)
+        if before.in_flight == 0:
+            await before.aclose(keep=self._serving)
+        return before.version
+
     async def predict(
-        self, one: Input, force_location: str | None = None, deadline_ms: float | None = None
+        self,
+        one: Input,
+        force_location: str | None = None,
+        deadline_ms: float | None = None,
+        *,
+        idempotent: bool = True,
     ) -> InferenceResult:
         """Answer one input.
 
@@ -150,6 +209,9 @@ class HybridInferenceEngine:
             Ask this tier alone: `edge`, `cloud` or a tier's name.
         deadline_ms
             Answer within this time, or say that it can't be done.
+        idempotent
+            `False` where two answers to one request would do harm: then nothing is retried or
+            raced.
 
         Raises
         ------
@@ -163,23 +225,30 @@ class HybridInferenceEngine:
         if self._closed:
             raise UsageError("the engine is closed", where="predict", hint="make another one")
         start_s = self._clock.now_s()
+        serving = self._serving
+        if self._device is not None:
+            self._rate.note(start_s)
         facts = facts_of(
-            self.policy,
+            serving.policy,
             one,
-            self._length,
+            serving.length,
             request_id=uuid.uuid4().hex,
             force_location=force_location,
             deadline_ms=deadline_ms,
+            idempotent=idempotent,
         )
-        run = _Run(facts, start_s)
+        run = Run(serving, facts, one, start_s)
+        serving.in_flight += 1
+        self._prober.watch(serving)
         try:
-            await self._carry_out(run, one)
+            await self._carrier.carry(run)
             result = self._result(run)
         except BaseException as failure:
             run.error = type(failure).__name__
             raise
         finally:
             self._end(run)
+            await self._leave(serving)
         return result
 
     def predict_sync(
@@ -230,8 +299,10 @@ class HybridInferenceEngine:
     async def aclose(self) -> None:
         """Close the tiers. The decision log is its maker's to close."""
         self._closed = True
-        for tier in self._tiers.values():
-            await tier.aclose()
+        await self._prober.aclose()
+        if self._device is not None:
+            self._device.close()
+        await self._serving.aclose()
         runner, self._runner = self._runner, None
         if runner is not None:
             await asyncio.to_thread(self._close_runner, runner)
@@ -256,71 +327,35 @@ class HybridInferenceEngine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    async def _carry_out(self, run: "_Run", one: Input) -> None:
-        while True:
-            now_s = self._clock.now_s()
-            states = {name: monitor.state(now_s) for name, monitor in self._monitors.items()}
-            elapsed_ms = (now_s - run.start_s) * 1000
-            step = decide(self.policy, run.facts, states, run.attempts, elapsed_ms)
-            run.steps.append(step)
-            if step.action is not Action.ASK:
-                return
-            await self._ask(run, step, one)
+    def _system(self) -> SystemState:
+        """Give what holds for all tiers; the same object while nothing changes."""
+        calm, hedges_left = self._calm, self._hedges.has_one
+        device = calm.device
+        if self._device is not None:
+            per_min = self._rate.per_min(self._clock.now_s())
+            device = replace(self._device.state, requests_per_min=per_min)
+        if calm.hedges_left is not hedges_left or calm.device != device:
+            calm = self._calm = SystemState(device=device, hedges_left=hedges_left)
+        return calm
 
-    async def _ask(self, run: "_Run", step: Step, one: Input) -> None:
-        name = step.tier or ""
-        monitor = self._monitors[name]
-        tier = self._by_name[name]
-        call = monitor.begin()
-        start_s = self._clock.now_s()
-        outcome, confidence, error, innocent = Outcome.CANCELLED, None, "", False
-        try:
-            answer = await self._tiers[name].ask(one, step.timeout_ms)
-            confidence = answer.confidence
-            if answer.probabilities:
-                confidence = tier.confidence(answer.probabilities)
-            run.answers[name] = answer
-            outcome = Outcome.ANSWERED
-        except InvalidData as wrong:
-            outcome, error, innocent = Outcome.FAILED, type(wrong).__name__, True
-            if not run.answers:  # another tier could read it: then it is not the caller's fault
-                raise
-        except DeadlineExceeded as late:
-            outcome, error = Outcome.TIMED_OUT, type(late).__name__
-        except (TierUnavailable, InvalidModel) as failure:
-            outcome, error = Outcome.FAILED, type(failure).__name__
-        finally:
-            now_s = self._clock.now_s()
-            latency_ms = (now_s - start_s) * 1000
-            if outcome is Outcome.ANSWERED:
-                monitor.answered(call, latency_ms, now_s)
-            elif outcome is Outcome.FAILED and not innocent:
-                monitor.failed(call, now_s)
-            elif outcome is Outcome.TIMED_OUT:
-                p95_ms = expected_ms(tier, monitor.state(now_s), run.facts.input_length)[1]
-                monitor.timed_out(call, latency_ms, p95_ms, now_s)
-            else:
-                monitor.abandoned(call)
-            attempt = Attempt(
-                tier=name,
-                outcome=outcome,
-                latency_ms=latency_ms,
-                cost_usd=tier.usd_per_request if outcome in _COSTS else 0.0,
-                confidence=confidence,
-                error=error,
-            )
-            run.attempts.append(attempt)
+    async def _leave(self, serving: Serving) -> None:
+        """Note that a request has ended; the last one under an old policy closes its tiers."""
+        serving.in_flight -= 1
+        if serving is not self._serving and serving.in_flight == 0:
+            await serving.aclose(keep=self._serving)
 
-    def _result(self, run: "_Run") -> InferenceResult:
+    def _result(self, run: Run) -> InferenceResult:
         step = run.steps[-1]
         reasons = run.reasons()
         if step.action is Action.GIVE_UP or step.tier is None:
             raise _gave_up(run, reasons)
         answer = run.answers[step.tier]
-        kept = next(one for one in run.attempts if one.tier == step.tier)
-        run.location = location_of(self.policy, run.attempts, step.tier, reasons)
+        kept = next(
+            one for one in run.attempts if one.tier == step.tier and one.outcome is Outcome.ANSWERED
+        )
+        run.location = location_of(run.serving.policy, run.attempts, step.tier, reasons)
         run.confidence = kept.confidence
-        labels = self.policy.labels
+        labels = run.serving.policy.labels
         return InferenceResult(
             prediction=answer.label,
             label=answer.label,
@@ -330,23 +365,23 @@ class HybridInferenceEngine:
             location=run.location,
             probabilities=dict(zip(labels, answer.probabilities, strict=False)),
             reasons=tuple(reason.value for reason in reasons),
-            policy_version=self.policy_version,
-            certificate=self._certificate,
+            policy_version=run.serving.version,
+            certificate=run.serving.certificate,
             request_id=run.facts.request_id,
             attempts=[{**asdict(one), "outcome": one.outcome.value} for one in run.attempts],
             steps=tuple(run.steps),
         )
 
-    def _end(self, run: "_Run") -> None:
+    def _end(self, run: Run) -> None:
         if self._log is None:
             return
-        certificate = self.policy.certificate
+        certificate = run.serving.policy.certificate
         decision = Decision(
             request_id=run.facts.request_id,
             at_s=self._clock.utc_s(),
-            policy_version=self.policy_version,
+            policy_version=run.serving.version,
             facts=run.facts,
-            allowed=allowed_tiers(self.policy, run.facts),
+            allowed=allowed_tiers(run.serving.policy, run.facts),
             reasons=run.reasons(),
             attempts=tuple(run.attempts),
             location=run.location,
@@ -360,7 +395,7 @@ class HybridInferenceEngine:
 
     def _close_runner(self, runner: asyncio.Runner) -> None:
         async def close_remote() -> None:
-            for tier in self._tiers.values():
+            for tier in self._serving.tiers.values():
                 if tier.remote:
                     await tier.aclose()
 
@@ -368,35 +403,7 @@ class HybridInferenceEngine:
             runner.run(close_remote())
 
 
-class _Run:
-    """One request on its way."""
-
-    __slots__ = (
-        "answers",
-        "attempts",
-        "confidence",
-        "error",
-        "facts",
-        "location",
-        "start_s",
-        "steps",
-    )
-
-    def __init__(self, facts: RequestFacts, start_s: float) -> None:
-        self.facts = facts
-        self.start_s = start_s
-        self.attempts: list[Attempt] = []
-        self.steps: list[Step] = []
-        self.answers: dict[str, Prediction] = {}
-        self.location: str | None = None
-        self.confidence: float | None = None
-        self.error = ""
-
-    def reasons(self) -> tuple[Reason, ...]:
-        return tuple(dict.fromkeys(reason for step in self.steps for reason in step.reasons))
-
-
-def _gave_up(run: _Run, reasons: tuple[Reason, ...]) -> EdgewiseError:
+def _gave_up(run: Run, reasons: tuple[Reason, ...]) -> EdgewiseError:
     why = ", ".join(reason.value for reason in reasons)
     where = f"request {run.facts.request_id}"
     timed_out = bool(run.attempts) and run.attempts[-1].outcome is Outcome.TIMED_OUT
@@ -411,20 +418,6 @@ def _gave_up(run: _Run, reasons: tuple[Reason, ...]) -> EdgewiseError:
     what = f"no allowed tier could answer ({tried or 'none was asked'}): {why}"
     hint = "check the tiers' endpoints, or try again when a circuit has closed"
     return TierUnavailable(what, where=where, hint=hint)
-
-
-def _certificate(policy: Policy) -> dict[str, Any] | None:
-    one = policy.certificate
-    if one is None:
-        return None
-    return {
-        "state": one.state.value,
-        "threshold": one.threshold,
-        "loss": one.loss.value,
-        "alpha": one.alpha,
-        "delta": one.delta,
-        "bound": one.bound,
-    }
 
 
 def _refuse_loop(name: str, hint: str) -> None:

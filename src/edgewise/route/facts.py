@@ -12,18 +12,19 @@ from edgewise.route.privacy import detect_in
 def facts_of(
     policy: Policy,
     one: Input,
-    length: Callable[[Input], int] | None,
+    length: Callable[[Input], int | None],
     *,
     request_id: str,
     force_location: str | None,
     deadline_ms: float | None,
+    idempotent: bool = True,
 ) -> RequestFacts:
     """Look at a request: privacy before anything else.
 
     Parameters
     ----------
     length
-        Counts tokens or pixels; `None` where no local model can: then bytes are counted.
+        Counts tokens or pixels; gives `None` where no local model can: then bytes are counted.
 
     Raises
     ------
@@ -47,15 +48,17 @@ def facts_of(
         raise UsageError(what, where="deadline_ms", hint="give milliseconds, like 100")
     input_bytes = sum(map(size_bytes, one.values()))
     too_large = input_bytes > max(tier.max_input_bytes for tier in policy.tiers)
+    counted = None if too_large else length(one)
     return RequestFacts(
         request_id=request_id,
-        input_length=input_bytes if length is None or too_large else length(one),
+        input_length=input_bytes if counted is None else counted,
         input_bytes=input_bytes,
         private=private,
         detected=detected,
         region=region,
         force_location=force_location,
         deadline_ms=deadline_ms,
+        idempotent=idempotent,
     )
 
 

@@ -16,7 +16,9 @@ from edgewise.records import (
     read_json,
 )
 from edgewise.route.clock import Clock
+from edgewise.route.loading import LoadingTier
 from edgewise.route.privacy import detect
+from edgewise.route.secrets import read_secret
 from edgewise.route.tiers import LocalTier, RemoteTier, TierModel
 from edgewise.runtimes import LocalModel, RemoteModel, open_classifier, open_onnx
 
@@ -39,6 +41,7 @@ class Setup:
     labels: Sequence[str]
     edge_threads: int | None
     deadline_ms: float | None
+    wait_for_edge: bool
 
 
 def open_tiers(
@@ -67,6 +70,8 @@ def open_tiers(
         path = Path(policy)
         bundle = bundle or path.parent / "bundle"
         policy = read_json(Policy, path)
+    if not setup.wait_for_edge:
+        return _in_background(setup, policy, bundle)
     model = None if bundle is None else _open_model(bundle, setup)
     try:
         if policy is None:
@@ -78,6 +83,36 @@ def open_tiers(
         if model is not None:
             model.close()
         raise
+
+
+def _in_background(
+    setup: Setup, policy: Policy | None, bundle: Path | None
+) -> tuple[Policy, Mapping[str, TierModel]]:
+    if policy is None or bundle is None:
+        what = "an edge that is loaded in the background needs a policy and a bundle's place"
+        raise UsageError(what, where="wait_for_edge", hint="give policy, and edge_model_path")
+    known = _with_arguments(policy, setup)
+    _check_policy(known, None, bundle)
+    name = known.tiers[0].name
+
+    def open_tier() -> LocalTier:
+        model = _open_model(bundle, setup)
+        try:
+            _check_policy(known, model, bundle)
+        except BaseException:
+            model.close()
+            raise
+        return LocalTier(name, model)
+
+    others = {
+        tier.name: _remote(tier, known, _key(tier, known, setup))
+        for tier in known.tiers
+        if tier.endpoint is not None
+    }
+    if name in others:
+        what = f"the nearest tier, `{name}`, has an endpoint: there is nothing to load"
+        raise UsageError(what, where="wait_for_edge", hint="leave it out")
+    return known, {name: LoadingTier(open_tier), **others}
 
 
 def _check(setup: Setup) -> None:
@@ -215,14 +250,20 @@ def _tiers(policy: Policy, setup: Setup, model: LocalModel | None) -> dict[str, 
     found: dict[str, TierModel] = {}
     for place, tier in enumerate(policy.tiers):
         if tier.endpoint is not None:
-            farthest = place == len(policy.tiers) - 1
-            found[tier.name] = _remote(tier, policy, setup.cloud_api_key if farthest else None)
+            found[tier.name] = _remote(tier, policy, _key(tier, policy, setup))
         elif place == 0 and model is not None:
             found[tier.name] = LocalTier(tier.name, model)
     if not found:
         hint = "give edge_model_path, or a policy whose cloud has an endpoint"
         raise UsageError("no tier of the policy can be asked", where="policy", hint=hint)
     return found
+
+
+def _key(tier: TierPolicy, policy: Policy, setup: Setup) -> str | None:
+    """Give a tier's API key: the argument is the farthest's, the policy says where others lie."""
+    if setup.cloud_api_key is not None and tier is policy.tiers[-1]:
+        return setup.cloud_api_key
+    return None if tier.api_key is None else read_secret(tier.api_key)
 
 
 def _remote(tier: TierPolicy, policy: Policy, api_key: str | None) -> RemoteTier:

@@ -46,7 +46,7 @@ class InferenceResult(Mapping[str, Any]):
     def explain(self) -> list[str]:
         """Tell the decision step by step, a line a step."""
         lines = [f"allowed tiers: {', '.join(self.steps[0].allowed)}"] if self.steps else []
-        asked = iter(self.attempts)
+        left = list(self.attempts)
         for number, step in enumerate(self.steps, start=1):
             why = ", ".join(reason.value for reason in step.reasons)
             if step.action is Action.ANSWER:
@@ -54,7 +54,11 @@ class InferenceResult(Mapping[str, Any]):
                 continue
             limit = "" if step.timeout_ms is None else f" within {step.timeout_ms:.0f} ms"
             lines.append(f"{number}. ask {step.tier}{limit}: {why}")
-            lines.append(f"   {_told(next(asked, {}))}")
+            # Tiers that raced ended in another order than they were asked in.
+            attempt = next((one for one in left if one["tier"] == step.tier), None)
+            if attempt is not None:
+                left.remove(attempt)
+            lines.append(f"   {_told(attempt or {})}")
         lines.append(f"location: {self.location}")
         return lines
 

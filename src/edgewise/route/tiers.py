@@ -19,9 +19,17 @@ class TierModel(Protocol):
 
     remote: bool
     """Whether its latency is the network's to tell."""
+    ready: bool
+    """Whether it can be asked at all, now."""
 
-    async def ask(self, one: Input, timeout_ms: float | None) -> Prediction:
-        """Answer one input."""
+    async def ask(
+        self, one: Input, timeout_ms: float | None, *, request_id: str = ""
+    ) -> Prediction:
+        """Answer one input. The same request may be asked twice, under one id."""
+        ...
+
+    async def probe(self, timeout_ms: float) -> None:
+        """See whether the tier is there; raises as `ask` does."""
         ...
 
     async def aclose(self) -> None:
@@ -36,14 +44,22 @@ class LocalTier:
     """
 
     remote = False
+    ready = True
 
     def __init__(self, name: str, model: LocalModel) -> None:
         self.model = model
         self._name = name
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="edgewise-tier")
 
-    async def ask(self, one: Input, timeout_ms: float | None) -> Prediction:
+    def length(self, one: Input) -> int | None:
+        """Count an input's tokens or pixels."""
+        return self.model.length(one)
+
+    async def ask(
+        self, one: Input, timeout_ms: float | None, *, request_id: str = ""
+    ) -> Prediction:
         """Answer one input in the worker thread."""
+        del request_id  # a model here has no memory of requests
         answer = asyncio.get_running_loop().run_in_executor(self._worker, self.model.predict, one)
         if timeout_ms is None:
             return await answer
@@ -56,6 +72,9 @@ class LocalTier:
                 what, where=f"tier {self._name}", hint="allow more time, or use a smaller model"
             ) from late
 
+    async def probe(self, timeout_ms: float) -> None:
+        """Do nothing: what is in memory is there."""
+
     async def aclose(self) -> None:
         """Free the worker and the model."""
         self._worker.shutdown(wait=True)
@@ -66,14 +85,21 @@ class RemoteTier:
     """An endpoint. Connections belong to an event loop, so each loop that asks has its own."""
 
     remote = True
+    ready = True
 
     def __init__(self, connect: Callable[[], RemoteModel]) -> None:
         self._connect = connect
         self._models: dict[asyncio.AbstractEventLoop, RemoteModel] = {}
 
-    async def ask(self, one: Input, timeout_ms: float | None) -> Prediction:
+    async def ask(
+        self, one: Input, timeout_ms: float | None, *, request_id: str = ""
+    ) -> Prediction:
         """Answer one input over the network."""
-        return await self._model().apredict(one, timeout_ms=timeout_ms)
+        return await self._model().apredict(one, timeout_ms=timeout_ms, request_id=request_id)
+
+    async def probe(self, timeout_ms: float) -> None:
+        """See whether the endpoint answers at all."""
+        await self._model().aprobe(timeout_ms)
 
     async def aclose(self) -> None:
         """Close the connections of the current event loop."""

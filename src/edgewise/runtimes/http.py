@@ -5,10 +5,10 @@ import json
 import re
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from edgewise.errors import DeadlineExceeded, InvalidData, RemoteError, UsageError
@@ -17,6 +17,7 @@ from edgewise.records import Protocol as ProtocolName
 from edgewise.runtimes.blocking import Blocking
 from edgewise.runtimes.wire import find_wire
 
+T = TypeVar("T")
 _MAX_BODY_BYTES = 16_000_000
 _MAX_REFUSAL_BYTES = 64_000
 _MOST_CONNECTIONS = 100
@@ -76,8 +77,16 @@ class RemoteModel:
         self._sync: tuple[Blocking, Any] | None = None
         self._lock = threading.Lock()
 
-    async def apredict(self, one: Input, *, timeout_ms: float | None = None) -> Prediction:
+    async def apredict(
+        self, one: Input, *, timeout_ms: float | None = None, request_id: str = ""
+    ) -> Prediction:
         """Answer one input.
+
+        Parameters
+        ----------
+        request_id
+            Sent as `idempotency-key`: an endpoint that knows it answers a repeat without doing
+            the work again.
 
         Raises
         ------
@@ -88,15 +97,49 @@ class RemoteModel:
         InvalidData
             When the input can't be sent.
         """
-        return (await self.apredict_many([one], timeout_ms=timeout_ms))[0]
+        return (await self._ask(self._client(), [one], timeout_ms, request_id))[0]
 
     async def apredict_many(
         self, inputs: Sequence[Input], *, timeout_ms: float | None = None
     ) -> list[Prediction]:
         """Answer inputs in order: in one call where the protocol takes many."""
+        return await self._ask(self._client(), inputs, timeout_ms)
+
+    async def aprobe(self, timeout_ms: float) -> None:
+        """See whether the endpoint is there, without work for its model.
+
+        Any answer but a server's failure will do: many endpoints refuse a `HEAD`.
+
+        Raises
+        ------
+        DeadlineExceeded, RemoteError
+            When nothing comes back, or a failure.
+        """
+        await self._timed(self._look(), timeout_ms)
+
+    async def _look(self) -> None:
+        import httpx2  # noqa: PLC0415 - heavy
+
+        try:
+            answer = await self._client().head(self._url, headers=self._headers, timeout=None)
+        except httpx2.HTTPError as failure:
+            raise self._broken(failure) from None
+        if answer.status_code >= 500:
+            raise self._refused(answer)
+
+    def _client(self) -> Any:
         if self._async is None:
             self._async = _open_client()
-        return await self._ask(self._async, inputs, timeout_ms)
+        return self._async
+
+    async def _timed(self, call: Coroutine[Any, Any, T], limit_ms: float) -> T:
+        try:
+            async with asyncio.timeout(limit_ms / 1000):
+                return await call
+        except TimeoutError:
+            what = f"no answer within {limit_ms:.0f} ms"
+            hint = "allow more time, or check the network"
+            raise DeadlineExceeded(what, where=self.where, hint=hint) from None
 
     def predict(self, one: Input, *, timeout_ms: float | None = None) -> Prediction:
         """Answer one input, blocking."""
@@ -129,7 +172,7 @@ class RemoteModel:
             opened[0].close()
 
     async def _ask(
-        self, client: Any, inputs: Sequence[Input], timeout_ms: float | None
+        self, client: Any, inputs: Sequence[Input], timeout_ms: float | None, request_id: str = ""
     ) -> list[Prediction]:
         if not inputs:
             return []
@@ -144,22 +187,19 @@ class RemoteModel:
             return [task.result()[0] for task in asked]
         limit_ms = self._timeout_ms if timeout_ms is None else timeout_ms
         content = self._content(inputs)
-        try:
-            async with asyncio.timeout(limit_ms / 1000):
-                kind, answer = await self._exchange(client, content)
-        except TimeoutError:
-            what = f"no answer within {limit_ms:.0f} ms"
-            hint = "allow more time, or check the network"
-            raise DeadlineExceeded(what, where=self.where, hint=hint) from None
+        headers = {**self._headers, "x-edgewise-deadline-ms": f"{limit_ms:.0f}"}
+        if request_id:
+            headers["idempotency-key"] = request_id
+        kind, answer = await self._timed(self._exchange(client, content, headers), limit_ms)
         return self._read(kind, answer, len(inputs))
 
-    async def _exchange(self, client: Any, content: bytes) -> tuple[str, bytes]:
+    async def _exchange(
+        self, client: Any, content: bytes, headers: dict[str, str]
+    ) -> tuple[str, bytes]:
         """Send a body; give the content type and the bytes of an answer with status 200."""
         import httpx2  # noqa: PLC0415 - heavy
 
-        post = client.stream(
-            "POST", self._url, content=content, headers=self._headers, timeout=None
-        )
+        post = client.stream("POST", self._url, content=content, headers=headers, timeout=None)
         try:
             async with post as answer:
                 if answer.status_code != 200:

@@ -16,13 +16,20 @@ from edgewise.errors import DeadlineExceeded, EdgewiseError
 from edgewise.records import (
     Attempt,
     Decision,
+    DeviceRule,
+    DeviceState,
+    HedgeRules,
     Input,
     LatencyLimit,
+    OnVoid,
     Outcome,
     Policy,
     Prediction,
+    PreRouteRules,
     PrivacyRules,
     RequestFacts,
+    RetryRules,
+    SystemState,
     TierKind,
     TierPolicy,
     TierState,
@@ -79,14 +86,23 @@ class FakeTier:
         remote: bool = False,
     ) -> None:
         self.remote = remote
+        self.ready = True
         self.latency_ms = latency_ms
         self.script = list(script)
         self.asked: list[Input] = []
+        self.ids: list[str] = []
         self.closed = False
         self._clock = clock
 
-    async def ask(self, one: Input, timeout_ms: float | None) -> Prediction:
+    async def probe(self, timeout_ms: float) -> None:
+        """Do the next thing of the script, and drop its answer."""
+        await self.ask({}, timeout_ms)
+
+    async def ask(
+        self, one: Input, timeout_ms: float | None, *, request_id: str = ""
+    ) -> Prediction:
         """Do the next thing of the script."""
+        self.ids.append(request_id)
         self.asked.append(one)
         if timeout_ms is not None and self.latency_ms > timeout_ms:
             await self._clock.await_(timeout_ms / 1000)
@@ -117,13 +133,22 @@ class FakeEndpoint:
     def __init__(self, script: Sequence[tuple[int, Any]]) -> None:
         self.script = list(script)
         self.bodies: list[Any] = []
+        self.headers: list[dict[str, str]] = []
+        """Of each request, names in lower case."""
+        self.head_status = 405
         self._let_go = threading.Event()
         endpoint = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def do_HEAD(self) -> None:
+                self.send_response(endpoint.head_status)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
             def do_POST(self) -> None:
+                endpoint.headers.append({k.lower(): v for k, v in self.headers.items()})
                 length = int(self.headers["content-length"])
                 endpoint.bodies.append(json.loads(self.rfile.read(length)))
                 turn = endpoint.script.pop(0) if len(endpoint.script) > 1 else endpoint.script[0]
@@ -170,8 +195,8 @@ class ListSink:
 
 
 @st.composite
-def tier_policies(draw: st.DrawFn, name: str, kind: TierKind) -> TierPolicy:
-    """Give a tier of a name and kind."""
+def tier_policies(draw: st.DrawFn, name: str, kind: TierKind, group: str = "") -> TierPolicy:
+    """Give a tier of a name, kind and group."""
     near = kind is TierKind.DEVICE
     p50_ms, more_ms = draw(_TIMES_MS), draw(_TIMES_MS)
     lengths = sorted(draw(st.sets(st.integers(1, 512), max_size=3))) if near else []
@@ -187,6 +212,7 @@ def tier_policies(draw: st.DrawFn, name: str, kind: TierKind) -> TierPolicy:
         rtt_p95_ms=0.0 if near else p50_ms + more_ms,
         usd_per_request=0.0 if near else 0.002,
         max_input_bytes=draw(st.sampled_from([1_000, 1_000_000])),
+        group=group,
     )
 
 
@@ -196,15 +222,33 @@ def policies(draw: st.DrawFn) -> Policy:
     order = list(TierKind)
     kinds = sorted(draw(st.lists(st.sampled_from(order), min_size=1, max_size=4)), key=order.index)
     names = [f"tier{place}" for place in range(len(kinds))]
-    tiers = tuple(draw(tier_policies(n, k)) for n, k in zip(names, kinds, strict=True))
+    # Equal tiers are of one kind, and so side by side.
+    equal = draw(st.booleans())
+    tiers = tuple(
+        draw(tier_policies(n, k, k.value if equal else ""))
+        for n, k in zip(names, kinds, strict=True)
+    )
     some = st.lists(st.sampled_from(names), unique=True).map(tuple)
     residency = draw(st.dictionaries(st.sampled_from(_REGIONS), some, max_size=2))
+    hedges = st.builds(HedgeRules, least_ms=st.floats(0.0, 50.0))
+    rules = st.builds(DeviceRule, name=st.just("rule"), battery_below=_SHARES)
+    gains = st.builds(
+        PreRouteRules,
+        min_gain=_SHARES,
+        usd_per_quality=st.none() | st.floats(0.01, 10.0),
+        late_ms_per_quality=st.none() | st.floats(1.0, 1e4),
+    )
     return Policy(
         task="text-classification",
         labels=("no", "yes"),
         tiers=tiers,
         privacy=PrivacyRules(residency=residency),
         deadline_ms=draw(st.none() | _TIMES_MS),
+        retry=RetryRules(most=draw(st.integers(0, 2))),
+        hedge=draw(st.none() | hedges),
+        device=tuple(draw(st.lists(rules, max_size=2))),
+        preroute=draw(st.none() | gains),
+        on_void=draw(st.sampled_from(OnVoid)),
     )
 
 
@@ -222,6 +266,9 @@ def facts(draw: st.DrawFn, policy: Policy, *, forced: bool = False) -> RequestFa
         region=draw(st.sampled_from([None, *_REGIONS, "EU"])),
         force_location=draw(force),
         deadline_ms=draw(st.none() | _TIMES_MS),
+        allow_late=draw(st.booleans()),
+        idempotent=draw(st.booleans()),
+        gain=draw(st.none() | st.floats(-1.0, 1.0)),
     )
 
 
@@ -236,10 +283,29 @@ def states(draw: st.DrawFn, policy: Policy) -> dict[str, TierState]:
         found[tier.name] = TierState(
             ready=draw(st.integers(0, 5)) > 0,
             circuit_open=draw(st.integers(0, 3)) == 0,
+            rest_ms=draw(st.sampled_from([0.0, 0.0, 20.0, 2000.0])),
+            busy=draw(st.integers(0, 5)) == 0,
+            in_flight=draw(st.integers(0, 3)),
+            budget_left=draw(st.integers(0, 5)) > 0,
+            retries_left=draw(st.booleans()),
             rtt_p50_ms=p50_ms,
             rtt_p95_ms=p50_ms + more_ms,
+            ms_per_byte=draw(st.sampled_from([0.0, 0.001])),
+            loss_share=draw(_SHARES),
         )
     return found
+
+
+@st.composite
+def systems(draw: st.DrawFn) -> SystemState:
+    """Give what holds for all tiers at a moment."""
+    return SystemState(
+        device=DeviceState(battery_share=draw(st.none() | _SHARES)),
+        certificate_void=draw(st.booleans()),
+        threshold=draw(st.none() | _SHARES),
+        hedges_left=draw(st.booleans()),
+        queue_open=draw(st.booleans()),
+    )
 
 
 @st.composite
@@ -253,4 +319,5 @@ def attempts_at(draw: st.DrawFn, tier: str) -> Attempt:
         latency_ms=draw(st.floats(0.0, 300.0)),
         confidence=draw(_SHARES) if answered else None,
         error="" if answered else "RemoteError",
+        passing=outcome is Outcome.FAILED and draw(st.booleans()),
     )

@@ -5,7 +5,8 @@ import random
 import pytest
 
 from edgewise.errors import DeadlineExceeded, RemoteError, UsageError
-from edgewise.route.client import CloudInferenceClient, RetryBudget
+from edgewise.route.allowance import Allowance
+from edgewise.route.client import CloudInferenceClient
 from edgewise.testing.endpoints import End, RawEndpoint, Turn
 from edgewise.testing.route import FakeClock, FakeEndpoint
 
@@ -16,7 +17,7 @@ TEXT = {"text": "quite a film"}
 
 def client(url: str, clock: FakeClock | None = None, **more: object) -> CloudInferenceClient:
     budget = more.pop("budget", None)
-    assert budget is None or isinstance(budget, RetryBudget)
+    assert budget is None or isinstance(budget, Allowance)
     timeout_ms = more.pop("timeout_ms", 10_000.0)
     assert isinstance(timeout_ms, float)
     return CloudInferenceClient(
@@ -112,7 +113,7 @@ async def test_the_asynchronous_face_leaves_it_alone_too() -> None:
 
 
 def test_a_time_beyond_the_limit_is_not_waited_for() -> None:
-    clock, budget = FakeClock(), RetryBudget(burst=1.0)
+    clock, budget = FakeClock(), Allowance(burst=1.0)
     with (
         RawEndpoint([busy("10"), busy("11")]) as endpoint,
         client(endpoint.url, clock, budget=budget, timeout_ms=10_000.0) as one,
@@ -127,7 +128,7 @@ def test_a_time_beyond_the_limit_is_not_waited_for() -> None:
 
 
 def test_a_call_that_is_not_tried_again_leaves_the_budget_alone() -> None:
-    budget = RetryBudget(burst=1.0)
+    budget = Allowance(burst=1.0)
     with (
         RawEndpoint([busy("3600")]) as endpoint,
         client(endpoint.url, budget=budget) as one,
@@ -146,7 +147,7 @@ def test_a_connection_that_breaks_is_tried_again() -> None:
 
 
 def test_retries_are_a_share_of_the_calls() -> None:
-    budget = RetryBudget(share=0.5, burst=1.0)
+    budget = Allowance(share=0.5, burst=1.0)
     with FakeEndpoint([BUSY]) as endpoint, client(endpoint.url, budget=budget) as one:
         for _ in range(4):
             with pytest.raises(RemoteError):
@@ -167,7 +168,7 @@ def test_an_endpoint_that_is_not_there_is_tried_again() -> None:
 
 
 def test_a_late_endpoint_is_said_to_be_late() -> None:
-    budget = RetryBudget(burst=1.0)
+    budget = Allowance(burst=1.0)
     late = [(0, None)]
     with (
         FakeEndpoint(late) as endpoint,
@@ -189,7 +190,7 @@ def test_an_unknown_protocol_is_named() -> None:
 
 
 def test_a_budget_gives_back_what_calls_earn() -> None:
-    budget = RetryBudget(share=0.1, burst=2.0)
+    budget = Allowance(share=0.1, burst=2.0)
 
     taken = [budget.withdraw() for _ in range(3)]
     for _ in range(11):

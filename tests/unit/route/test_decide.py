@@ -21,7 +21,8 @@ from edgewise.records import (
     TierPolicy,
     TierState,
 )
-from edgewise.route.decide import decide, expected_ms, location_of, resolve_location
+from edgewise.route.candidates import expected_ms
+from edgewise.route.decide import decide, location_of, resolve_location
 
 EDGE = TierPolicy(
     name="edge",

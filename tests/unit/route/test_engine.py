@@ -373,7 +373,9 @@ async def test_a_decision_is_told_step_by_step() -> None:
         "   answered in 2.0 ms, confidence 0.600",
         "2. ask cloud within 498 ms: low_confidence",
         "   failed in 60.0 ms, RemoteError",
-        "3. the answer of edge stands: tier_failed, fallback",
+        "3. ask cloud within 438 ms: tier_failed, retry",
+        "   failed in 60.0 ms, RemoteError",
+        "4. the answer of edge stands: tier_failed, fallback",
         "location: edge_fallback",
     ]
 

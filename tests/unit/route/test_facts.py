@@ -21,7 +21,7 @@ def look(one: Input, *, counted: bool = True, deadline_ms: float | None = None) 
     return facts_of(
         POLICY,
         one,
-        (lambda _: 7) if counted else None,
+        lambda _: 7 if counted else None,
         request_id="r",
         force_location=None,
         deadline_ms=deadline_ms,

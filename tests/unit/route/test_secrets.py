@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from edgewise.cli.secrets import read_secret
 from edgewise.errors import InvalidSpec
 from edgewise.records import ApiKey
+from edgewise.route.secrets import read_secret
 
 
 def test_a_key_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,13 @@
-"""The passive view of a tier, on a virtual clock."""
+"""The circuit breaker, on a virtual clock."""
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from edgewise.records import BreakerRules, TierKind, TierPolicy
-from edgewise.route.network import Breaker, CircuitState, LatencyWindow, TierMonitor
+from edgewise.records import BreakerRules
+from edgewise.route.breaker import Breaker, CircuitState
 
 RULES = BreakerRules(window=4, minimum_calls=2, failure_share=0.5, open_s=2.0)
-CLOUD = TierPolicy(name="cloud", kind=TierKind.CLOUD, rtt_p50_ms=60.0, rtt_p95_ms=180.0)
 
 
 def opened(at_s: float = 0.0) -> Breaker:
@@ -23,7 +22,7 @@ def test_a_circuit_opens_at_its_share_of_failures() -> None:
 
     breaker.fail(breaker.begin(), 0.0)
     early = breaker.state(0.0)
-    breaker.succeed(breaker.begin())
+    breaker.succeed(breaker.begin(), 0.0)
     breaker.fail(breaker.begin(), 0.0)
 
     assert early is CircuitState.CLOSED
@@ -35,7 +34,7 @@ def test_few_failures_among_many_answers_leave_it_closed() -> None:
     breaker = Breaker(RULES)
 
     for _ in range(3):
-        breaker.succeed(breaker.begin())
+        breaker.succeed(breaker.begin(), 0.0)
     breaker.fail(breaker.begin(), 0.0)
 
     assert breaker.allows(0.0)
@@ -47,7 +46,7 @@ def test_after_a_pause_one_call_is_let_through() -> None:
     before = breaker.allows(2.0)
     call = breaker.begin()
     during = breaker.allows(2.0)
-    breaker.succeed(call)
+    breaker.succeed(call, 2.0)
 
     assert (before, during) == (True, False)
     assert breaker.state(2.0) is CircuitState.CLOSED
@@ -77,95 +76,31 @@ def test_calls_from_before_it_opened_no_longer_count() -> None:
         breaker.fail(breaker.begin(), 0.0)
     probe = breaker.begin()
 
-    breaker.succeed(old)
+    breaker.succeed(old, 2.0)
     breaker.fail(old, 2.0)
     breaker.abandon(old)
 
     assert not breaker.allows(2.0)
-    breaker.succeed(probe)
+    breaker.succeed(probe, 2.0)
     assert breaker.allows(2.0)
 
 
-def test_the_policys_latencies_hold_until_enough_were_seen() -> None:
-    window = LatencyWindow(60.0, 180.0)
+def test_failures_of_long_ago_do_not_count() -> None:
+    breaker = Breaker(RULES)
 
-    for latency_ms in (1.0, 2.0, 3.0, 4.0):
-        window.add(latency_ms, 0.0)
-    before = window.quantiles(0.0)
-    window.add(5.0, 0.0)
+    breaker.fail(breaker.begin(), 0.0)
+    breaker.fail(breaker.begin(), 31.0)
 
-    assert before == (60.0, 180.0)
-    assert window.quantiles(0.0) == (3.0, 5.0)
+    assert breaker.state(31.0) is CircuitState.CLOSED
 
 
-def test_what_was_seen_is_forgotten_after_a_minute() -> None:
-    window = LatencyWindow(60.0, 180.0)
-    for _ in range(5):
-        window.add(900.0, 0.0)
+def test_a_probe_beside_the_calls_closes_it() -> None:
+    breaker = opened()
 
-    assert window.quantiles(60.0) == (900.0, 900.0)
-    assert window.quantiles(60.1) == (60.0, 180.0)
+    breaker.close()
+    breaker.close()
 
-
-def test_a_timeout_counts_only_where_it_tells_of_a_slower_tier() -> None:
-    window = LatencyWindow(60.0, 180.0)
-    for _ in range(5):
-        window.add(50.0, 0.0, censored=True)
-    short = window.quantiles(0.0)
-    for _ in range(5):
-        window.add(500.0, 0.0, censored=True)
-
-    assert short == (60.0, 180.0)
-    assert window.quantiles(0.0) == (500.0, 500.0)
-
-
-def test_a_monitor_tells_what_its_calls_told() -> None:
-    monitor = TierMonitor(CLOUD, RULES, remote=True)
-
-    first = monitor.state(0.0)
-    for _ in range(5):
-        monitor.answered(monitor.begin(), 10.0, 0.0)
-    seen = monitor.state(0.0)
-    for _ in range(4):
-        monitor.failed(monitor.begin(), 0.0)
-
-    assert (first.rtt_p50_ms, first.rtt_p95_ms, first.ready) == (60.0, 180.0, True)
-    assert (seen.rtt_p50_ms, seen.circuit_open) == (10.0, False)
-    assert monitor.state(0.0) is monitor.state(0.0)
-    assert monitor.state(0.0).circuit_open
-
-
-def test_a_local_tier_keeps_its_profile() -> None:
-    monitor = TierMonitor(CLOUD, RULES, remote=False)
-
-    for _ in range(5):
-        monitor.answered(monitor.begin(), 10.0, 0.0)
-    for _ in range(3):
-        monitor.timed_out(monitor.begin(), 500.0, 0.0, 0.0)
-
-    assert monitor.state(0.0).rtt_p50_ms == 60.0
-    assert not monitor.state(0.0).circuit_open
-
-
-def test_callers_in_a_hurry_do_not_open_a_circuit() -> None:
-    hurried = TierMonitor(CLOUD, RULES, remote=True)
-    patient = TierMonitor(CLOUD, RULES, remote=True)
-
-    for _ in range(3):
-        hurried.timed_out(hurried.begin(), 20.0, 180.0, 0.0)
-        patient.timed_out(patient.begin(), 200.0, 180.0, 0.0)
-
-    assert not hurried.state(0.0).circuit_open
-    assert patient.state(0.0).circuit_open
-
-
-def test_an_abandoned_call_tells_nothing() -> None:
-    monitor = TierMonitor(CLOUD, RULES, remote=True)
-
-    for _ in range(5):
-        monitor.abandoned(monitor.begin())
-
-    assert not monitor.state(0.0).circuit_open
+    assert breaker.state(0.1) is CircuitState.CLOSED
 
 
 class BreakerMachine(RuleBasedStateMachine):
@@ -194,7 +129,7 @@ class BreakerMachine(RuleBasedStateMachine):
         call, probe = self.under_way.pop(place)
         before = self.breaker.state(self.now_s)
         if end == "succeed":
-            self.breaker.succeed(call)
+            self.breaker.succeed(call, self.now_s)
         elif end == "fail":
             self.breaker.fail(call, self.now_s)
         else:

@@ -1,0 +1,155 @@
+"""What is known of each tier without asking it. Passive; time is handed in as `now_s`."""
+
+from edgewise.records import Policy, TierPolicy, TierState
+from edgewise.route.allowance import Allowance
+from edgewise.route.breaker import Breaker, CircuitState
+from edgewise.route.link import LinkEstimate
+
+
+class TierMonitor:
+    """State of one tier for the decision. Made by the engine; used from its event loop.
+
+    Every `begin` is followed by one `answered`, `failed`, `timed_out` or `abandoned` with the
+    number it gave.
+
+    Parameters
+    ----------
+    remote
+        Whether latencies seen replace the policy's round trip; a local tier keeps its profile.
+    ready
+        Whether the tier can be called at all; the engine may change it.
+    """
+
+    __slots__ = (
+        "_breaker",
+        "_in_flight",
+        "_last",
+        "_link",
+        "_most",
+        "_remote",
+        "_rest_until_s",
+        "_retries",
+        "last_call_s",
+        "ready",
+    )
+
+    def __init__(
+        self, tier: TierPolicy, policy: Policy, *, remote: bool, ready: bool = True
+    ) -> None:
+        self._breaker = Breaker(policy.breaker)
+        self._link = LinkEstimate(tier.rtt_p50_ms, tier.rtt_p95_ms)
+        self._retries = Allowance(share=policy.retry.share, burst=policy.retry.burst)
+        self._most = tier.max_in_flight
+        self._remote = remote
+        self._in_flight = 0
+        self._rest_until_s: float | None = None
+        self._last = TierState()
+        self.ready = ready
+        self.last_call_s = 0.0
+
+    def state(self, now_s: float) -> TierState:
+        """Give the tier as the decision sees it."""
+        self._link.forget(now_s)
+        rest_ms = 0.0
+        if self._rest_until_s is not None:
+            rest_ms = max(0.0, (self._rest_until_s - now_s) * 1000)
+            if rest_ms == 0.0:
+                self._rest_until_s = None
+        link, last = self._link, self._last
+        circuit_open = not self._breaker.allows(now_s)
+        busy = self._most is not None and self._in_flight >= self._most
+        if (
+            last.circuit_open is not circuit_open
+            or last.in_flight != self._in_flight
+            or last.rtt_p50_ms != link.p50_ms
+            or last.rtt_p95_ms != link.p95_ms
+            or last.loss_share != link.loss_share
+            or last.rest_ms != rest_ms
+            or last.ready is not self.ready
+            or last.retries_left is not self._retries.has_one
+        ):
+            last = self._last = TierState(
+                ready=self.ready,
+                circuit_open=circuit_open,
+                rest_ms=rest_ms,
+                busy=busy,
+                in_flight=self._in_flight,
+                retries_left=self._retries.has_one,
+                rtt_p50_ms=link.p50_ms,
+                rtt_p95_ms=link.p95_ms,
+                ms_per_byte=link.ms_per_byte,
+                loss_share=link.loss_share,
+            )
+        return last
+
+    def circuit(self, now_s: float) -> CircuitState:
+        """Give the circuit's state."""
+        return self._breaker.state(now_s)
+
+    def begin(self, now_s: float, *, retry: bool = False) -> int:
+        """Note that the tier is asked; give the number to end the call with."""
+        self._in_flight += 1
+        self.last_call_s = now_s
+        if retry:
+            self._retries.withdraw()
+        else:
+            self._retries.deposit()
+        return self._breaker.begin()
+
+    def answered(self, call: int, latency_ms: float, now_s: float, sent_bytes: int = 0) -> None:
+        """Note that the tier answered."""
+        self._in_flight -= 1
+        self._breaker.succeed(call, now_s)
+        if self._remote:
+            self._link.arrived(whole=True)
+            self._link.add(latency_ms, now_s, sent_bytes=sent_bytes)
+
+    def failed(self, call: int, now_s: float, *, retry_after_s: float | None = None) -> None:
+        """Note that the tier failed, and how long it asked to be left alone."""
+        self._in_flight -= 1
+        if retry_after_s is not None and retry_after_s > 0.0:
+            # It lives, and says when it may be asked: that is no reason to open its circuit.
+            self._breaker.abandon(call)
+            self._rest_until_s = now_s + retry_after_s
+            return
+        self._breaker.fail(call, now_s)
+        if self._remote:
+            self._link.arrived(whole=False)
+
+    def timed_out(
+        self,
+        call: int,
+        latency_ms: float,
+        expected_ms: float,
+        now_s: float,
+        sent_bytes: int = 0,
+    ) -> None:
+        """Note that the tier did not answer in time.
+
+        It counts as a failure only where the time would have done for most answers: callers in
+        a hurry do not close a tier for the others. A local tier without a profile is spared.
+        """
+        self._in_flight -= 1
+        if latency_ms >= expected_ms and (self._remote or expected_ms > 0.0):
+            self._breaker.fail(call, now_s)
+        else:
+            self._breaker.abandon(call)
+        if self._remote:
+            self._link.arrived(whole=False)
+            self._link.add(latency_ms, now_s, sent_bytes=sent_bytes, censored=True)
+
+    def abandoned(self, call: int, latency_ms: float, now_s: float, sent_bytes: int = 0) -> None:
+        """Note that nobody waits any more: the caller went away, or another tier was faster."""
+        self._in_flight -= 1
+        self._breaker.abandon(call)
+        if self._remote:
+            self._link.add(latency_ms, now_s, sent_bytes=sent_bytes, censored=True)
+
+    def probed(self, latency_ms: float | None, now_s: float) -> None:
+        """Note what a probe between calls saw: a latency, or `None` where nothing came back."""
+        self.last_call_s = now_s
+        self._link.arrived(whole=latency_ms is not None)
+        if latency_ms is None:
+            return
+        self._breaker.close()
+        self._link.add(latency_ms, now_s)

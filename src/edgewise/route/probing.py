@@ -1,0 +1,64 @@
+"""Looks at remote tiers that have no traffic: one small call at a time, and none while busy.
+
+A tier whose circuit is open is looked at more often, so that it serves again soon after its link is
+back, without a request that has to fail first.
+"""
+
+import asyncio
+import contextlib
+
+from edgewise.errors import EdgewiseError
+from edgewise.route.breaker import CircuitState
+from edgewise.route.clock import Clock
+from edgewise.route.serving import Serving
+
+
+class Prober:
+    """Probes the tiers of the policy in service. Made and closed by the engine.
+
+    It lives on the event loop of the requests: where none runs, nothing is probed.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._serving: Serving | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def watch(self, serving: Serving) -> None:
+        """Probe the tiers of a policy from now on, where it asks for that."""
+        if serving is self._serving and self._loop is asyncio.get_running_loop():
+            return
+        self._serving, self._loop = serving, asyncio.get_running_loop()
+        if self._task is not None:
+            with contextlib.suppress(RuntimeError):  # its loop has closed
+                self._task.cancel()
+        self._task = None
+        if serving.policy.probe is not None and any(one.remote for one in serving.tiers.values()):
+            self._task = self._loop.create_task(self._probe(serving))
+
+    async def aclose(self) -> None:
+        """Stop probing."""
+        task, self._task = self._task, None
+        if task is not None and self._loop is asyncio.get_running_loop():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _probe(self, serving: Serving) -> None:
+        rules = serving.policy.probe
+        while rules is not None:
+            await self._clock.await_(rules.open_s)
+            for name, tier in serving.tiers.items():
+                monitor = serving.monitors[name]
+                now_s = self._clock.now_s()
+                idle_s = now_s - monitor.last_call_s
+                shut = monitor.circuit(now_s) is not CircuitState.CLOSED
+                if not tier.remote or not (shut or idle_s >= rules.idle_s):
+                    continue
+                try:
+                    await tier.probe(rules.timeout_ms)
+                except EdgewiseError:
+                    monitor.probed(None, self._clock.now_s())
+                else:
+                    ended_s = self._clock.now_s()
+                    monitor.probed((ended_s - now_s) * 1000, ended_s)

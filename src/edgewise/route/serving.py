@@ -1,0 +1,99 @@
+"""One policy in service: its tiers, what is known of each, and who still uses it.
+
+A policy is exchanged as a whole. Requests that began under the old one end under it, and its tiers
+are closed when the last of them has.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from edgewise.records import Input, Policy, TierPolicy, TierState, digest
+from edgewise.route.loading import LoadingTier
+from edgewise.route.monitor import TierMonitor
+from edgewise.route.tiers import LocalTier, TierModel
+
+
+class Serving:
+    """A policy, its tiers and their monitors. Made by the engine, used from its event loop.
+
+    Parameters
+    ----------
+    before
+        What served until now: what is known of tiers that stay the same is kept.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        tiers: Mapping[str, TierModel],
+        before: "Serving | None" = None,
+    ) -> None:
+        self.policy = policy
+        self.version = digest(policy)
+        self.tiers = dict(tiers)
+        self.by_name = {tier.name: tier for tier in policy.tiers}
+        self.monitors = {tier.name: self._monitor(tier, before) for tier in policy.tiers}
+        self.certificate = _certificate(policy)
+        self.in_flight = 0
+        self._watched = [(name, self.monitors[name], tier) for name, tier in self.tiers.items()]
+        self._local = next(
+            (one for one in self.tiers.values() if isinstance(one, LocalTier | LoadingTier)), None
+        )
+
+    def states(self, now_s: float) -> dict[str, TierState]:
+        """Give each tier as the decision sees it."""
+        for _, monitor, tier in self._watched:
+            monitor.ready = tier.ready
+        return {name: monitor.state(now_s) for name, monitor in self.monitors.items()}
+
+    def length(self, one: Input) -> int | None:
+        """Count an input's tokens or pixels, where a model is there that can."""
+        return None if self._local is None else self._local.length(one)
+
+    async def aclose(self, keep: "Serving | None" = None) -> None:
+        """Close the tiers, but those that another serves with."""
+        kept = [] if keep is None else list(keep.tiers.values())
+        for tier in self.tiers.values():
+            if not any(tier is other for other in kept):
+                await tier.aclose()
+
+    def _monitor(self, tier: TierPolicy, before: "Serving | None") -> TierMonitor:
+        model = self.tiers.get(tier.name)
+        known = None if before is None else before.monitors.get(tier.name)
+        if (
+            before is not None
+            and known is not None
+            and before.policy.breaker == self.policy.breaker
+            and before.policy.retry == self.policy.retry
+            and _same_place(before.by_name[tier.name], tier)
+        ):
+            return known
+        return TierMonitor(
+            tier,
+            self.policy,
+            remote=model is not None and model.remote,
+            ready=model is not None and model.ready,
+        )
+
+
+def _same_place(one: TierPolicy, other: TierPolicy) -> bool:
+    return (one.endpoint, one.rtt_p50_ms, one.rtt_p95_ms, one.max_in_flight) == (
+        other.endpoint,
+        other.rtt_p50_ms,
+        other.rtt_p95_ms,
+        other.max_in_flight,
+    )
+
+
+def _certificate(policy: Policy) -> dict[str, Any] | None:
+    one = policy.certificate
+    if one is None:
+        return None
+    return {
+        "state": one.state.value,
+        "threshold": one.threshold,
+        "loss": one.loss.value,
+        "alpha": one.alpha,
+        "delta": one.delta,
+        "bound": one.bound,
+    }

@@ -1,0 +1,163 @@
+"""A bundle that arrives while the engine already answers; a policy exchanged from its file."""
+
+import shutil
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgewise.errors import IntegrityError, TierUnavailable, UsageError
+from edgewise.records import ApiKey, Policy, Protocol, TierKind, TierPolicy, write_json
+from edgewise.route import HybridInferenceEngine
+from edgewise.route.loading import LoadingTier
+from edgewise.runtimes import open_bundle
+from edgewise.testing.models import tiny_text_bundle
+from edgewise.testing.route import FakeEndpoint
+
+pytestmark = pytest.mark.integration
+CLOUD_SAYS = (200, {"label": "negative", "confidence": 0.97, "probabilities": {}})
+SURE = {"text": "good great good great"}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_text_bundle(tmp_path_factory.mktemp("made") / "bundle")
+
+
+def policy_for(bundle: Path, endpoint: str, key: ApiKey | None = None) -> Policy:
+    model = open_bundle(bundle)
+    model.close()
+    cloud = TierPolicy(
+        name="cloud",
+        kind=TierKind.CLOUD,
+        endpoint=endpoint,
+        protocol=Protocol.JSON,
+        api_key=key,
+    )
+    edge = TierPolicy(name="edge", kind=TierKind.DEVICE, threshold=0.5)
+    return Policy(
+        task="text-classification",
+        labels=model.labels,
+        tiers=(edge, cloud),
+        bundle_sha256=model.sha256,
+    )
+
+
+def loading(engine: HybridInferenceEngine) -> LoadingTier:
+    tier = engine._serving.tiers["edge"]
+    assert isinstance(tier, LoadingTier)
+    return tier
+
+
+async def test_the_cloud_stands_in_until_the_bundle_is_there(bundle: Path, tmp_path: Path) -> None:
+    place = tmp_path / "bundle"
+    with FakeEndpoint([CLOUD_SAYS]) as endpoint:
+        engine = HybridInferenceEngine(
+            edge_model_path=place, policy=policy_for(bundle, endpoint.url), wait_for_edge=False
+        )
+        async with engine:
+            before = await engine.predict(SURE)
+            with pytest.raises(TierUnavailable):
+                await engine.predict({**SURE, "privacy_flag": True})
+            with pytest.raises(TierUnavailable, match="not loaded yet"):
+                await loading(engine).ask(SURE, None)
+            aside = tmp_path / "aside"
+            shutil.copytree(bundle, aside)
+            aside.rename(place)
+            assert loading(engine).wait(10.0)
+            after = await engine.predict(SURE)
+            private = await engine.predict({**SURE, "privacy_flag": True})
+
+    assert (before.location, "not_loaded" in before.reasons) == ("cloud_fallback", True)
+    assert (after.location, private.location) == ("edge", "edge")
+    assert after.reasons == ("nearest_first", "confident")
+
+
+async def test_a_bundle_that_is_not_the_policys_never_answers(bundle: Path, tmp_path: Path) -> None:
+    with FakeEndpoint([CLOUD_SAYS]) as endpoint:
+        policy = replace(policy_for(bundle, endpoint.url), bundle_sha256="0" * 64)
+        async with HybridInferenceEngine(bundle, policy=policy, wait_for_edge=False) as engine:
+            result = await engine.predict(SURE)
+            assert not loading(engine).wait(0.3)
+
+    assert result.location == "cloud_fallback"
+    assert isinstance(loading(engine).failure, IntegrityError)
+    del tmp_path
+
+
+def test_loading_needs_a_policy_a_place_and_an_edge_to_load(bundle: Path) -> None:
+    endpoint = "http://127.0.0.1:9"
+    policy = policy_for(bundle, endpoint)
+    near = replace(policy, tiers=(replace(policy.tiers[0], endpoint=endpoint), policy.tiers[1]))
+
+    with pytest.raises(UsageError, match="needs a policy"):
+        HybridInferenceEngine(bundle, wait_for_edge=False)
+    with pytest.raises(UsageError, match="nothing to load"):
+        HybridInferenceEngine(bundle, policy=near, wait_for_edge=False)
+
+
+def test_a_look_that_fails_is_repeated() -> None:
+    looked = threading.Event()
+    looks: list[int] = []
+
+    def look() -> object:
+        looks.append(1)
+        if len(looks) == 3:
+            looked.set()
+        raise TierUnavailable("not yet")
+
+    tier = LoadingTier(look, look_every_s=0.001)  # type: ignore[arg-type]
+    assert looked.wait(10.0)
+    tier._stop.set()
+    tier._thread.join()
+
+    assert (tier.ready, str(tier.failure)) == (False, "not yet")
+    assert tier.length(SURE) is None
+
+
+async def test_a_policy_is_exchanged_from_its_file(bundle: Path, tmp_path: Path) -> None:
+    shutil.copytree(bundle, tmp_path / "bundle")
+    with FakeEndpoint([CLOUD_SAYS]) as endpoint:
+        old = policy_for(bundle, endpoint.url)
+        strict = replace(old, tiers=(replace(old.tiers[0], threshold=1.1), old.tiers[1]))
+        write_json(tmp_path / "policy.json", strict)
+        async with HybridInferenceEngine(bundle, policy=old) as engine:
+            before = await engine.predict(SURE)
+            await engine.swap_policy(tmp_path / "policy.json")
+            after = await engine.predict(SURE)
+
+    assert (before.location, after.location) == ("edge", "cloud_fallback")
+    assert before.policy_version != after.policy_version
+
+
+async def test_each_tiers_key_is_read_from_where_the_policy_says(
+    bundle: Path, tmp_path: Path
+) -> None:
+    secret = tmp_path / "key"
+    secret.write_text("hush\n", encoding="utf-8")
+    with FakeEndpoint([CLOUD_SAYS]) as endpoint:
+        policy = policy_for(bundle, endpoint.url, ApiKey(file=str(secret)))
+        async with HybridInferenceEngine(bundle, policy=policy) as engine:
+            await engine.predict(SURE, force_location="cloud", deadline_ms=5000.0)
+
+    (headers,) = endpoint.headers
+    assert headers["authorization"] == "Bearer hush"
+    assert 0 < float(headers["x-edgewise-deadline-ms"]) <= 5000
+    assert len(headers["idempotency-key"]) == 32
+
+
+async def test_a_probe_tells_an_endpoint_that_is_there_from_one_that_is_not(bundle: Path) -> None:
+    with FakeEndpoint([CLOUD_SAYS]) as endpoint:
+        async with HybridInferenceEngine(bundle, policy=policy_for(bundle, endpoint.url)) as engine:
+            cloud, edge = (engine._serving.tiers[name] for name in ("cloud", "edge"))
+            await edge.probe(1000.0)
+            await cloud.probe(1000.0)
+        endpoint.head_status = 503
+        async with HybridInferenceEngine(bundle, policy=policy_for(bundle, endpoint.url)) as engine:
+            with pytest.raises(TierUnavailable, match="503"):
+                await engine._serving.tiers["cloud"].probe(1000.0)
+        url = endpoint.url
+    async with HybridInferenceEngine(bundle, policy=policy_for(bundle, url)) as engine:
+        with pytest.raises(TierUnavailable, match="can't be reached"):
+            await engine._serving.tiers["cloud"].probe(1000.0)
