@@ -232,7 +232,9 @@ def _retry(request: Candidates, last: Attempt) -> Step | None:
     tries = sum(one.tier == last.tier for one in request.attempts)
     if not (last.passing and request.facts.idempotent) or tries > rules.most:
         return None
-    tier = next(one for one in request.may if one.name == last.tier)
+    tier = next((one for one in request.may if one.name == last.tier), None)
+    if tier is None:  # what may not be asked may not be asked again
+        return None
     state = request.states.get(tier.name)
     pause_ms = rules.pause_ms * 2.0 ** (tries - 1)
     if state is not None:

@@ -167,6 +167,12 @@ def test_a_failure_is_not_retried_where_it_costs_too_much(
     assert step.action is Action.ANSWER
 
 
+def test_a_tier_outside_the_privacy_set_is_not_asked_again() -> None:
+    step = decide(policy(), replace(FACTS, private=True), {}, [failed("cloud", passing=True)])
+
+    assert told(step)[:2] == (Action.ASK, "edge")
+
+
 def test_a_retry_waits_as_long_as_the_tier_asked_where_the_deadline_allows() -> None:
     tries = [failed("cloud", passing=True)]
     states = {"cloud": TierState(rest_ms=500.0, rtt_p50_ms=60.0)}
