@@ -1,20 +1,32 @@
 """Confidence made to mean probability, and certificates of quality.
 
-Arrays of answers go in, a `ConfidenceMap` or a `Certificate` comes out. numpy alone. Read
-`certify.py` and `docs/concepts/guarantees.md` first.
+Arrays of answers go in, a `ConfidenceMap`, a `LearnedScore` or a `Certificate` comes out. numpy
+alone. Read `certify.py`, `level.py` and `docs/guarantees.md` first.
 """
 
 from edgewise.calibrate.certify import certify, labels_needed
+from edgewise.calibrate.clustering import repeats_warning
 from edgewise.calibrate.confidence import confidences, fit_confidence
+from edgewise.calibrate.coverage import CoveragePoint, coverage
+from edgewise.calibrate.learned import ScoreRows, fit_score, learned_scores, score_rows
+from edgewise.calibrate.level import Method
 from edgewise.calibrate.scores import ReliabilityBin, brier, ece, reliability_bins
 
 __all__ = [
+    "CoveragePoint",
+    "Method",
     "ReliabilityBin",
+    "ScoreRows",
     "brier",
     "certify",
     "confidences",
+    "coverage",
     "ece",
     "fit_confidence",
+    "fit_score",
     "labels_needed",
+    "learned_scores",
     "reliability_bins",
+    "repeats_warning",
+    "score_rows",
 ]

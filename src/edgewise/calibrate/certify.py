@@ -7,7 +7,8 @@ of them the p-value does not change, so this is the fixed sequence over all real
 that the observed ones depend on the data does no harm: to certify a threshold with a loss above α
 the test must have rejected at t* = sup{t: loss(t) ≥ α}, a fixed point, and it does so with
 probability at most δ. Source: Angelopoulos, Bates, Candès, Jordan and Lei, Learn then test (2021),
-with fixed-sequence testing. Assumes exchangeable examples; repeated ones break it.
+with fixed-sequence testing. Assumes exchangeable examples; repeated ones break it, unless
+`clusters` names them. What is tested how: `level.py`.
 """
 
 import math
@@ -18,25 +19,29 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgewise.calibrate.binomial import Binomial
+from edgewise.calibrate.clustering import clustering_warnings
+from edgewise.calibrate.level import LossTest, Method, choose, test_for
+from edgewise.calibrate.measured import Measured, Sequence, measured, names_of, sequence_of
 from edgewise.calibrate.paired import PairedTest
-from edgewise.errors import InvalidData, UsageError
+from edgewise.errors import UsageError
 from edgewise.records import Certificate, CertificateState, Loss
 
-PValue = Callable[[int, int, int, float], float]
-"""From the sum of losses, the count of losses that are not zero, the count kept, and α."""
+_SPARED, _SPARE = 2, 4
+_MORE = (2, 4, 8, 16, 32)
+_MOST_ROWS = 60_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Sequence:
-    """Counts at each distinct confidence, from the highest down."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """What is asked of the data."""
 
-    thresholds: NDArray[np.float64]
-    kept: NDArray[np.int64]
-    total: NDArray[np.int64]
-    nonzero: NDArray[np.int64]
+    loss: Loss
+    alpha: float
+    delta: float
+    method: Method
 
 
-def certify(
+def certify(  # noqa: PLR0913 - three arrays, and what may be said of them by name
     edge_confidence: ArrayLike,
     edge_correct: ArrayLike,
     cloud_correct: ArrayLike,
@@ -45,6 +50,8 @@ def certify(
     alpha: float = 0.02,
     delta: float = 0.05,
     groups: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
+    method: str | Method = Method.AUTO,
 ) -> Certificate:
     """Find the lowest threshold whose loss is at most `alpha` with confidence `1 - delta`.
 
@@ -52,16 +59,22 @@ def certify(
     ----------
     edge_confidence : shape (n,)
         Higher means surer; any monotone score will do.
-    edge_correct, cloud_correct : shape (n,), 0 or 1
-        Whether each tier was right. For `disagreement`, give "edge equals cloud" as
-        `edge_correct` and ones as `cloud_correct`; no labels are needed.
+    edge_correct, cloud_correct : shape (n,), each from 0 to 1
+        Whether each tier was right, or how good its answer was. For `disagreement`, give "edge
+        equals cloud" as `edge_correct` and ones as `cloud_correct`; no labels are needed.
     loss
         `net` (default), `regret`, `kept_error` or `disagreement`.
     alpha, delta : in (0, 1)
         The loss promised, and the chance that the promise is wrong.
     groups : shape (n,), optional
-        Also hold the promise in every group, each at delta over the number of groups; the
-        highest of their thresholds is taken.
+        A label, a domain or a language each: hold the promise in every one of them too. The
+        highest of their thresholds is taken; a false promise for any has chance `delta`.
+    clusters : shape (n,), optional
+        The speaker, user or session each, whose examples are not independent. The promise is then
+        for a request of a cluster drawn at random, each cluster with equal weight.
+    method
+        `auto` takes the tightest test that holds for the kind of data, see `level.py`. Or ask for
+        `exact`, `betting` or `hoeffding_bentkus`.
 
     Returns
     -------
@@ -71,212 +84,190 @@ def certify(
     Raises
     ------
     InvalidData
-        When lengths differ, there is no example, or a value is not finite or not 0 or 1.
+        When lengths differ, there is no example, or a value is not finite or out of range.
     UsageError
-        When the loss is unknown or `alpha` or `delta` is outside (0, 1).
+        When the loss or the method is unknown, the method is not valid for the data, or `alpha`
+        or `delta` is outside (0, 1).
 
     Notes
     -----
-    0/1 losses are tested by the exact binomial tail, `net` by an exact paired test
-    (`paired.py`), `kept_error` by the binomial tail given the number kept, which assumes that
-    the error does not fall again below a threshold where it is too high.
+    `bound` is the limit at the threshold as if it had been fixed before; the promise is `alpha`.
+    `kept_error` assumes that below a threshold where the error is too high it is so everywhere.
     """
-    kind = _loss(loss)
+    kind, way = _loss(loss), _method(method)
     _check_levels(alpha, delta)
-    confidence, edge, cloud = _arrays(edge_confidence, edge_correct, cloud_correct)
-    whole = _certify(confidence, edge, cloud, kind, alpha, delta)
+    data = measured(edge_confidence, edge_correct, cloud_correct, clusters)
+    question = _Question(loss=kind, alpha=alpha, delta=delta, method=choose(way, kind, data))
+    warnings = clustering_warnings(data.confidence, data.edge, data.clusters)
     if groups is None:
-        return whole
-    names = np.asarray(groups)
-    if names.shape != confidence.shape:
-        what = f"groups of shape {names.shape} for {len(confidence)} examples"
-        raise InvalidData(what, where="groups", hint="give one for each example")
-    return _for_groups(whole, names, (confidence, edge, cloud))
+        made = _certify(data, question)
+    else:
+        made = _for_groups(data, names_of(groups, len(data.confidence), "groups"), question)
+    return replace(made, warnings=warnings)
 
 
 def labels_needed(alpha: float, delta: float, loss: str | Loss = Loss.REGRET) -> int:
     """Give the fewest examples with which a certificate is possible, none of them a loss."""
     kind = _loss(loss)
     _check_levels(alpha, delta)
-    if kind is not Loss.NET:
+    return _labels_needed(_Question(loss=kind, alpha=alpha, delta=delta, method=Method.EXACT))
+
+
+def _labels_needed(question: _Question) -> int:
+    alpha, delta = question.alpha, question.delta
+    if question.loss is not Loss.NET or question.method is not Method.EXACT:
         return math.ceil(math.log(delta) / math.log1p(-alpha))
+    return _smallest(lambda n: PairedTest(n, delta).p_value(0, 0, alpha) <= delta)
+
+
+def _smallest(holds: Callable[[int], bool]) -> int:
+    """Give the smallest n from 1 on for which something holds that holds ever after."""
     low, high = 1, 1
-    while PairedTest(high, delta).p_value(0, 0, alpha) > delta:
+    while not holds(high):
         low, high = high, high * 2
     while low < high:
         middle = (low + high) // 2
-        passes = PairedTest(middle, delta).p_value(0, 0, alpha) <= delta
-        low, high = (low, middle) if passes else (middle + 1, high)
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
     return low
 
 
-def _certify(
-    confidence: NDArray[np.float64],
-    edge: NDArray[np.int64],
-    cloud: NDArray[np.int64],
-    loss: Loss,
-    alpha: float,
-    delta: float,
+def _certify(data: Measured, question: _Question) -> Certificate:
+    test, sequence = _prepared(data, question)
+    first = _first(sequence, question)
+    at = test.first_failing(first, question.alpha) - 1
+    if at < first:
+        return _uncertified(data, question, test.words)
+    return _certified(data, question, (test, sequence), at)
+
+
+def _prepared(data: Measured, question: _Question) -> tuple[LossTest, Sequence]:
+    sequence = sequence_of(data.confidence, data.losses(question.loss))
+    return test_for(question.method, data, sequence, question.loss, question.delta), sequence
+
+
+def _first(sequence: Sequence, question: _Question) -> int:
+    """Give where the sequence starts: of the kept, so many must there be that a test can pass.
+
+    Where there are labels to spare, so many that it passes with two errors among them: one wrong
+    answer with the highest confidence then ends nothing.
+    """
+    if question.loss is not Loss.KEPT_ERROR:
+        return 0
+    alpha, delta = question.alpha, question.delta
+    fewest = _smallest(lambda n: Binomial(n).cdf(_SPARED, alpha) <= delta)
+    if _SPARE * fewest > sequence.kept[-1]:
+        fewest = _labels_needed(question)
+    return int(np.searchsorted(sequence.kept, fewest))
+
+
+def _certified(
+    data: Measured, question: _Question, prepared: tuple[LossTest, Sequence], at: int
 ) -> Certificate:
-    n = len(confidence)
-    sequence = _sequence(confidence, _losses(loss, edge, cloud))
-    p_value = _test(loss, n, delta)
-    last = _last_passing(sequence, loss, p_value, alpha, delta)
-    if last is None:
-        return _uncertified(loss, alpha, delta, n)
-    kept, total = int(sequence.kept[last]), int(sequence.total[last])
-    nonzero = int(sequence.nonzero[last])
+    test, sequence = prepared
+    threshold = float(sequence.thresholds[at])
+    kept = data.confidence >= threshold
     return Certificate(
         state=CertificateState.CERTIFIED,
-        loss=loss,
-        alpha=alpha,
-        delta=delta,
-        n=n,
-        threshold=float(sequence.thresholds[last]),
-        deferral_rate=1.0 - kept / n,
-        bound=_bound(p_value, (total, nonzero, kept), alpha, delta),
-        empirical_loss=total / (kept if loss is Loss.KEPT_ERROR else n),
-        method=_METHODS[loss],
+        loss=question.loss,
+        alpha=question.alpha,
+        delta=question.delta,
+        n=len(data.confidence),
+        threshold=threshold,
+        deferral_rate=1.0 - int(sequence.kept[at]) / len(data.confidence),
+        bound=test.upper_limit(at, question.alpha),
+        empirical_loss=_mean(data, question.loss, kept),
+        method=f"fixed sequence, {test.words}",
     )
 
 
-_METHODS = {
-    Loss.NET: "fixed sequence, exact paired test with a Berger-Boos nuisance bound",
-    Loss.REGRET: "fixed sequence, exact binomial test",
-    Loss.DISAGREEMENT: "fixed sequence, exact binomial test",
-    Loss.KEPT_ERROR: "fixed sequence, exact binomial test given the number kept",
-}
+def _mean(data: Measured, loss: Loss, kept: NDArray[np.bool_]) -> float:
+    """Give the mean loss seen, over clusters where there are some; of the kept for their error."""
+    weights = np.ones(len(kept))
+    if data.clusters is not None:
+        weights = 1.0 / np.bincount(data.clusters)[data.clusters]
+    whole = weights[kept] if loss is Loss.KEPT_ERROR else weights
+    return float((data.losses(loss) * weights)[kept].sum() / whole.sum())
 
 
-def _losses(loss: Loss, edge: NDArray[np.int64], cloud: NDArray[np.int64]) -> NDArray[np.int64]:
-    if loss is Loss.NET:
-        return cloud - edge
-    if loss is Loss.REGRET:
-        return cloud * (1 - edge)
-    return 1 - edge
-
-
-def _sequence(confidence: NDArray[np.float64], losses: NDArray[np.int64]) -> _Sequence:
-    order = np.argsort(-confidence, kind="stable")
-    ranked = confidence[order]
-    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
-    return _Sequence(
-        thresholds=ranked[last],
-        kept=last + 1,
-        total=np.cumsum(losses[order])[last],
-        nonzero=np.cumsum(losses[order] != 0)[last],
-    )
-
-
-def _test(loss: Loss, n: int, delta: float) -> PValue:
-    if loss is Loss.NET:
-        paired = PairedTest(n, delta)
-        return lambda total, nonzero, _, alpha: paired.p_value(total, nonzero, alpha)
-    if loss is Loss.KEPT_ERROR:
-        return lambda total, _, kept, alpha: Binomial(kept).cdf(total, alpha)
-    binomial = Binomial(n)
-    return lambda total, _, __, alpha: binomial.cdf(total, alpha)
-
-
-def _last_passing(
-    sequence: _Sequence, loss: Loss, p_value: PValue, alpha: float, delta: float
-) -> int | None:
-    """Find the threshold before the first that fails, in order from the highest confidence down.
-
-    P-values rise with the sum of losses and with the count of losses, and fall with the number
-    kept. So where even the worst counts of a stretch pass, each of its thresholds does, and the
-    tests between need not be run; a stretch that does not pass as one is halved.
-    """
-    first = 0
-    if loss is Loss.KEPT_ERROR:
-        first = int(np.searchsorted(sequence.kept, labels_needed(alpha, delta, loss)))
-    size = len(sequence.thresholds)
-    start, length = first, size - first
-    while start < size:
-        stop = min(start + length, size)
-        total = int(sequence.total[start:stop].max())
-        # Both counts never fall along the sequence.
-        worst = (total, int(sequence.nonzero[stop - 1]), int(sequence.kept[start]))
-        if p_value(*worst, alpha) <= delta:
-            start, length = stop, 2 * length
-        elif stop - start == 1:
-            break
-        else:
-            length = (stop - start) // 2
-    return start - 1 if start > first else None
-
-
-def _bound(p_value: PValue, counts: tuple[int, int, int], alpha: float, delta: float) -> float:
-    """Give the smallest level that the test would still reject, to 1e-6."""
-    low, high = 0.0, alpha
-    while high - low > 1e-6:
-        middle = (low + high) / 2
-        low, high = (
-            (low, middle) if middle > 0 and p_value(*counts, middle) <= delta else (middle, high)
-        )
-    return high
-
-
-def _uncertified(loss: Loss, alpha: float, delta: float, n: int) -> Certificate:
-    needed = labels_needed(alpha, delta, loss)
-    missing = max(0, needed - n)
-    if missing:
-        reason = f"{n} labels are too few: {needed} would do at the least, {missing} more"
+def _uncertified(data: Measured, question: _Question, words: str) -> Certificate:
+    needed, units = _labels_needed(question), data.units
+    unit = "labels" if data.clusters is None else "clusters"
+    if units < needed:
+        missing = needed - units
+        reason = f"{units} {unit} are too few: {needed} would do at the least, {missing} more"
     else:
-        promise = f"{alpha:.1%} at {1 - delta:.0%} confidence"
+        promise = f"{question.alpha:.1%} at {1 - question.delta:.0%} confidence"
         reason = f"even the surest answers lose too much to promise {promise}"
+        enough = _alike(data, question)
+        missing = max(0, enough - units)
+        if missing:
+            reason += f"; about {enough} {unit} would do, if the others are like these"
     return Certificate(
         state=CertificateState.UNCERTIFIED,
-        loss=loss,
-        alpha=alpha,
-        delta=delta,
-        n=n,
+        loss=question.loss,
+        alpha=question.alpha,
+        delta=question.delta,
+        n=len(data.confidence),
         threshold=None,
         deferral_rate=1.0,
         bound=None,
-        method=_METHODS[loss],
+        method=f"fixed sequence, {words}",
         reasons=(reason,),
         labels_missing=missing,
     )
 
 
-def _for_groups(
-    whole: Certificate,
-    names: NDArray[np.generic],
-    arrays: tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]],
-) -> Certificate:
+def _alike(data: Measured, question: _Question) -> int:
+    """Give how many units would do if there were more of the same; 0 where that is not seen."""
+    for times in _MORE:
+        if len(data.confidence) * times > _MOST_ROWS:
+            break
+        clusters = None
+        if data.clusters is not None:
+            clusters = np.concatenate([data.clusters + k * data.units for k in range(times)])
+        more = Measured(
+            confidence=np.tile(data.confidence, times),
+            edge=np.tile(data.edge, times),
+            cloud=np.tile(data.cloud, times),
+            clusters=clusters,
+        )
+        test, sequence = _prepared(more, question)
+        first = _first(sequence, question)
+        if test.first_failing(first, question.alpha) > first:
+            return more.units
+    return 0
+
+
+def _for_groups(data: Measured, names: NDArray[np.generic], question: _Question) -> Certificate:
+    """Certify the whole and each group at δ; the highest threshold holds for all.
+
+    No part of δ is lost to the number of groups: the one promise, at one threshold T, is false
+    only if some group g has T ≤ t*_g. Let g* have the highest t*; then T ≤ t*_g*, and as T is not
+    below the threshold of g*, its test has rejected at t*_g*. g* and t*_g* are fixed, so the
+    chance is at most δ (an intersection-union test: Berger 1982).
+    """
     different = np.unique(names)
-    found = [(whole, "all examples")]
+    found = [(_certify(data, question), "all examples")]
     for name in different:
-        parts = [array[names == name] for array in arrays]
-        level = whole.delta / len(different)
-        made = _certify(parts[0], parts[1], parts[2], whole.loss, whole.alpha, level)
-        found.append((made, f"group `{name}`"))
+        found.append((_certify(data.where(names == name), question), f"group `{name}`"))
     for made, where in found:
         if made.threshold is None:
             reasons = tuple(f"{where}: {reason}" for reason in made.reasons)
-            blank = _uncertified(whole.loss, whole.alpha, whole.delta, whole.n)
-            return replace(blank, reasons=reasons, labels_missing=made.labels_missing)
-    binding, where = max(found, key=lambda pair: pair[0].threshold or 0.0)
-    confidence, edge, cloud = arrays
-    threshold = binding.threshold or 0.0
-    sequence = _sequence(confidence, _losses(whole.loss, edge, cloud))
-    at = int(np.flatnonzero(sequence.thresholds >= threshold)[-1])
-    total, kept = int(sequence.total[at]), int(sequence.kept[at])
-    counts = (total, int(sequence.nonzero[at]), kept)
-    return Certificate(
-        state=CertificateState.CERTIFIED,
-        loss=whole.loss,
-        alpha=whole.alpha,
-        delta=whole.delta,
-        n=whole.n,
-        threshold=threshold,
-        deferral_rate=1.0 - kept / whole.n,
-        bound=_bound(_test(whole.loss, whole.n, whole.delta), counts, whole.alpha, whole.delta),
-        empirical_loss=total / (kept if whole.loss is Loss.KEPT_ERROR else whole.n),
-        method=f"{whole.method}; each of {len(different)} groups at delta / {len(different)}",
+            return replace(made, n=len(data.confidence), reasons=reasons)
+    binding, where = max(found, key=lambda pair: _known(pair[0].threshold))
+    prepared = _prepared(data, question)
+    at = int(np.flatnonzero(prepared[1].thresholds >= _known(binding.threshold))[-1])
+    made = _certified(data, question, prepared, at)
+    return replace(
+        made,
+        method=f"{made.method}; each of {len(different)} groups too",
         reasons=(f"the threshold is that of {where}",),
     )
+
+
+def _known(threshold: float | None) -> float:
+    assert threshold is not None
+    return threshold
 
 
 def _loss(loss: str | Loss) -> Loss:
@@ -289,28 +280,19 @@ def _loss(loss: str | Loss) -> Loss:
         ) from wrong
 
 
+def _method(method: str | Method) -> Method:
+    try:
+        return Method(method)
+    except ValueError as wrong:
+        known = ", ".join(one.value for one in Method)
+        raise UsageError(
+            f"no such method: `{method}`", where="certify", hint=f"one of: {known}"
+        ) from wrong
+
+
 def _check_levels(alpha: float, delta: float) -> None:
     if not (0.0 < alpha < 1.0 and 0.0 < delta < 1.0):
         what = f"alpha is {alpha} and delta is {delta}"
         raise UsageError(
             what, where="certify", hint="give both between 0 and 1, such as 0.02 and 0.05"
         )
-
-
-def _arrays(
-    confidence: ArrayLike, edge: ArrayLike, cloud: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    c = np.asarray(confidence, dtype=float)
-    if c.ndim != 1 or len(c) == 0 or not np.isfinite(c).all():
-        what = "confidences are empty, not a vector, or not finite"
-        raise InvalidData(
-            what, where="edge_confidence", hint="give a finite number for each example"
-        )
-    found = []
-    for name, values in (("edge_correct", edge), ("cloud_correct", cloud)):
-        array = np.asarray(values, dtype=float)
-        if array.shape != c.shape or not np.isin(array, (0.0, 1.0)).all():
-            what = f"not one 0 or 1 for each of {len(c)} examples"
-            raise InvalidData(what, where=name, hint="give 1 where the answer was right, else 0")
-        found.append(array.astype(np.int64))
-    return c, found[0], found[1]

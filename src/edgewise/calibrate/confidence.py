@@ -1,17 +1,55 @@
-"""Raw probabilities become calibrated confidence: temperature or isotonic."""
+"""Raw probabilities become calibrated confidence, by the map that does it best."""
 
-from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from edgewise.calibrate.clustering import clustering_warnings, folds_of
+from edgewise.calibrate.learned import fit_score, logistic, score_rows
+from edgewise.calibrate.measured import names_of
 from edgewise.calibrate.scores import brier, ece
-from edgewise.errors import InvalidData
-from edgewise.records import CalibrationChoice, CalibrationKind, ConfidenceMap, Reliability
+from edgewise.calibrate.venn_abers import fit_steps
+from edgewise.errors import InvalidData, UsageError
+from edgewise.records import (
+    CalibrationChoice,
+    CalibrationKind,
+    ConfidenceMap,
+    LearnedScore,
+    Reliability,
+    Score,
+)
+from edgewise.records.score import certainty, margin
 
 Floats = NDArray[np.float64]
 _FOLDS = 5
 _GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
+_KINDS = {
+    CalibrationChoice.TEMPERATURE: CalibrationKind.TEMPERATURE,
+    CalibrationChoice.LOGISTIC: CalibrationKind.LOGISTIC,
+    CalibrationChoice.ISOTONIC: CalibrationKind.ISOTONIC,
+    CalibrationChoice.VENN_ABERS: CalibrationKind.VENN_ABERS,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answers:
+    """Answers to fit to, a row each."""
+
+    p: Floats
+    right: Floats
+    energy: Floats
+    length: NDArray[np.int64]
+    score: Score
+
+    def part(self, chosen: NDArray[np.bool_]) -> "_Answers":
+        return _Answers(
+            p=self.p[chosen],
+            right=self.right[chosen],
+            energy=self.energy[chosen],
+            length=self.length[chosen],
+            score=self.score,
+        )
 
 
 def fit_confidence(
@@ -19,6 +57,10 @@ def fit_confidence(
     correct: ArrayLike,
     *,
     choice: CalibrationChoice = CalibrationChoice.AUTO,
+    score: Score = Score.TOP,
+    energy: ArrayLike | None = None,
+    length: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
 ) -> ConfidenceMap:
     """Fit the map from class probabilities to the chance of being right.
 
@@ -29,58 +71,155 @@ def fit_confidence(
     correct : shape (n,), 0 or 1
         Whether the top label was right.
     choice
-        `auto` takes isotonic only where its out-of-fold Brier score is better by a standard error:
-        it makes ties, and ties make thresholds coarse.
+        `auto` takes isotonic or Venn-Abers only where its out-of-fold Brier score is better by a
+        standard error: they make ties, and ties make thresholds coarse.
+    score
+        The number that is mapped. `top` is mapped by temperature, the others by a logistic curve,
+        unless one of the two above is better.
+    energy : shape (n,), optional
+        Log-sum-exp of the logits, for the score `energy`.
+    length : shape (n,), optional
+        Input lengths, for the score `learned`.
+    clusters : shape (n,), optional
+        The speaker, user or session each; kept whole in every fold.
+
+    Raises
+    ------
+    InvalidData
+        When lengths differ, there are fewer than 5 examples or clusters, or energies are needed.
+    UsageError
+        When `choice` does not go with `score`.
 
     Notes
     -----
     Temperature: Guo et al., On calibration of modern neural networks (2017), fitted here to the
-    correctness of the top label. Isotonic: Zadrozny and Elkan (2002), by pooled adjacent violators.
+    correctness of the top label. Logistic: Platt (1999). Isotonic: Zadrozny and Elkan (2002), by
+    pooled adjacent violators. Venn-Abers: `venn_abers.py`.
     """
-    p, y = np.asarray(probabilities, dtype=float), np.asarray(correct, dtype=float)
-    if p.ndim != 2 or len(p) != len(y) or len(y) < _FOLDS:
-        what = f"probabilities of shape {p.shape} for {len(y)} answers"
-        raise InvalidData(what, where="fit_confidence", hint="give (n, labels) and (n,), n ≥ 5")
-    fits: dict[CalibrationChoice, Callable[[Floats, Floats], ConfidenceMap]] = {
-        CalibrationChoice.TEMPERATURE: _fit_temperature,
-        CalibrationChoice.ISOTONIC: _fit_isotonic,
-    }
-    away = {kind: _out_of_fold(fit, p, y) for kind, fit in fits.items()}
-    if choice is CalibrationChoice.AUTO:
-        gain = (away[CalibrationChoice.TEMPERATURE] - y) ** 2 - (
-            away[CalibrationChoice.ISOTONIC] - y
-        ) ** 2
-        better = gain.mean() > gain.std() / np.sqrt(len(y))
-        choice = CalibrationChoice.ISOTONIC if better else CalibrationChoice.TEMPERATURE
-    fitted, after, before = fits[choice](p, y), away[choice], p.max(axis=1)
+    answers = _gathered(probabilities, correct, score, energy, length)
+    numbers, units = None, len(answers.right)
+    if clusters is not None:
+        names, numbers = np.unique(names_of(clusters, units, "clusters"), return_inverse=True)
+        units = len(names)
+    if units < _FOLDS:
+        what = f"{units} clusters, and they are kept whole in {_FOLDS} folds"
+        raise InvalidData(what, where="fit_confidence", hint="give more, or leave `clusters` out")
+    fold = folds_of(len(answers.right), _FOLDS, numbers)
+    smooth = CalibrationKind.TEMPERATURE if score is Score.TOP else CalibrationKind.LOGISTIC
+    kinds = [smooth, CalibrationKind.ISOTONIC, CalibrationKind.VENN_ABERS]
+    if choice is not CalibrationChoice.AUTO:
+        if _KINDS[choice] not in kinds:
+            what = f"`{choice.value}` does not go with the score `{score.value}`"
+            hint = f"one of: auto, {', '.join(kind.value for kind in kinds)}"
+            raise UsageError(what, where="fit_confidence", hint=hint)
+        kinds = [_KINDS[choice]]
+    away = {kind: _out_of_fold(kind, answers, fold) for kind in kinds}
+    kind = _best(away, answers.right)
+    before = answers.p.max(axis=1)
     reliability = Reliability(
-        n=len(y),
-        ece_before=ece(before, y),
-        ece_after=ece(after, y),
-        brier_before=brier(before, y),
-        brier_after=brier(after, y),
+        n=len(answers.right),
+        ece_before=ece(before, answers.right),
+        ece_after=ece(away[kind], answers.right),
+        brier_before=brier(before, answers.right),
+        brier_after=brier(away[kind], answers.right),
+        warnings=clustering_warnings(before, answers.right, numbers),
     )
-    return ConfidenceMap(
-        kind=fitted.kind,
-        temperature=fitted.temperature,
-        inputs=fitted.inputs,
-        outputs=fitted.outputs,
-        reliability=reliability,
-    )
+    return replace(_fit(kind, answers), reliability=reliability)
 
 
-def confidences(fitted: ConfidenceMap, probabilities: ArrayLike) -> Floats:
+def confidences(
+    fitted: ConfidenceMap,
+    probabilities: ArrayLike,
+    *,
+    energy: ArrayLike | None = None,
+    length: ArrayLike | None = None,
+) -> Floats:
     """Apply a map to rows of probabilities: the same numbers as calling it row by row."""
-    p = np.asarray(probabilities, dtype=float)
-    return np.asarray([fitted(tuple(row)) for row in p.tolist()], dtype=float)
+    rows = np.asarray(probabilities, dtype=float).tolist()
+    energies = [None] * len(rows) if energy is None else np.asarray(energy, dtype=float).tolist()
+    lengths = [0] * len(rows) if length is None else np.asarray(length).tolist()
+    columns = zip(rows, energies, lengths, strict=True)
+    return np.asarray([fitted(tuple(row), energy=e, length=k) for row, e, k in columns])
 
 
-def _out_of_fold(fit: Callable[[Floats, Floats], ConfidenceMap], p: Floats, y: Floats) -> Floats:
-    fold = np.arange(len(y)) % _FOLDS
-    found = np.empty(len(y))
+def _gathered(
+    probabilities: ArrayLike,
+    correct: ArrayLike,
+    score: Score,
+    energy: ArrayLike | None,
+    length: ArrayLike | None,
+) -> _Answers:
+    p, right = np.asarray(probabilities, dtype=float), np.asarray(correct, dtype=float)
+    n = len(right)
+    if p.ndim != 2 or len(p) != n or n < _FOLDS:
+        what = f"probabilities of shape {p.shape} for {n} answers"
+        raise InvalidData(what, where="fit_confidence", hint="give (n, labels) and (n,), n ≥ 5")
+    if score is Score.ENERGY and energy is None:
+        hint = "give the log-sum-exp of the logits, or choose another score"
+        raise InvalidData("the score `energy` needs energies", where="fit_confidence", hint=hint)
+    energies = np.zeros(n) if energy is None else np.asarray(energy, dtype=float)
+    lengths = np.zeros(n, dtype=np.int64) if length is None else np.asarray(length)
+    finite = np.isfinite(p).all() and np.isfinite(right).all() and np.isfinite(energies).all()
+    if energies.shape != (n,) or lengths.shape != (n,) or not finite:
+        what = f"energies of shape {energies.shape}, lengths of shape {lengths.shape}"
+        hint = f"give {n} finite numbers of each"
+        raise InvalidData(what, where="fit_confidence", hint=hint)
+    return _Answers(p=p, right=right, energy=energies, length=lengths, score=score)
+
+
+def _best(away: dict[CalibrationKind, Floats], right: Floats) -> CalibrationKind:
+    """Give the first kind, unless another's Brier score is better by a standard error."""
+    first = next(iter(away))
+    losses = {kind: (found - right) ** 2 for kind, found in away.items()}
+    least = min(away, key=lambda kind: float(losses[kind].mean()))
+    gain = losses[first] - losses[least]
+    return least if gain.mean() > gain.std() / np.sqrt(len(right)) else first
+
+
+def _out_of_fold(kind: CalibrationKind, answers: _Answers, fold: NDArray[np.int64]) -> Floats:
+    found = np.empty(len(fold))
     for k in range(_FOLDS):
-        found[fold == k] = confidences(fit(p[fold != k], y[fold != k]), p[fold == k])
+        here = fold == k
+        fitted, part = _fit(kind, answers.part(~here)), answers.part(here)
+        found[here] = confidences(fitted, part.p, energy=part.energy, length=part.length)
     return found
+
+
+def _fit(kind: CalibrationKind, answers: _Answers) -> ConfidenceMap:
+    if kind is CalibrationKind.TEMPERATURE:
+        return _fit_temperature(answers.p, answers.right)
+    learned = _learned(answers) if answers.score is Score.LEARNED else None
+    plain = ConfidenceMap(score=answers.score, learned=learned)
+    raw = confidences(plain, answers.p, energy=answers.energy, length=answers.length)
+    if kind is CalibrationKind.LOGISTIC:
+        slope, intercept = _fit_logistic(raw, answers.right)
+        return replace(plain, kind=kind, slope=slope, intercept=intercept)
+    fit = _fit_isotonic if kind is CalibrationKind.ISOTONIC else fit_steps
+    inputs, outputs = fit(raw, answers.right)
+    return replace(plain, kind=kind, inputs=inputs, outputs=outputs)
+
+
+def _learned(answers: _Answers) -> LearnedScore:
+    rows = answers.p.tolist()
+    more = [[margin(row), certainty(row)] for row in rows]
+    return fit_score(
+        score_rows(
+            answers.p.max(axis=1),
+            answers.p.argmax(axis=1),
+            np.column_stack([more, np.log1p(answers.length)]),
+        ),
+        answers.right,
+        labels=answers.p.shape[1],
+    )
+
+
+def _fit_logistic(raw: Floats, right: Floats) -> tuple[float, float]:
+    """Fit Platt's curve to scores of any scale; it never falls."""
+    middle, width = float(raw.mean()), float(raw.std()) or 1.0
+    design = np.column_stack([(raw - middle) / width, np.ones(len(raw))])
+    slope, intercept = logistic(design, right, np.full(2, 1e-3)).tolist()
+    slope = max(slope, 0.0) / width
+    return slope, intercept - slope * middle
 
 
 def _fit_temperature(p: Floats, y: Floats) -> ConfidenceMap:
@@ -101,8 +240,7 @@ def _fit_temperature(p: Floats, y: Floats) -> ConfidenceMap:
     )
 
 
-def _fit_isotonic(p: Floats, y: Floats) -> ConfidenceMap:
-    top = p.max(axis=1)
+def _fit_isotonic(top: Floats, y: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
     blocks: list[list[float]] = []
     for x in np.unique(top):
         here = y[top == x]
@@ -117,6 +255,4 @@ def _fit_isotonic(p: Floats, y: Floats) -> ConfidenceMap:
         for x in (low, high) if high > low else (low,):
             inputs.append(x)
             outputs.append(total / count)
-    return ConfidenceMap(
-        kind=CalibrationKind.ISOTONIC, inputs=tuple(inputs), outputs=tuple(outputs)
-    )
+    return tuple(inputs), tuple(outputs)

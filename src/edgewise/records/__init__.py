@@ -13,6 +13,8 @@ from edgewise.records.certificate import (
     ConfidenceMap,
     Loss,
     Reliability,
+    check_certificate,
+    seal,
 )
 from edgewise.records.codec import (
     SCHEMA_VERSION,
@@ -93,6 +95,7 @@ from edgewise.records.run import (
     RunSummary,
     SourceSummary,
 )
+from edgewise.records.score import LearnedScore, Score
 
 __all__ = [
     "NOT_MEASURED",
@@ -135,6 +138,7 @@ __all__ = [
     "Interval",
     "LatencyBucket",
     "LatencyLimit",
+    "LearnedScore",
     "Loss",
     "MemoryLimit",
     "ModelSpec",
@@ -164,6 +168,7 @@ __all__ = [
     "RequestFacts",
     "RetryRules",
     "RunSummary",
+    "Score",
     "SkippedRuntime",
     "SourceSummary",
     "Split",
@@ -175,11 +180,13 @@ __all__ = [
     "TierPolicy",
     "TierState",
     "Workload",
+    "check_certificate",
     "decode",
     "digest",
     "encode",
     "read_json",
     "row_of",
+    "seal",
     "silent",
     "write_json",
     "write_text",

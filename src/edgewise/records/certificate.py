@@ -1,10 +1,13 @@
 """A statistical promise together with its data, and the map that makes confidence a probability."""
 
 import math
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from edgewise.errors import InvalidRecord
+from edgewise.errors import IntegrityError, InvalidRecord
+from edgewise.records.codec import digest
+from edgewise.records.score import LearnedScore, Score, certainty, margin
 
 
 class CertificateState(Enum):
@@ -56,24 +59,67 @@ class Certificate:
     method: str = ""
     reasons: tuple[str, ...] = ()
     labels_missing: int = 0
-    """How many more labels would do, when there are too few."""
+    """How many more labels (or clusters) would do, when there are too few."""
+    warnings: tuple[str, ...] = ()
+    """What is doubtful about the examples, such as that they look dependent."""
     cloud_answers: CloudAnswers = CloudAnswers.GIVEN
     bundle_sha256: str = ""
     calibration_sha256: str = ""
     """Hash of the calibration split's rows in order."""
+    seal_sha256: str = ""
+    """Digest of this record with this field empty; `seal` fills it, `check_certificate` reads it.
+    It tells of a change by hand, not of one who makes a seal of his own."""
 
     def __post_init__(self) -> None:
         if not (0.0 < self.alpha < 1.0 and 0.0 < self.delta < 1.0):
             what = f"alpha is {self.alpha} and delta is {self.delta}"
             raise InvalidRecord(what, where="Certificate", hint="give both between 0 and 1")
+        if self.state is CertificateState.CERTIFIED and not self._promises():
+            what = f"certified with threshold {self.threshold}, bound {self.bound}, n {self.n}"
+            hint = "a certificate has a finite threshold, and a bound of at most alpha"
+            raise InvalidRecord(what, where="Certificate", hint=hint)
+
+    def _promises(self) -> bool:
+        if self.threshold is None or self.bound is None or self.n < 1:
+            return False
+        return math.isfinite(self.threshold) and self.bound <= self.alpha
+
+
+def seal(certificate: Certificate) -> Certificate:
+    """Give the certificate with its digest in it, so that a later change can be told."""
+    blank = replace(certificate, seal_sha256="")
+    return replace(blank, seal_sha256=digest(blank))
+
+
+def check_certificate(
+    certificate: Certificate, *, bundle_sha256: str, threshold: float | None
+) -> None:
+    """See that a certificate is as it was sealed, and belongs to a bundle and a threshold.
+
+    Raises
+    ------
+    IntegrityError
+        When it was changed, or was made for others.
+    """
+    where, hint = "certificate", "certify anew: `edgewise calibrate` or `edgewise run`"
+    if seal(certificate).seal_sha256 != certificate.seal_sha256:
+        raise IntegrityError("it was changed after it was made", where=where, hint=hint)
+    if certificate.bundle_sha256 != bundle_sha256:
+        made, this = certificate.bundle_sha256[:12], bundle_sha256[:12]
+        raise IntegrityError(f"made for bundle {made}, not for {this}", where=where, hint=hint)
+    if certificate.threshold != threshold:
+        what = f"certified threshold {certificate.threshold}, and the policy has {threshold}"
+        raise IntegrityError(what, where=where, hint=hint)
 
 
 class CalibrationKind(Enum):
-    """How raw confidence is mapped to a probability of being right."""
+    """How a score is mapped to a probability of being right."""
 
     IDENTITY = "identity"
     TEMPERATURE = "temperature"
+    LOGISTIC = "logistic"
     ISOTONIC = "isotonic"
+    VENN_ABERS = "venn_abers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,42 +131,110 @@ class Reliability:
     ece_after: float
     brier_before: float
     brier_after: float
+    warnings: tuple[str, ...] = ()
+    """What is doubtful about the examples, such as that they look dependent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfidenceMap:
     """Maps a prediction's probabilities to a calibrated confidence.
 
-    Fitted by `calibrate`, applied by the engine.
+    Fitted by `calibrate`, applied by the engine. First `score` makes one number s of them, then
+    `kind` makes a probability of it:
 
-    A temperature T maps the probabilities p to p**(1/T), normalized, and takes the top;
-    isotonic interpolates `outputs` over `inputs` at the raw top probability.
+    - temperature T: the probabilities p to p**(1/T), normalized, and their top (`top` only)
+    - logistic: 1 / (1 + exp(-(slope s + intercept)))
+    - isotonic: `outputs` interpolated over `inputs` at s
+    - Venn-Abers: a step function: `outputs` has, in turn, the value below the first of `inputs`,
+      at it, between it and the second, at that, and so on
     """
 
     kind: CalibrationKind = CalibrationKind.IDENTITY
+    score: Score = Score.TOP
     temperature: float = 1.0
+    slope: float = 1.0
+    intercept: float = 0.0
     inputs: tuple[float, ...] = ()
     outputs: tuple[float, ...] = ()
+    learned: LearnedScore | None = None
     reliability: Reliability | None = None
 
-    def __call__(self, probabilities: tuple[float, ...]) -> float:
-        """Give the calibrated confidence of one answer with these class probabilities."""
+    def __post_init__(self) -> None:
+        ins, outs = len(self.inputs), len(self.outputs)
+        fits = {
+            CalibrationKind.ISOTONIC: outs == ins > 0,
+            CalibrationKind.VENN_ABERS: outs == 2 * ins + 1,
+        }
+        if not fits.get(self.kind, True):
+            what = f"{outs} outputs for {ins} inputs"
+            raise InvalidRecord(what, where="ConfidenceMap", hint="fit it anew")
+        if (self.score is Score.LEARNED) != (self.learned is not None):
+            what = "`learned` and its weights go together"
+            raise InvalidRecord(what, where="ConfidenceMap", hint="give both or none")
+        if self.kind is CalibrationKind.TEMPERATURE and self.score is not Score.TOP:
+            what = f"a temperature does not map the score `{self.score.value}`"
+            raise InvalidRecord(what, where="ConfidenceMap", hint="fit it anew")
+
+    def __call__(
+        self, probabilities: tuple[float, ...], *, energy: float | None = None, length: int = 0
+    ) -> float:
+        """Give the calibrated confidence of one answer with these class probabilities.
+
+        Parameters
+        ----------
+        energy
+            The log-sum-exp of the logits. The score `energy` without it gives 0: not sure.
+        length
+            Of the input, as the task counts it; for a learned score.
+        """
+        if self.kind is CalibrationKind.TEMPERATURE:
+            return _tempered(probabilities, self.temperature)
+        raw = self.raw(probabilities, energy=energy, length=length)
+        return 0.0 if raw is None else self.at(raw)
+
+    def raw(
+        self, probabilities: tuple[float, ...], *, energy: float | None = None, length: int = 0
+    ) -> float | None:
+        """Give the score before it is made a probability; `None` where it can't be had."""
+        if self.score is Score.TOP:
+            return max(probabilities)
+        if self.score is Score.MARGIN:
+            return margin(probabilities)
+        if self.score is Score.ENTROPY:
+            return certainty(probabilities)
+        if self.learned is None:
+            return energy
         top = max(probabilities)
-        if self.kind is CalibrationKind.TEMPERATURE and top > 0.0:
-            power = 1.0 / self.temperature
-            total = sum(math.exp(math.log(p / top) * power) for p in probabilities if p > 0.0)
-            return 1.0 / total
+        more = (margin(probabilities), certainty(probabilities), math.log1p(length))
+        return self.learned.value(top, probabilities.index(top), more)
+
+    def at(self, score: float) -> float:
+        """Give the confidence of a score; temperature maps probabilities, not scores."""
+        if self.kind is CalibrationKind.LOGISTIC:
+            exponent = -(self.slope * score + self.intercept)
+            return 1.0 / (1.0 + math.exp(min(max(exponent, -700.0), 700.0)))
         if self.kind is CalibrationKind.ISOTONIC:
-            return _interpolate(top, self.inputs, self.outputs)
+            return _interpolate(score, self.inputs, self.outputs)
+        if self.kind is CalibrationKind.VENN_ABERS:
+            place = bisect_left(self.inputs, score)
+            there = place < len(self.inputs) and self.inputs[place] == score
+            return self.outputs[2 * place + there]
+        return score
+
+
+def _tempered(probabilities: tuple[float, ...], temperature: float) -> float:
+    top = max(probabilities)
+    if top <= 0.0:
         return top
+    power = 1.0 / temperature
+    return 1.0 / sum(math.exp(math.log(p / top) * power) for p in probabilities if p > 0.0)
 
 
 def _interpolate(x: float, xs: tuple[float, ...], ys: tuple[float, ...]) -> float:
-    if x <= xs[0]:
+    right = bisect_left(xs, x)
+    if right == 0:
         return ys[0]
-    for left in range(len(xs) - 1):
-        if x <= xs[left + 1]:
-            span = xs[left + 1] - xs[left]
-            share = (x - xs[left]) / span if span > 0 else 1.0
-            return ys[left] + share * (ys[left + 1] - ys[left])
-    return ys[-1]
+    if right == len(xs):
+        return ys[-1]
+    span = xs[right] - xs[right - 1]
+    return ys[right - 1] + (x - xs[right - 1]) / span * (ys[right] - ys[right - 1])

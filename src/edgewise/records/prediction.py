@@ -16,3 +16,5 @@ class Prediction:
     confidence: float
     probabilities: tuple[float, ...]
     """In the order of the bundle's labels; empty when a remote tier gives none."""
+    energy: float | None = None
+    """Log-sum-exp of the logits; `None` where the model gives none."""

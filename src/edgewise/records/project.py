@@ -14,7 +14,9 @@ class CalibrationChoice(Enum):
 
     AUTO = "auto"
     TEMPERATURE = "temperature"
+    LOGISTIC = "logistic"
     ISOTONIC = "isotonic"
+    VENN_ABERS = "venn_abers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

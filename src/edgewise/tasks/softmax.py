@@ -34,4 +34,5 @@ def _prediction(row: list[float], labels: tuple[str, ...]) -> Prediction:
             "logits are not finite", where="model output", hint="check the model and its input"
         )
     probabilities = tuple(share / total for share in shares)
-    return Prediction(labels[row.index(top)], 1.0 / total, probabilities)
+    energy = top + math.log(total)
+    return Prediction(labels[row.index(top)], 1.0 / total, probabilities, energy)
