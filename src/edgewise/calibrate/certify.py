@@ -175,18 +175,9 @@ def _certified(
         threshold=threshold,
         deferral_rate=1.0 - int(sequence.kept[at]) / len(data.confidence),
         bound=test.upper_limit(at, question.alpha),
-        empirical_loss=_mean(data, question.loss, kept),
+        empirical_loss=data.mean_loss(question.loss, kept),
         method=f"fixed sequence, {test.words}",
     )
-
-
-def _mean(data: Measured, loss: Loss, kept: NDArray[np.bool_]) -> float:
-    """Give the mean loss seen, over clusters where there are some; of the kept for their error."""
-    weights = np.ones(len(kept))
-    if data.clusters is not None:
-        weights = 1.0 / np.bincount(data.clusters)[data.clusters]
-    whole = weights[kept] if loss is Loss.KEPT_ERROR else weights
-    return float((data.losses(loss) * weights)[kept].sum() / whole.sum())
 
 
 def _uncertified(data: Measured, question: _Question, words: str) -> Certificate:

@@ -29,13 +29,14 @@ def coverage(
     loss: Loss = Loss.NET,
     delta: float = 0.05,
     points: int = 60,
+    clusters: ArrayLike | None = None,
 ) -> tuple[CoveragePoint, ...]:
     """Give loss and limit at thresholds spread evenly over the share deferred, highest first.
 
     The limits hold one by one, not together: the certificate alone may choose among them.
-    Arguments are those of `certify`; examples are taken as independent.
+    Arguments are those of `certify`.
     """
-    data = measured(edge_confidence, edge_correct, cloud_correct, None)
+    data = measured(edge_confidence, edge_correct, cloud_correct, clusters)
     sequence = sequence_of(data.confidence, data.losses(loss))
     test = test_for(choose(Method.AUTO, loss, data), data, sequence, loss, delta)
     n = len(data.confidence)
@@ -48,7 +49,7 @@ def coverage(
             CoveragePoint(
                 threshold=float(sequence.thresholds[at]),
                 deferral_rate=1.0 - kept / n,
-                empirical_loss=float(sequence.total[at]) / (kept if loss is Loss.KEPT_ERROR else n),
+                empirical_loss=data.mean_loss(loss, data.confidence >= sequence.thresholds[at]),
                 bound=test.upper_limit(at),
             )
         )

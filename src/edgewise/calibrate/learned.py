@@ -104,8 +104,9 @@ def logistic(design: Floats, target: Floats, penalty: Floats) -> Floats:
         chance = 1.0 / (1.0 + np.exp(-np.clip(design @ weights, -30.0, 30.0)))
         curve = np.maximum(chance * (1.0 - chance), 1e-6)
         slope = design.T @ (target - chance) - penalty * weights
-        step = np.linalg.solve((design * curve[:, None]).T @ design + np.diag(penalty), slope)
-        weights += step
+        curvature = (design * curve[:, None]).T @ design + np.diag(penalty)
+        step = np.asarray(np.linalg.solve(curvature, slope), dtype=np.float64)
+        weights = weights + step
         steps += 1
     return weights
 

@@ -52,6 +52,14 @@ class Measured:
             return np.maximum(self.cloud - self.edge, 0.0)
         return 1.0 - self.edge
 
+    def mean_loss(self, loss: Loss, kept: NDArray[np.bool_]) -> float:
+        """Give the mean loss seen, over clusters where there are some; `kept_error` of the kept."""
+        weights = np.ones(len(kept))
+        if self.clusters is not None:
+            weights = 1.0 / np.bincount(self.clusters)[self.clusters]
+        whole = weights[kept] if loss is Loss.KEPT_ERROR else weights
+        return float((self.losses(loss) * weights)[kept].sum() / whole.sum())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sequence:

@@ -1,6 +1,7 @@
 """The part of train that nothing is fitted on: the gate, the choice and the calibrators see it."""
 
 import hashlib
+import math
 
 from edgewise.records import Example, Split
 
@@ -9,8 +10,7 @@ _HELD_OUT_PERCENT = 20
 
 def is_held_out(example: Example) -> bool:
     """Say whether an example is in the held-out fifth, by a hash of its input."""
-    text = "\0".join(("held-out", example.identity))
-    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) % 100 < _HELD_OUT_PERCENT
+    return _place(example.identity) % 100 < _HELD_OUT_PERCENT
 
 
 def held_out(train: Split) -> Split:
@@ -24,6 +24,19 @@ def fit_part(train: Split) -> Split:
 
 
 def _part(train: Split, name: str, *, keep: bool) -> Split:
-    examples = tuple(e for e in train.examples if is_held_out(e) is keep)
+    clusters = {e.cluster for e in train.examples if e.cluster is not None}
+    # Of few clusters a hash might hold out none: the fifth that comes first by it is taken.
+    count = math.ceil(len(clusters) * _HELD_OUT_PERCENT / 100)
+    held = set(sorted(clusters, key=lambda one: (_place(one), one))[:count])
+    examples = tuple(
+        e
+        for e in train.examples
+        if (is_held_out(e) if e.cluster is None else e.cluster in held) is keep
+    )
     sha256 = hashlib.sha256(f"{train.sha256}/{name}".encode()).hexdigest()
     return Split(name=name, examples=examples, sha256=sha256)
+
+
+def _place(key: str) -> int:
+    text = "\0".join(("held-out", key))
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)

@@ -2,6 +2,7 @@
 
 `run_project` composes spec, optimize, profile, calibrate, plan and report over a
 content-addressed cache; `verify_run` checks that the parts of a run belong together;
+`calibrate_run` certifies a run anew with other labels;
 `optimize_source` does the first part for a model and a data file alone; `ModelOptimizer` composes
 optimize and profile for one model in hand. Read `chain.py` first.
 
@@ -13,17 +14,29 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edgewise.pipeline.calibrating import CalibrateOrder, calibrate_run
     from edgewise.pipeline.chain import run_project
     from edgewise.pipeline.model_optimizer import ModelOptimizer
     from edgewise.pipeline.optimizing import Order, optimize_source
     from edgewise.pipeline.verify import Check, verify_run
 
-__all__ = ["Check", "ModelOptimizer", "Order", "optimize_source", "run_project", "verify_run"]
+__all__ = [
+    "CalibrateOrder",
+    "Check",
+    "ModelOptimizer",
+    "Order",
+    "calibrate_run",
+    "optimize_source",
+    "run_project",
+    "verify_run",
+]
 
 _HOMES = {
+    "CalibrateOrder": "edgewise.pipeline.calibrating",
     "Check": "edgewise.pipeline.verify",
     "ModelOptimizer": "edgewise.pipeline.model_optimizer",
     "Order": "edgewise.pipeline.optimizing",
+    "calibrate_run": "edgewise.pipeline.calibrating",
     "optimize_source": "edgewise.pipeline.optimizing",
     "run_project": "edgewise.pipeline.chain",
     "verify_run": "edgewise.pipeline.verify",

@@ -33,6 +33,8 @@ class LocalAnswers:
 
     labels: tuple[str, ...]
     probabilities: tuple[tuple[float, ...], ...]
+    energies: tuple[float, ...] | None = None
+    """Log-sum-exp of the logits, where the model gives them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +46,19 @@ class RemoteAnswers:
 
 def inputs_of(spec: ProjectSpec, examples: Sequence[Example]) -> list[Input]:
     """Give examples as the inputs that the task's models take."""
-    key = "image" if spec.task is Task.IMAGE_CLASSIFICATION else "text"
+    return inputs_of_task(spec.task, examples)
+
+
+def inputs_of_task(task: Task, examples: Sequence[Example]) -> list[Input]:
+    """Give examples as the inputs that a task's models take."""
+    key = "image" if task is Task.IMAGE_CLASSIFICATION else "text"
     return [{key: example.input} for example in examples]
+
+
+def clusters_of(split: Split) -> list[str] | None:
+    """Give the cluster of each example, where the split names them."""
+    found = [example.cluster for example in split.examples if example.cluster is not None]
+    return found if found and len(found) == len(split.examples) else None
 
 
 def may_leave(spec: ProjectSpec, split: Split) -> Split:
@@ -73,12 +86,19 @@ def local_answers(
     """Run a bundle over inputs, each by itself, `workers` at once."""
     labels: list[str] = []
     probabilities: list[tuple[float, ...]] = []
+    energies: list[float] = []
     for start in range(0, len(inputs), _CHUNK):
         for answer in model.predict_many(inputs[start : start + _CHUNK], workers=workers):
             labels.append(answer.label)
             probabilities.append(answer.probabilities)
+            if answer.energy is not None:
+                energies.append(answer.energy)
         progress(stage, min(start + _CHUNK, len(inputs)), len(inputs))
-    return LocalAnswers(labels=tuple(labels), probabilities=tuple(probabilities))
+    return LocalAnswers(
+        labels=tuple(labels),
+        probabilities=tuple(probabilities),
+        energies=tuple(energies) if len(energies) == len(labels) else None,
+    )
 
 
 class CloudCaller:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgewise.calibrate import certify, confidences, fit_confidence
+from edgewise.calibrate import certify, confidences, fit_confidence, repeats_warning
 from edgewise.errors import StorageError
 from edgewise.optimize import held_out, optimize
 from edgewise.pipeline.alone import alone_on
@@ -15,6 +15,7 @@ from edgewise.pipeline.answers import (
     CloudCaller,
     LocalAnswers,
     SecretReader,
+    clusters_of,
     inputs_of,
     local_answers,
     may_leave,
@@ -40,6 +41,7 @@ from edgewise.records import (
     Split,
     digest,
     read_json,
+    seal,
     silent,
     write_json,
 )
@@ -267,7 +269,10 @@ def _confidence(
     answers = _answers(spec, model, split, cache, progress)
     right = np.asarray(_right(answers.labels, split), dtype=float)
     return fit_confidence(
-        np.asarray(answers.probabilities), right, choice=spec.optimize.calibration
+        np.asarray(answers.probabilities),
+        right,
+        choice=spec.optimize.calibration,
+        clusters=clusters_of(split),
     )
 
 
@@ -282,7 +287,7 @@ def _certificate(
 ) -> Certificate:
     alpha, delta = spec.objective.max_quality_loss, 1.0 - spec.objective.confidence
     if caller is None or spec.cloud is None:
-        return Certificate(
+        bare = Certificate(
             state=CertificateState.UNCERTIFIED,
             loss=spec.objective.loss,
             alpha=alpha,
@@ -297,6 +302,7 @@ def _certificate(
             bundle_sha256=model.sha256,
             calibration_sha256=split.sha256,
         )
+        return seal(bare)
     leaving = may_leave(spec, split)
     answers = _answers(spec, model, leaving, cache, progress)
     cloud = caller.labels_for(leaving, progress)
@@ -312,12 +318,17 @@ def _certificate(
         loss=spec.objective.loss,
         alpha=alpha,
         delta=delta,
+        clusters=clusters_of(leaving),
     )
-    return replace(
-        made,
-        cloud_answers=spec.cloud.answers,
-        bundle_sha256=model.sha256,
-        calibration_sha256=split.sha256,
+    repeats = repeats_warning([example.identity for example in leaving.examples])
+    return seal(
+        replace(
+            made,
+            cloud_answers=spec.cloud.answers,
+            bundle_sha256=model.sha256,
+            calibration_sha256=split.sha256,
+            warnings=(*made.warnings, *repeats),
+        )
     )
 
 

@@ -5,7 +5,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgewise.errors import EdgewiseError, IntegrityError, InvalidRecord
-from edgewise.records import Certificate, Plan, Policy, Profile, RunSummary, digest, read_json
+from edgewise.records import (
+    Certificate,
+    Plan,
+    Policy,
+    Profile,
+    RunSummary,
+    digest,
+    read_json,
+    seal,
+)
 from edgewise.runtimes import bundle_sha256, hash_file, read_manifest
 
 HASHED = ("profile.json", "certificate.json", "policy.json", "plan.json", "report.html")
@@ -75,6 +84,8 @@ class _Parts:
     def certificate(self) -> str:
         path = self._run / "certificate.json"
         certificate = read_json(Certificate, path)
+        if seal(certificate) != certificate:
+            raise IntegrityError("it was changed after it was made", where=str(path), hint=_ANEW)
         return f"{certificate.state.value}, {self._belongs(path, certificate.bundle_sha256)}"
 
     def policy(self) -> str:

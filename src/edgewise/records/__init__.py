@@ -5,6 +5,7 @@ Read `bundle.py`, `certificate.py`, `policy.py` and `decision.py` first.
 """
 
 from edgewise.records.bundle import BundleManifest, Candidate, Fidelity, ImageInput, Task
+from edgewise.records.calibrating import CalibrateSummary
 from edgewise.records.certificate import (
     CalibrationKind,
     Certificate,
@@ -108,6 +109,7 @@ __all__ = [
     "BreakerRules",
     "BundleManifest",
     "BundleSummary",
+    "CalibrateSummary",
     "CalibrationChoice",
     "CalibrationKind",
     "Candidate",

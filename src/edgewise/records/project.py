@@ -26,6 +26,8 @@ class Columns:
     input: str = "text"
     label: str = "label"
     group: str | None = None
+    cluster: str | None = None
+    """The speaker, user or session of a row: rows of one are not independent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +153,7 @@ class Example:
     cloud_answer: str | None = None
     content: str | None = None
     """SHA-256 in hex of an image's bytes."""
+    cluster: str | None = None
 
     @property
     def identity(self) -> str:

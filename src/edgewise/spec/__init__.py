@@ -10,7 +10,7 @@ with extras.needed("optimize"):
     from edgewise.spec.inputs import read_inputs
     from edgewise.spec.load import load_spec
     from edgewise.spec.pixels import PixelWords, parse_pixels
-    from edgewise.spec.samples import read_sample
+    from edgewise.spec.samples import read_columns, read_sample
     from edgewise.spec.splits import check_overlap, read_split
     from edgewise.spec.starting import explain, json_schema, start_project
     from edgewise.spec.target import parse_target
@@ -23,6 +23,7 @@ __all__ = [
     "load_spec",
     "parse_pixels",
     "parse_target",
+    "read_columns",
     "read_inputs",
     "read_sample",
     "read_split",

@@ -239,7 +239,12 @@ def _spec(project: shape.Project, path: Path) -> ProjectSpec:
             train=at(data.train),
             calibration=at(data.calibration),
             test=at(data.test),
-            columns=Columns(input=chosen, label=columns.label, group=columns.group),
+            columns=Columns(
+                input=chosen,
+                label=columns.label,
+                group=columns.group,
+                cluster=columns.cluster,
+            ),
         ),
         edge=EdgeTier(
             kind=TierKind(edge.kind),

@@ -78,7 +78,10 @@ class Columns(Section):
         None, description="holds a path, relative to the file; default: image"
     )
     label: str = Field("label", description="the right answer")
-    group: str | None = Field(None, description="source, speaker or user of a row")
+    group: str | None = Field(None, description="source of a row")
+    cluster: str | None = Field(
+        None, description="speaker, user or session of a row; kept whole, each counts the same"
+    )
 
 
 class Data(Section):
@@ -183,8 +186,8 @@ class Optimize(Section):
     training_minutes: Annotated[float, Field(ge=0)] = Field(
         10.0, description="about what one training may take; 0: none that no recipe names"
     )
-    calibration: Literal["auto", "temperature", "isotonic"] = Field(
-        "auto", description="map of confidence to probability"
+    calibration: Literal["auto", "temperature", "isotonic", "venn_abers"] = Field(
+        "auto", description="auto, temperature, isotonic or venn_abers"
     )
 
 

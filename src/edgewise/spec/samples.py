@@ -1,5 +1,6 @@
 """A data file on its own, with labels or without: what task it is for, and its rows as a split."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,7 @@ def read_sample(path: Path, column: str = "", label_column: str = "") -> tuple[T
     InvalidData
         With the file and line, when the file, its columns or a row can't be used.
     """
-    jsonl = path.suffix.lower() == ".jsonl"
-    rows: list[tuple[int, dict[str, Any]]]
-    rows = read_jsonl_rows(path) if jsonl else [(line, dict(row)) for line, row in read_rows(path)]
+    rows = _rows(path)
     there = list(rows[0][1])
     column = column or next((name for name in ("text", "image") if name in there), "text")
     labelled = bool(label_column) or _LABEL in there
@@ -52,6 +51,25 @@ def read_sample(path: Path, column: str = "", label_column: str = "") -> tuple[T
     task = Task.TEXT_CLASSIFICATION if labelled else Task.FEATURE_EXTRACTION
     split = Split(name="data", examples=tuple(examples), sha256=hash_examples(examples))
     return Task.IMAGE_CLASSIFICATION if images else task, split
+
+
+def read_columns(path: Path, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Read columns of a CSV or JSONL file as words, row by row.
+
+    Raises
+    ------
+    InvalidData
+        With the file and line, when a column is not there or a cell is empty.
+    """
+    rows = _rows(path)
+    check_columns(path, list(rows[0][1]), list(names))
+    return {name: tuple(_word(path, line, row, name) for line, row in rows) for name in names}
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    if path.suffix.lower() == ".jsonl":
+        return read_jsonl_rows(path)
+    return [(line, dict(row)) for line, row in read_rows(path)]
 
 
 def _word(path: Path, line: int, row: dict[str, Any], column: str) -> str:

@@ -27,7 +27,7 @@ def read_split(spec: ProjectSpec, name: str) -> Split:
     columns = spec.data.columns
     answers = spec.cloud.answers_column if spec.cloud is not None and name != "train" else None
     wanted = [columns.input, columns.label]
-    wanted += [extra for extra in (columns.group, answers) if extra is not None]
+    wanted += [extra for extra in (columns.group, columns.cluster, answers) if extra is not None]
     check_columns(path, list(rows[0][1]) if rows else [], wanted)
     examples = []
     for line, row in rows:
@@ -40,7 +40,9 @@ def read_split(spec: ProjectSpec, name: str) -> Split:
             image = image_at(path, line, value)
             value, content = str(image), hash_image(image)
         group = row[columns.group] if columns.group else None
-        examples.append(Example(value, label, group, row[answers] if answers else None, content))
+        cluster = row[columns.cluster] if columns.cluster else None
+        answer = row[answers] if answers else None
+        examples.append(Example(value, label, group, answer, content, cluster))
     labels = {example.label for example in examples}
     if len(labels) < 2:
         what = f"all rows have the label `{next(iter(labels))}`"
@@ -104,6 +106,7 @@ def check_overlap(splits: Sequence[Split]) -> None:
         raise InvalidData(
             what, where="data", hint="remove them from one: a promise needs unseen rows"
         )
+    _check_clusters(splits)
     known = sorted({example.label for example in splits[0].examples})
     for split in splits[1:]:
         for row, example in enumerate(split.examples, start=1):
@@ -116,6 +119,20 @@ def check_overlap(splits: Sequence[Split]) -> None:
                 raise InvalidData(
                     f"label `{example.label}` is not in train", where=where, hint=hint
                 )
+
+
+def _check_clusters(splits: Sequence[Split]) -> None:
+    seen: dict[str, str] = {}
+    for split in splits:
+        own = {example.cluster for example in split.examples if example.cluster is not None}
+        shared = sorted(own & seen.keys())
+        if shared:
+            first = shared[0]
+            what = f"{len(shared)} cluster(s) stand in two splits, first: `{first}` in "
+            what += f"{seen[first]} and {split.name}"
+            hint = "move each to one: rows of a cluster are alike"
+            raise InvalidData(what, where="data", hint=hint)
+        seen |= dict.fromkeys(own, split.name)
 
 
 def _text(path: Path) -> str:
@@ -194,7 +211,7 @@ def image_at(path: Path, line: int, value: str) -> Path:
 
 
 def hash_examples(examples: Sequence[Example]) -> str:
-    """Hash inputs, labels, groups and the cloud's answers in their order, in hex."""
+    """Hash inputs, labels, groups, the cloud's answers and clusters in their order, in hex."""
     whole = hashlib.sha256()
     for one in examples:
         whole.update(
@@ -202,6 +219,8 @@ def hash_examples(examples: Sequence[Example]) -> str:
                 (one.identity, one.label, one.group or "", one.cloud_answer or "", "\n")
             ).encode()
         )
+        if one.cluster is not None:
+            whole.update(f"{one.cluster}\0\n".encode())
     return whole.hexdigest()
 
 

@@ -1,0 +1,285 @@
+"""New labels give a run a new certificate: the bundle answers them, a threshold is chosen."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewise.calibrate import certify, confidences, coverage, repeats_warning
+from edgewise.errors import IntegrityError, InvalidData, UsageError
+from edgewise.pipeline.answers import inputs_of_task, local_answers
+from edgewise.pipeline.swap import replace_run
+from edgewise.pipeline.verify import HASHED
+from edgewise.profile import describe_target
+from edgewise.records import (
+    CalibrateSummary,
+    Certificate,
+    CertificateState,
+    CertificateSummary,
+    CloudAnswers,
+    Example,
+    Loss,
+    Policy,
+    Progress,
+    RunSummary,
+    Split,
+    Task,
+    digest,
+    read_json,
+    seal,
+    silent,
+    write_json,
+    write_text,
+)
+from edgewise.report import render_calibration
+from edgewise.route import detect
+from edgewise.runtimes import bundle_sha256, hash_file, open_bundle, read_manifest
+from edgewise.spec import read_columns, read_sample
+
+Floats = NDArray[np.float64]
+PAGE = "calibration.html"
+_ONE_BY_ONE = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrateOrder:
+    """What is asked of `calibrate_run`. Made by the verb."""
+
+    run: Path
+    labels: Path
+    alpha: float | None = None
+    """`None`, here and below: as in the run's certificate."""
+    delta: float | None = None
+    loss: Loss | None = None
+    cloud_column: str = ""
+    """The labels file's column of the cloud's answers; without it the cloud is taken for right."""
+    group_column: str = ""
+    cluster_column: str = ""
+    out: Path | None = None
+    """Write here instead of into the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Labelled:
+    """The rows of the labels file that may leave the device."""
+
+    split: Split
+    cloud: tuple[str, ...] | None
+    groups: tuple[str, ...] | None
+    clusters: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rights:
+    """Calibrated confidence of the edge, and who was right."""
+
+    confidence: Floats
+    edge: Floats
+    cloud: Floats
+
+
+def calibrate_run(order: CalibrateOrder, progress: Progress = silent) -> CalibrateSummary:
+    """Certify a run anew with other labels, and write certificate, policy and plot.
+
+    The run's own plan and report stay as they are. The labels must not have trained anything.
+
+    Raises
+    ------
+    InvalidRecord, IntegrityError
+        When the run does not hold together.
+    InvalidData
+        With file and line, when the labels can't be used.
+    UsageError
+        When there is no tier to defer to, or a level is out of range.
+    """
+    policy, before = _read(order.run)
+    loss = order.loss or before.loss
+    labelled = _labelled(order, policy, loss)
+    rights = _answer(order, policy, labelled, loss, progress)
+    made = certify(
+        rights.confidence,
+        rights.edge,
+        rights.cloud,
+        loss=loss,
+        alpha=before.alpha if order.alpha is None else order.alpha,
+        delta=before.delta if order.delta is None else order.delta,
+        groups=labelled.groups,
+        clusters=labelled.clusters,
+    )
+    repeats = repeats_warning([example.identity for example in labelled.split.examples])
+    answers = CloudAnswers.ASSUME_RIGHT if labelled.cloud is None else CloudAnswers.COLUMN
+    certificate = seal(
+        replace(
+            made,
+            cloud_answers=answers,
+            bundle_sha256=policy.bundle_sha256,
+            calibration_sha256=labelled.split.sha256,
+            warnings=(*made.warnings, *repeats),
+        )
+    )
+    summary = CalibrateSummary(
+        run=str(order.run),
+        labels=str(order.labels),
+        labels_would_do=_would_do(certificate),
+        certificate=certificate,
+        edge_accuracy=float(rights.edge.mean()),
+        cloud_accuracy=float(rights.cloud.mean()),
+    )
+    if certificate.state is not CertificateState.CERTIFIED:
+        return summary
+    page = _page(order, certificate, rights, labelled.clusters)
+    return replace(summary, written=_write(order, policy, certificate, page))
+
+
+def _would_do(certificate: Certificate) -> int | None:
+    if not certificate.labels_missing:
+        return None
+    return certificate.n + certificate.labels_missing
+
+
+def _read(run: Path) -> tuple[Policy, Certificate]:
+    policy = read_json(Policy, run / "policy.json")
+    before = read_json(Certificate, run / "certificate.json")
+    bundle = bundle_sha256(read_manifest(run / "bundle", verify=True))
+    if policy.bundle_sha256 != bundle:
+        what = f"made for bundle {policy.bundle_sha256[:12]}, and this one is {bundle[:12]}"
+        hint = "run `edgewise run` again"
+        raise IntegrityError(what, where=str(run / "policy.json"), hint=hint)
+    if len(policy.tiers) < 2:
+        what, hint = "there is no tier to defer to", "add `tiers.cloud` and run `edgewise run`"
+        raise UsageError(what, where=str(run), hint=hint)
+    return policy, before
+
+
+def _labelled(order: CalibrateOrder, policy: Policy, loss: Loss) -> _Labelled:
+    path = order.labels
+    task, split = read_sample(path)
+    if task.value != policy.task:
+        what = f"the file is for {task.value}, and the run for {policy.task}"
+        hint = "give a column `label`, and `text` or `image`"
+        raise InvalidData(what, where=str(path), hint=hint)
+    for row, example in enumerate(split.examples, start=1):
+        if example.label not in policy.labels:
+            hint = f"labels are: {', '.join(policy.labels[:10])}"
+            what = f"label `{example.label}` is none of the bundle's"
+            raise InvalidData(what, where=f"{path}: row {row}", hint=hint)
+    if loss is Loss.DISAGREEMENT and not order.cloud_column:
+        what, hint = "`disagreement` needs the cloud's answers", "name their column"
+        raise UsageError(what, where="cloud column", hint=hint)
+    names = (order.cloud_column, order.group_column, order.cluster_column)
+    columns = read_columns(path, [name for name in names if name])
+    keep = _leaving(split.examples, policy)
+    if not keep:
+        what, hint = "privacy keeps every row on the device", "give labels of other requests"
+        raise InvalidData(what, where=str(path), hint=hint)
+
+    def kept(name: str) -> tuple[str, ...] | None:
+        return tuple(columns[name][at] for at in keep) if name else None
+
+    examples = tuple(split.examples[at] for at in keep)
+    return _Labelled(
+        split=Split(name="labels", examples=examples, sha256=split.sha256),
+        cloud=kept(order.cloud_column),
+        groups=kept(order.group_column),
+        clusters=kept(order.cluster_column),
+    )
+
+
+def _leaving(examples: tuple[Example, ...], policy: Policy) -> list[int]:
+    if policy.task == Task.IMAGE_CLASSIFICATION.value or not policy.privacy.detect:
+        return list(range(len(examples)))
+    return [at for at, one in enumerate(examples) if not detect(one.input, policy.privacy.detect)]
+
+
+def _answer(
+    order: CalibrateOrder, policy: Policy, labelled: _Labelled, loss: Loss, progress: Progress
+) -> _Rights:
+    truth = [example.label for example in labelled.split.examples]
+    inputs = inputs_of_task(Task(policy.task), labelled.split.examples)
+    workers = describe_target(_ONE_BY_ONE, "onnxruntime").cores
+    model = open_bundle(order.run / "bundle", threads=_ONE_BY_ONE)
+    try:
+        answers = local_answers(model, inputs, workers, progress, "edge on labels")
+    finally:
+        model.close()
+    cloud = labelled.cloud or tuple(truth)
+    wanted = list(cloud) if loss is Loss.DISAGREEMENT else truth
+    confidence = confidences(
+        policy.tiers[0].confidence, np.asarray(answers.probabilities), energy=answers.energies
+    )
+    return _Rights(
+        confidence=confidence,
+        edge=np.array([a == b for a, b in zip(answers.labels, wanted, strict=True)], dtype=float),
+        cloud=np.array([a == b for a, b in zip(cloud, wanted, strict=True)], dtype=float),
+    )
+
+
+def _page(
+    order: CalibrateOrder,
+    certificate: Certificate,
+    rights: _Rights,
+    clusters: tuple[str, ...] | None,
+) -> str:
+    points = coverage(
+        rights.confidence,
+        rights.edge,
+        rights.cloud,
+        loss=certificate.loss,
+        delta=certificate.delta,
+        clusters=clusters,
+    )
+    curve = [(one.deferral_rate, one.empirical_loss, one.bound) for one in points]
+    return render_calibration(order.run.resolve().name, certificate, curve)
+
+
+def _write(
+    order: CalibrateOrder, policy: Policy, certificate: Certificate, page: str
+) -> tuple[str, ...]:
+    edge = replace(policy.tiers[0], threshold=certificate.threshold)
+    changed = replace(policy, tiers=(edge, *policy.tiers[1:]), certificate=certificate)
+    out = order.out or order.run
+
+    def put(folder: Path) -> None:
+        write_json(folder / "certificate.json", certificate)
+        write_json(folder / "policy.json", changed)
+        write_text(folder / PAGE, page)
+
+    if order.out is not None:
+        put(order.out)
+    else:
+        _replace(order.run, certificate, put)
+    return tuple(str(out / name) for name in ("certificate.json", "policy.json", PAGE))
+
+
+def _replace(run: Path, certificate: Certificate, put: Callable[[Path], None]) -> None:
+    """Exchange the run for one with these parts, its hashes and summary made to fit."""
+    summary = read_json(RunSummary, run / "run.json")
+
+    def fill(folder: Path) -> None:
+        shutil.copytree(run / "bundle", folder / "bundle")
+        for name in HASHED:
+            shutil.copy2(run / name, folder / name)
+        put(folder)
+        parts = {name: hash_file(folder / name) for name in HASHED}
+        changed = replace(
+            summary,
+            certificate=CertificateSummary(
+                state=certificate.state.value,
+                loss=certificate.loss.value,
+                alpha=certificate.alpha,
+                delta=certificate.delta,
+                n=certificate.n,
+                threshold=certificate.threshold,
+                deferral_rate=certificate.deferral_rate,
+                bound=certificate.bound,
+                reasons=certificate.reasons,
+            ),
+            parts_sha256=parts,
+            summary_sha256="",
+        )
+        write_json(folder / "run.json", replace(changed, summary_sha256=digest(changed)))
+
+    replace_run(run, ("bundle", *HASHED, PAGE, "run.json"), fill)

@@ -1,0 +1,47 @@
+"""The page of `edgewise calibrate`: what each threshold would cost and promise."""
+
+from collections.abc import Sequence
+
+from edgewise.records import Certificate
+from edgewise.report.chart import Chart, Line, Mark, draw
+from edgewise.report.template import fill
+
+CoverageRow = tuple[float, float, float]
+"""Share deferred, loss seen, and its upper confidence limit."""
+
+
+def render_calibration(name: str, certificate: Certificate, curve: Sequence[CoverageRow]) -> str:
+    """Give the page, which needs nothing from outside.
+
+    Raises
+    ------
+    MissingExtra
+        When Jinja2 is not installed.
+    """
+    plot = loss_by_deferral(certificate, curve)
+    return fill("calibration.html.j2", run=name, certificate=certificate, plot=plot)
+
+
+def loss_by_deferral(certificate: Certificate, curve: Sequence[CoverageRow]) -> str:
+    """Draw the loss and its limit for every share deferred, α, and the threshold chosen."""
+    marks = []
+    if certificate.threshold is not None:
+        marks = [Mark(x=certificate.deferral_rate, note=f"chosen: {certificate.threshold:.4g}")]
+    alpha = certificate.alpha
+    ends = (curve[0][0], curve[-1][0])
+    return draw(
+        Chart(
+            title="Loss bound against deferral",
+            description=f"{certificate.loss.value} loss on {certificate.n} labelled rows.",
+            x_label="share sent to the cloud",
+            y_label=f"{certificate.loss.value} loss",
+            lines=[
+                Line(name="limit", points=[(x, limit) for x, _, limit in curve], style="s2"),
+                Line(name="seen", points=[(x, seen) for x, seen, _ in curve], style="s1"),
+                Line(name="α", points=[(x, alpha) for x in ends], style="s3"),
+            ],
+            marks=marks,
+            x_format="{:.0%}".format,
+            y_format="{:.1%}".format,
+        )
+    )
