@@ -178,6 +178,28 @@ def test_without_a_cloud_the_edge_is_measured_and_planned_alone(
     assert main(["predict", str(out), "--text", "a superb film"]) == 0
 
 
+def test_a_certificate_of_clusters_counts_each_of_them_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = write_project(tmp_path, SPEC.replace("0.05}\nopt", "0.2}\nopt"))
+    for name in ("train", "calibration", "test"):
+        path = tmp_path / f"{name}.csv"
+        header, *rows = path.read_text(encoding="utf-8").splitlines()
+        told = [f"{row},{name}-{at // 3}" for at, row in enumerate(rows)]
+        path.write_text("\n".join([f"{header},user", *told]) + "\n", encoding="utf-8")
+    text = project.read_text(encoding="utf-8")
+    named = "test: test.csv, columns: {text: text, label: label, cluster: user}}"
+    project.write_text(text.replace("test: test.csv}", named), encoding="utf-8")
+
+    code, _ = run_json(capsys, "run", str(project), "--out", str(tmp_path / "run"))
+
+    certificate = json.loads((tmp_path / "run/certificate.json").read_text(encoding="utf-8"))
+    assert code == 0
+    assert certificate["n"] == 250
+    assert "of 84 clusters' means" in certificate["method"]
+    assert certificate["warnings"][0].startswith("250 rows of 84 clusters err together")
+
+
 def test_disagreement_is_certified_against_the_clouds_answers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -124,3 +124,16 @@ def test_kept_error_holds_where_ties_stand_at_the_start(above: float) -> None:
     found = tally(population, n=500, draws=DRAWS, alpha=ALPHA, delta=DELTA, seed=23)
 
     assert found.violations <= most_violations(DRAWS, DELTA)
+
+
+def test_betting_sees_a_small_graded_loss_that_hoeffding_bentkus_sees_half_of_the_time() -> None:
+    rng, seen = np.random.default_rng(29), {"betting": 0, "hoeffding_bentkus": 0}
+    for _ in range(100):
+        lost = np.where(rng.random(2000) < 0.013 / 0.3, rng.beta(3, 7, 2000), 0.0)
+        ones = np.ones(2000)
+        for method in seen:
+            made = certify(ones, 1.0 - lost, ones, loss="regret", alpha=0.02, method=method)
+            seen[method] += made.threshold is not None
+
+    assert seen["betting"] >= 97
+    assert 30 <= seen["hoeffding_bentkus"] <= 70

@@ -16,7 +16,7 @@ from edgewise.records import (
     ProjectSpec,
     Task,
 )
-from edgewise.spec import read_split
+from edgewise.spec import check_overlap, read_columns, read_split
 
 
 def project(folder: Path, task: Task, columns: Columns, cloud: CloudTier | None) -> ProjectSpec:
@@ -69,6 +69,49 @@ def test_groups_and_the_clouds_answers_are_read_where_they_are_named(tmp_path: P
     assert read_split(spec, "test").examples[0] == Example("a", "x", "en", "y")
     # The cloud is not asked about what trains the edge.
     assert read_split(spec, "train").examples[0] == Example("b", "x", "en", None)
+
+
+def test_clusters_are_read_and_are_part_of_what_a_split_is(tmp_path: Path) -> None:
+    spec = project(tmp_path, Task.TEXT_CLASSIFICATION, Columns(cluster="user"), None)
+    hashes = set()
+    for user in ("ann", "bob"):
+        (tmp_path / "test.csv").write_text(f"text,label,user\na,x,{user}\nb,y,eve\n")
+        split = read_split(spec, "test")
+        hashes.add(split.sha256)
+        assert [example.cluster for example in split.examples] == [user, "eve"]
+
+    assert len(hashes) == 2
+
+
+def test_a_cluster_in_two_splits_is_named(tmp_path: Path) -> None:
+    spec = project(tmp_path, Task.TEXT_CLASSIFICATION, Columns(cluster="user"), None)
+    (tmp_path / "train.csv").write_text("text,label,user\na,x,ann\nb,y,bob\n")
+    (tmp_path / "test.csv").write_text("text,label,user\nc,x,bob\nd,y,eve\n")
+
+    with pytest.raises(InvalidData) as caught:
+        check_overlap((read_split(spec, "train"), read_split(spec, "test")))
+
+    assert caught.value.what == "1 cluster(s) stand in two splits, first: `bob` in train and test"
+    assert caught.value.where == "data"
+    assert caught.value.hint == "move each to one: rows of a cluster are alike"
+
+
+def test_columns_are_read_as_words_row_by_row(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("text,gpt,user\na,x,7\nb,y,8\n")
+    (tmp_path / "labels.jsonl").write_text('{"text": "a", "user": 7}\n')
+    (tmp_path / "holes.csv").write_text("text,gpt\na,\n")
+
+    assert read_columns(tmp_path / "labels.csv", ["gpt", "user"]) == {
+        "gpt": ("x", "y"),
+        "user": ("7", "8"),
+    }
+    assert read_columns(tmp_path / "labels.jsonl", ["user"]) == {"user": ("7",)}
+    with pytest.raises(InvalidData) as absent:
+        read_columns(tmp_path / "labels.csv", ["users"])
+    with pytest.raises(InvalidData) as empty:
+        read_columns(tmp_path / "holes.csv", ["gpt"])
+    assert absent.value.hint == "did you mean `user`?"
+    assert empty.value.where == f"{tmp_path / 'holes.csv'}:2"
 
 
 def test_a_split_without_the_column_of_answers_is_refused(tmp_path: Path) -> None:
