@@ -19,8 +19,13 @@ from edgewise import records
 from edgewise.errors import InvalidRecord
 from edgewise.records import (
     BundleManifest,
+    CalibrationKind,
     Certificate,
+    CertificateState,
+    ConfidenceMap,
+    LearnedScore,
     Policy,
+    Score,
     TierPolicy,
     decode,
     digest,
@@ -61,10 +66,55 @@ def records_of(kind: Any) -> st.SearchStrategy[Any]:
     given_fields = {name: values_of(hint) for name, hint in typing.get_type_hints(kind).items()}
     if kind is Certificate:
         given_fields |= {"alpha": SHARES, "delta": SHARES}
+        promise = {
+            "state": st.just(CertificateState.CERTIFIED),
+            "alpha": st.just(0.05),
+            "bound": st.floats(0.0, 0.05),
+            "threshold": LEAVES[float],
+            "n": st.integers(1, 2**53),
+        }
+        given_fields["state"] = st.sampled_from(CertificateState).filter(
+            lambda state: state is not CertificateState.CERTIFIED
+        )
+        return st.builds(kind, **given_fields) | st.builds(kind, **given_fields | promise)
+    if kind is ConfidenceMap:
+        return maps(given_fields)
+    if kind is LearnedScore:
+        return learned_scores()
     if kind is Policy:
         tiers = st.lists(records_of(TierPolicy), min_size=1, max_size=2, unique_by=_name)
         given_fields["tiers"] = tiers.map(tuple)
     return st.builds(kind, **given_fields)
+
+
+@st.composite
+def learned_scores(draw: st.DrawFn) -> LearnedScore:
+    knots = draw(st.lists(LEAVES[float], max_size=2))
+    labels = draw(st.integers(1, 3))
+    weights = st.tuples(*[LEAVES[float]] * (len(knots) + 2))
+    rows = st.lists(weights, min_size=labels, max_size=labels).map(tuple)
+    return LearnedScore(knots=tuple(knots), edge=draw(rows), cloud=draw(st.just(()) | rows))
+
+
+@st.composite
+def maps(draw: st.DrawFn, fields: Mapping[str, st.SearchStrategy[Any]]) -> ConfidenceMap:
+    """A map whose parts fit each other: a table of its kind, and weights where it is learned."""
+    kind = draw(fields["kind"])
+    score = Score.TOP if kind is CalibrationKind.TEMPERATURE else draw(fields["score"])
+    inputs = draw(st.lists(LEAVES[float], min_size=1, max_size=3))
+    steps = 2 * len(inputs) + 1 if kind is CalibrationKind.VENN_ABERS else len(inputs)
+    outputs = draw(st.lists(LEAVES[float], min_size=steps, max_size=steps))
+    return ConfidenceMap(
+        kind=kind,
+        score=score,
+        temperature=draw(fields["temperature"]),
+        slope=draw(fields["slope"]),
+        intercept=draw(fields["intercept"]),
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        learned=draw(learned_scores()) if score is Score.LEARNED else None,
+        reliability=draw(fields["reliability"]),
+    )
 
 
 def _name(tier: TierPolicy) -> str:
