@@ -203,12 +203,16 @@ def _answer(
     model = open_bundle(order.run / "bundle", threads=_ONE_BY_ONE)
     try:
         answers = local_answers(model, inputs, workers, progress, "edge on labels")
+        lengths = [model.length(one) for one in inputs]
     finally:
         model.close()
     cloud = labelled.cloud or tuple(truth)
     wanted = list(cloud) if loss is Loss.DISAGREEMENT else truth
     confidence = confidences(
-        policy.tiers[0].confidence, np.asarray(answers.probabilities), energy=answers.energies
+        policy.tiers[0].confidence,
+        np.asarray(answers.probabilities),
+        energy=answers.energies,
+        length=lengths,
     )
     return _Rights(
         confidence=confidence,

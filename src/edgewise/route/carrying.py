@@ -184,7 +184,9 @@ class Carrier:
             )
             confidence = answer.confidence
             if answer.probabilities:
-                confidence = tier.confidence(answer.probabilities)
+                confidence = tier.confidence(
+                    answer.probabilities, energy=answer.energy, length=run.facts.input_length
+                )
             run.answers[name] = answer
             outcome = Outcome.ANSWERED
         except DeadlineExceeded as late:

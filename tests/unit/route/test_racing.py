@@ -1,6 +1,7 @@
 """Races, retries, probes and exchanged policies, in virtual time."""
 
 import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,15 +11,18 @@ import pytest
 from edgewise.errors import InvalidData, RemoteError, TierUnavailable, UsageError
 from edgewise.records import (
     BreakerRules,
+    ConfidenceMap,
     DeviceRule,
     DeviceState,
     HedgeRules,
     LatencyLimit,
+    LearnedScore,
     Outcome,
     Policy,
     Prediction,
     ProbeRules,
     RetryRules,
+    Score,
     TierKind,
     TierPolicy,
     digest,
@@ -345,6 +349,24 @@ def test_a_wrong_policy_leaves_the_old_one_in_service() -> None:
         assert (await engine.predict(TEXT)).label == "yes"
 
     run_virtually(play())
+
+
+def test_confidence_is_made_of_all_that_its_map_reads() -> None:
+    by_length = ConfidenceMap(
+        score=Score.LEARNED,
+        learned=LearnedScore(knots=(), edge=((0.0, 0.0),) * 2, edge_more=(0.0, 0.0, -1.0)),
+    )
+    by_energy = ConfidenceMap(score=Score.ENERGY)
+    edge = TimedTier((1.0, replace(SURE, energy=0.875)), remote=False)
+
+    async def play(read: ConfidenceMap) -> float:
+        ruled = replace(POLICY, tiers=(replace(EDGE, threshold=0.0, confidence=read),))
+        async with engine_of(ruled, {"edge": edge}) as engine:
+            return (await engine.predict(TEXT)).confidence
+
+    # 1 / (1 + e**log(1 + n)) = 1 / (n + 2), of a text's n bytes where no model counts.
+    assert math.isclose(run_virtually(play(by_length)), 1 / (len(TEXT["text"]) + 2))
+    assert run_virtually(play(by_energy)) == 0.875
 
 
 def test_a_rule_over_the_device_sends_requests_away() -> None:
