@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from edgewise.calibrate import certify
     from edgewise.errors import EdgewiseError
     from edgewise.pipeline import ModelOptimizer
+    from edgewise.preroute import PreRouter
     from edgewise.route import CloudInferenceClient, HybridInferenceEngine
 
 __version__ = "0.1.0"
@@ -18,6 +19,7 @@ __all__ = [
     "EdgewiseError",
     "HybridInferenceEngine",
     "ModelOptimizer",
+    "PreRouter",
     "certify",
 ]
 
@@ -26,6 +28,7 @@ _HOMES = {
     "EdgewiseError": "edgewise.errors",
     "HybridInferenceEngine": "edgewise.route",
     "ModelOptimizer": "edgewise.pipeline",
+    "PreRouter": "edgewise.preroute",
     "certify": "edgewise.calibrate",
 }
 

@@ -58,6 +58,7 @@ from edgewise.records.policy import (
     TierPolicy,
 )
 from edgewise.records.prediction import Input, Prediction
+from edgewise.records.preroute import PreRouterEvidence, PreRouterWeights
 from edgewise.records.profile import (
     NOT_MEASURED,
     BatchLatency,
@@ -156,6 +157,8 @@ __all__ = [
     "PlanSummary",
     "Policy",
     "PreRouteRules",
+    "PreRouterEvidence",
+    "PreRouterWeights",
     "Prediction",
     "PrivacyRules",
     "ProbeRules",
