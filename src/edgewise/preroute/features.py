@@ -58,7 +58,6 @@ _QUESTION_WORDS = {
 }
 _OPERATORS = frozenset("=+-*/^<>|~×÷≤≥√∑∫")
 _TOKEN = re.compile(r"\w+|\S")
-_LETTER, _DIGIT = re.compile(r"[^\W\d]").search, re.compile(r"\d").search
 _OPTION_STARTS = frozenset("ABCDEFGHIJabcdefghij123456789")
 _OPTIONS_READ = 6
 _CHARACTERS = "0123456789", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", ",", '"“”', "()[]{}", "\n", "_", "'", "$"
@@ -80,7 +79,7 @@ def _character_groups() -> NDArray[np.float32]:
 
 
 _GROUPS = _character_groups()
-_LENGTHS, _OPTION_FEATURES = 10, 15
+_LENGTHS, _OPTION_FEATURES = 10, 13
 _OPTIONAL = _LENGTHS + _KINDS
 _CHARACTERS_AT = _OPTIONAL + _KINDS
 _OPTIONS_AT = _CHARACTERS_AT + 1 + _GROUPS.shape[1]
@@ -117,7 +116,7 @@ def _kind(word: str) -> _Kind:
 
 
 _WORD_SETS = {kind: frozenset(words.split()) for kind, words in _LISTS.items()}
-_CODES = _Codes()
+_code = _Codes().__getitem__
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,7 @@ def read(prompt: str) -> Reading:
     asked = _TOKEN.findall(question.lower())
     offered = [_TOKEN.findall(option.lower()) for option in options]
     tokens = asked + [token for option in offered for token in option]
-    codes = np.array([_CODES[token] for token in tokens], np.int64)
+    codes = np.fromiter(map(_code, tokens), np.int64, len(tokens))
     kinds = codes >> _KIND_SHIFT
     counts = np.bincount(kinds[: len(asked)], minlength=_KINDS)
     optional = np.bincount(kinds[len(asked) :], minlength=_KINDS)
@@ -217,8 +216,6 @@ def _options(options: list[str], offered: list[list[str]], asked: set[str]) -> l
     ]
     starts = [tokens[0] if tokens else "" for tokens in offered]
     stripped = [option.strip() for option in options]
-    letters = [_LETTER(option) is not None for option in options]
-    digits = [_DIGIT(option) is not None for option in options]
     return [
         float(n),
         math.log1p(mean),
@@ -231,10 +228,8 @@ def _options(options: list[str], offered: list[list[str]], asked: set[str]) -> l
         len(set(starts)) / n,
         sum(option[:1].isupper() for option in stripped) / n,
         sum(option[-1:] == "." for option in stripped) / n,
-        sum(letters) / n,
-        sum(digits) / n,
-        float("above" in options[-1]),
-        float("None" in options[-1] or "none" in options[-1]),
+        float("above" in offered[-1]),
+        float("none" in offered[-1]),
     ]
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import math
 import zlib
 
 import numpy as np
@@ -60,11 +61,12 @@ class Scorer:
         gain = self._offset + float(self._leaves[leaf].sum())
         if len(reading.words):
             buckets = buckets_of(reading.words, self._bits)
-            weights = self._words[buckets]
-            again = buckets[1:] == buckets[:-1]
-            weights[1:][again] = 0
-            different = len(buckets) - int(np.count_nonzero(again))
-            gain += self._word_scale * float(weights.sum()) / different**0.5
+            new = np.empty(len(buckets), bool)
+            new[0] = True
+            np.not_equal(buckets[1:], buckets[:-1], out=new[1:])
+            once = buckets[new]
+            total = int(self._words.take(once).sum(dtype=np.int64))
+            gain += self._word_scale * total / math.sqrt(len(once))
         return min(max(gain, -1.0), 1.0)
 
 
@@ -102,14 +104,14 @@ def _numbers(text: str, kind: str, name: str) -> NDArray[np.generic]:
         raise _unreadable(name) from broken
 
 
-def _inflate(text: str, size: int) -> NDArray[np.float32]:
+def _inflate(text: str, size: int) -> NDArray[np.int8]:
     try:
         data = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), size + 1)
     except (binascii.Error, ValueError, zlib.error) as broken:
         raise _unreadable("words") from broken
     if len(data) != size:
         raise _unreadable("words")
-    return np.frombuffer(data, np.int8).astype(np.float32)
+    return np.frombuffer(data, np.int8)
 
 
 def _unreadable(name: str) -> InvalidRecord:
