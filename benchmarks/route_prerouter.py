@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -155,6 +156,11 @@ def open_encoder(bundle: Path | None, table: Table, folder: Path) -> LocalModel 
     return open_bundle(bundle)
 
 
+def embed_one(encoder: LocalModel, prompt: str) -> NDArray[np.floating]:
+    """Give the vector of one prompt."""
+    return encoder.embed([{"text": prompt}])
+
+
 def p99_us(prompts: Sequence[str], ask: Callable[[str], object]) -> float:
     """Give the median over the rounds of a round's 99th percentile."""
     found = []
@@ -185,8 +191,7 @@ def time_claims(table: Table, encoder: LocalModel | None) -> list[dict[str, obje
         chosen = [p for p in table.prompts if abs(len(p) - length) <= length / 20]
         peers = {"tfidf_lr_us": p99_us(chosen[:40], lambda p: peer.predict_proba([p]))}
         if encoder is not None:
-            model = encoder
-            peers["minilm_us"] = p99_us(chosen[:10], lambda p: model.embed([{"text": p}]))
+            peers["minilm_us"] = p99_us(chosen[:10], partial(embed_one, encoder))
         value = round(p99_us(chosen, router.gain_of), 1)
         told = {name: round(us) for name, us in peers.items()}
         claims.append(claim(f"prerouter_p99_us_{length}", value, bound, runs=ROUNDS, peers=told))
