@@ -25,6 +25,7 @@ from edgewise.records import (
     ConfidenceMap,
     LearnedScore,
     Policy,
+    PreRouterWeights,
     Score,
     TierPolicy,
     decode,
@@ -33,6 +34,7 @@ from edgewise.records import (
     read_json,
     write_json,
 )
+from edgewise.records.preroute import READER
 
 NAMES = st.text(string.ascii_letters + "é ._", max_size=8)
 LEAVES: dict[Any, st.SearchStrategy[Any]] = {
@@ -81,6 +83,9 @@ def records_of(kind: Any) -> st.SearchStrategy[Any]:
         return maps(given_fields)
     if kind is LearnedScore:
         return learned_scores()
+    if kind is PreRouterWeights:
+        sizes = {"word_bits": st.integers(8, 24), "depth": st.integers(1, 8)}
+        given_fields |= sizes | {"reader": st.just(READER), "embedding_width": st.integers(0, 9)}
     if kind is Policy:
         tiers = st.lists(records_of(TierPolicy), min_size=1, max_size=2, unique_by=_name)
         given_fields["tiers"] = tiers.map(tuple)

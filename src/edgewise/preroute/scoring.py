@@ -27,7 +27,8 @@ class Scorer:
         self.width = weights.embedding_width
         self._components = self._components.reshape(-1, self.width or 1)
         self._split_on = _numbers(weights.split_features, "<u2", "split_features").astype(np.intp)
-        self._above = _numbers(weights.split_thresholds, "<f4", "split_thresholds")
+        above = _numbers(weights.split_thresholds, "<f4", "split_thresholds")
+        self._above = above.astype(np.float32, copy=False)
         leaves = _numbers(weights.leaves, "<i2", "leaves")
         self._leaves = leaves.astype(np.float32) * np.float32(weights.leaf_scale)
         trees = len(self._leaves) >> weights.depth

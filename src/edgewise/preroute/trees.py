@@ -57,8 +57,8 @@ def fit_trees(
             everyone = everyone * 2 + (bins[at] > cut)
             feature[tree, level], threshold[tree, level] = at, cuts[at][cut]
         count = np.bincount(here, minlength=1 << DEPTH) + _SHRINK
-        value = np.stack([np.bincount(here, r, minlength=1 << DEPTH) for r in sample])
-        value *= _RATE / count
+        sums = np.stack([np.bincount(here, r, minlength=1 << DEPTH) for r in sample])
+        value = sums * (_RATE / count)
         residual -= value[:, everyone]
         leaf[tree] = value[2] - value[1]
     return Trees(feature, threshold, leaf, float(mean[2] - mean[1]))
@@ -81,7 +81,8 @@ def score_trees(fitted: Trees, forms: NDArray[np.float32], stages: tuple[int, ..
 def _cuts(column: NDArray[np.float32]) -> NDArray[np.float32]:
     inner = np.linspace(0, 1, _BINS + 1)[1:-1]
     found = np.unique(np.quantile(column, inner).astype(np.float32))
-    return found[found < column.max()]
+    below: NDArray[np.float32] = found[found < column.max()]
+    return below
 
 
 def _best_split(

@@ -76,14 +76,15 @@ def fit_words(rows: Rows, gain: Floats) -> Floats:
     rarity = np.log((1 + rows.n) / (1 + frequency[known])) + 1
     value = rows.value[kept] * rarity[columns]
     penalty = _PENALTY * float(value @ value) / rows.n
-    means = np.bincount(columns, value, minlength=len(known)) / rows.n
+    means = _sums(columns, value, len(known)) / rows.n
 
     def forward(v: Floats) -> Floats:
-        return np.bincount(row, value * v[columns], minlength=rows.n) - float(means @ v)
+        found: Floats = _sums(row, value * v[columns], rows.n) - float(means @ v)
+        return found
 
     def backward(r: Floats) -> Floats:
-        found: Floats = np.bincount(columns, value * r[row], minlength=len(known))
-        return found - means * r.sum()
+        found: Floats = _sums(columns, value * r[row], len(known)) - means * float(r.sum())
+        return found
 
     solved = _solve(lambda v: backward(forward(v)) + penalty * v, backward(gain - gain.mean()))
     weight = solved * rarity
@@ -94,8 +95,11 @@ def fit_words(rows: Rows, gain: Floats) -> Floats:
 
 def score_words(rows: Rows, weights: Floats) -> Floats:
     """Give each row's sum."""
-    found: Floats = np.bincount(rows.row, rows.value * weights[rows.bucket], minlength=rows.n)
-    return found
+    return _sums(rows.row, rows.value * weights[rows.bucket], rows.n)
+
+
+def _sums(place: NDArray[np.int64], values: Floats, n: int) -> Floats:
+    return np.asarray(np.bincount(place, values, minlength=n), dtype=np.float64)
 
 
 def _solve(apply: Callable[[Floats], Floats], target: Floats) -> Floats:

@@ -7,6 +7,7 @@ from enum import Enum
 from edgewise.errors import InvalidRecord
 from edgewise.records.certificate import Certificate, ConfidenceMap
 from edgewise.records.device import DeviceRule
+from edgewise.records.preroute import PreRouterWeights
 from edgewise.records.resilience import BreakerRules, HedgeRules, ProbeRules, RetryRules
 
 
@@ -99,6 +100,8 @@ class OnVoid(Enum):
 class PreRouteRules:
     """When a request goes to the farthest tier without asking a nearer one."""
 
+    weights: PreRouterWeights | None = None
+    """What predicts the gain of a text; `None` where the application tells it."""
     min_gain: float
     """Send where the predicted gain in quality, less its price, reaches this."""
     usd_per_quality: float | None = None

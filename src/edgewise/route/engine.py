@@ -236,6 +236,7 @@ class HybridInferenceEngine:
             force_location=force_location,
             deadline_ms=deadline_ms,
             idempotent=idempotent,
+            gain=serving.gain,
         )
         run = Run(serving, facts, one, start_s)
         serving.in_flight += 1

@@ -18,6 +18,7 @@ def facts_of(
     force_location: str | None,
     deadline_ms: float | None,
     idempotent: bool = True,
+    gain: Callable[[str], float] | None = None,
 ) -> RequestFacts:
     """Look at a request: privacy before anything else.
 
@@ -25,6 +26,8 @@ def facts_of(
     ----------
     length
         Counts tokens or pixels; gives `None` where no local model can: then bytes are counted.
+    gain
+        Predicts what the farthest tier adds to a text; asked only where that tier may see it.
 
     Raises
     ------
@@ -49,6 +52,7 @@ def facts_of(
     input_bytes = sum(map(size_bytes, one.values()))
     too_large = input_bytes > max(tier.max_input_bytes for tier in policy.tiers)
     counted = None if too_large else length(one)
+    text = None if gain is None or too_large or private or detected else one.get("text")
     return RequestFacts(
         request_id=request_id,
         input_length=input_bytes if counted is None else counted,
@@ -59,6 +63,7 @@ def facts_of(
         force_location=force_location,
         deadline_ms=deadline_ms,
         idempotent=idempotent,
+        gain=gain(text) if gain is not None and isinstance(text, str) else None,
     )
 
 

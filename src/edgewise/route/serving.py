@@ -4,7 +4,7 @@ A policy is exchanged as a whole. Requests that began under the old one end unde
 are closed when the last of them has.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from edgewise.records import Input, Policy, TierPolicy, TierState, digest
@@ -34,6 +34,7 @@ class Serving:
         self.by_name = {tier.name: tier for tier in policy.tiers}
         self.monitors = {tier.name: self._monitor(tier, before) for tier in policy.tiers}
         self.certificate = _certificate(policy)
+        self.gain = _gain(policy)
         self.in_flight = 0
         self._watched = [(name, self.monitors[name], tier) for name, tier in self.tiers.items()]
         self._local = next(
@@ -74,6 +75,15 @@ class Serving:
             remote=model is not None and model.remote,
             ready=model is not None and model.ready,
         )
+
+
+def _gain(policy: Policy) -> Callable[[str], float] | None:
+    rules = policy.preroute
+    if rules is None or rules.weights is None:
+        return None
+    from edgewise.preroute import PreRouter  # noqa: PLC0415 - numpy, where it is needed
+
+    return PreRouter(rules.weights).gain_of
 
 
 def _same_place(one: TierPolicy, other: TierPolicy) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from edgewise import PreRouter
 from edgewise.errors import InvalidData, RemoteError, TierUnavailable, UsageError
 from edgewise.records import (
     BreakerRules,
@@ -15,11 +16,13 @@ from edgewise.records import (
     DeviceRule,
     DeviceState,
     HedgeRules,
+    Input,
     LatencyLimit,
     LearnedScore,
     Outcome,
     Policy,
     Prediction,
+    PreRouteRules,
     ProbeRules,
     RetryRules,
     Score,
@@ -367,6 +370,25 @@ def test_confidence_is_made_of_all_that_its_map_reads() -> None:
     # 1 / (1 + e**log(1 + n)) = 1 / (n + 2), of a text's n bytes where no model counts.
     assert math.isclose(run_virtually(play(by_length)), 1 / (len(TEXT["text"]) + 2))
     assert run_virtually(play(by_energy)) == 0.875
+
+
+def test_a_prompt_that_the_edge_would_get_wrong_goes_to_the_cloud_at_once() -> None:
+    prompts = [f"{word} {n}" for n in range(40) for word in ("prove", "say")]
+    weights = PreRouter.fit(prompts, [0, 1] * 40, [1] * 80).weights
+    ahead = replace(POLICY, preroute=PreRouteRules(weights=weights, min_gain=0.5))
+    edge, cloud = TimedTier((1.0, SURE), remote=False), TimedTier((60.0, FAR))
+
+    async def play() -> list[str]:
+        async with engine_of(ahead, {"edge": edge, "cloud": cloud}) as engine:
+            inputs: list[Input] = [
+                {"text": "say 77"},
+                {"text": "prove 77"},
+                {"text": "prove 77", "privacy_flag": True},
+                {"image": b"7"},
+            ]
+            return [(await engine.predict(one)).location for one in inputs]
+
+    assert run_virtually(play()) == ["edge", "cloud", "edge", "edge"]
 
 
 def test_a_rule_over_the_device_sends_requests_away() -> None:
