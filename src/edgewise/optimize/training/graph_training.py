@@ -154,7 +154,12 @@ def _data(lesson: Lesson, module: GraphModule, *, learns_labels: bool) -> Traini
 
 
 def _settings(lesson: Lesson, course: Course, module: GraphModule, count: int) -> TrainingSettings:
-    widths = [min(one.shape) for one in module.parameters() if one.ndim == 2 and min(one.shape) > 1]
+    # A convolution is narrow, and many places share its weights: its rate is not scaled.
+    widths = [
+        min(one.shape) if one.ndim == 2 else _USUAL_WIDTH
+        for one in module.parameters()
+        if one.ndim >= 2 and min(one.shape[:2]) > 1
+    ]
     width = float(np.median(widths)) if widths else float(_USUAL_WIDTH)
     usual = TrainingSettings()
     # On a few dozen examples two states that differ much may look the same.

@@ -7,7 +7,17 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from tiny_graphs import BERTS, convnet, exported_bert, golden, images, run, token_samples
+from tiny_graphs import (
+    BERTS,
+    convnet,
+    exported_bert,
+    golden,
+    images,
+    run,
+    token_samples,
+    weight,
+    with_weight,
+)
 from tiny_project import write_project
 from tiny_torch import read_examples
 
@@ -103,6 +113,42 @@ def test_an_image_net_is_trained_too() -> None:
     made = train_graph(model, lesson, COURSE)
 
     assert accuracy(made, lesson) >= accuracy(model, lesson)
+
+
+@pytest.mark.parametrize("reduce_range", [False, True])
+def test_a_convolution_net_comes_nearer_to_its_float_form_in_8_bits(reduce_range: bool) -> None:
+    """Its learning rate once followed the width of its one linear layer, and was 192 times it."""
+    samples = [one for one in images(400) if next(iter(one.values())).shape[2:] == (8, 8)]
+    model = undecided(samples)
+    draft = Draft(
+        model=model,
+        samples=tuple(samples[:20]),
+        lesson=Lesson(inputs=samples, labels=None),
+        reduce_range=reduce_range,
+    )
+
+    plain, tuned = (
+        run_recipe(draft, words).model for words in (["int8-static"], ["qat:10", "int8-static"])
+    )
+
+    assert distance(tuned, model, samples) < 0.8 * distance(plain, model, samples)
+
+
+def undecided(samples: list[dict[str, np.ndarray]]) -> onnx.ModelProto:
+    """Give a net whose classes are about as likely as each other, so that bits matter."""
+    model = convnet()
+    weights, bias = next(node for node in model.graph.node if node.op_type == "Gemm").input[1:]
+    logits = np.concatenate([run(model, one)[0] for one in samples])
+    spread = logits.std(axis=0) / 3
+    model = with_weight(model, weights, weight(model, weights) / spread[:, None])
+    return with_weight(model, bias, (weight(model, bias) - logits.mean(axis=0)) / spread)
+
+
+def distance(
+    model: onnx.ModelProto, other: onnx.ModelProto, samples: list[dict[str, np.ndarray]]
+) -> float:
+    rows = [run(model, one)[0] - run(other, one)[0] for one in samples]
+    return float(np.square(rows).mean())
 
 
 def test_recovery_gives_back_what_pruning_lost(teacher: onnx.ModelProto, lesson: Lesson) -> None:
