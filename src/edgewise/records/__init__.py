@@ -59,6 +59,7 @@ from edgewise.records.policy import (
 )
 from edgewise.records.prediction import Input, Prediction
 from edgewise.records.preroute import PreRouterEvidence, PreRouterWeights
+from edgewise.records.privacy import PrivacyAction, PrivacyActions
 from edgewise.records.profile import (
     NOT_MEASURED,
     BatchLatency,
@@ -160,6 +161,8 @@ __all__ = [
     "PreRouterEvidence",
     "PreRouterWeights",
     "Prediction",
+    "PrivacyAction",
+    "PrivacyActions",
     "PrivacyRules",
     "ProbeRules",
     "Profile",

