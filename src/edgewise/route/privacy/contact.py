@@ -146,8 +146,6 @@ def _is_name(text: str) -> bool:
 
 
 def _is_address(text: str) -> bool:
-    if text == "::":
-        return False
     try:
         ipaddress.ip_address(text)
     except ValueError:

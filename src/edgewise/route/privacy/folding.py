@@ -39,10 +39,7 @@ def places_of(text: str) -> list[int]:
 def _plain(char: str) -> str:
     if _IS_UNSEEN.match(char):
         return ""
-    if char.isdecimal():
-        return str(unicodedata.decimal(char))
-    folded = unicodedata.normalize("NFKC", char)
-    return "".join(map(_plainest, folded))
+    return "".join(map(_plainest, unicodedata.normalize("NFKC", char)))
 
 
 def _plainest(char: str) -> str:

@@ -100,11 +100,8 @@ def ibans(scan: Scan) -> Iterator[Place]:
 
 def _reach(run: str, length: int) -> int:
     """Say how far into a run its first so many letters and digits reach."""
-    for place, char in enumerate(run, 1):
-        length -= char not in " -"
-        if length == 0:
-            return place
-    return len(run)
+    ends = [place for place, char in enumerate(run, 1) if char not in " -"]
+    return ends[length - 1]
 
 
 def _mod_97(number: str) -> bool:
