@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from benchmarks import route_guarantee, route_prerouter
+from benchmarks import route_guarantee, route_prerouter, route_privacy
 from benchmarks.results import claim, write
 
 from edgewise.records import (
@@ -145,6 +145,7 @@ def main() -> None:
     measure_costs()
     route_guarantee.main()
     route_prerouter.main()
+    route_privacy.main()
 
 
 if __name__ == "__main__":

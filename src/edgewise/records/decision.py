@@ -12,6 +12,8 @@ class Reason(Enum):
     FORCED = "forced"
     PRIVACY_FLAG = "privacy_flag"
     PRIVACY_DETECTED = "privacy_detected"
+    PRIVACY_REFUSED = "privacy_refused"
+    """It holds a kind of personal data that no tier may see."""
     RESIDENCY = "residency"
     TOO_LARGE = "too_large"
     NOT_LOADED = "not_loaded"
@@ -26,6 +28,8 @@ class Reason(Enum):
     EDGE_TOO_SLOW = "edge_too_slow"
     DEVICE_STATE = "device_state"
     CERTIFICATE_VOID = "certificate_void"
+    REDACTED = "redacted"
+    """The tier that is asked gets placeholders in place of personal data."""
     PRE_ROUTED = "pre_routed"
     """The farthest tier was asked first: its predicted gain is worth it."""
     NEAREST_FIRST = "nearest_first"
@@ -56,6 +60,11 @@ class RequestFacts:
     input_bytes: int
     private: bool = False
     detected: tuple[str, ...] = ()
+    """Kinds of personal data that keep it on the device."""
+    redacted: tuple[str, ...] = ()
+    """Kinds that are hidden from every tier but the device."""
+    refused: tuple[str, ...] = ()
+    """Kinds for which it is not answered."""
     region: str | None = None
     force_location: str | None = None
     """A tier's name."""

@@ -8,6 +8,7 @@ from edgewise.errors import InvalidRecord
 from edgewise.records.certificate import Certificate, ConfidenceMap
 from edgewise.records.device import DeviceRule
 from edgewise.records.preroute import PreRouterWeights
+from edgewise.records.privacy import PrivacyActions
 from edgewise.records.resilience import BreakerRules, HedgeRules, ProbeRules, RetryRules
 
 
@@ -81,7 +82,9 @@ class PrivacyRules:
     flag: str = "privacy_flag"
     """The input's key that, when true, keeps the request on the device."""
     detect: tuple[str, ...] = ()
-    """Kinds of personal data whose presence keeps it on the device."""
+    """Kinds of personal data that are looked for; their presence keeps it on the device, unless
+    `actions` says otherwise."""
+    actions: PrivacyActions = field(default_factory=PrivacyActions)
     residency_key: str = "region"
     residency: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Tier names that may see a request of a region; an absent region is not limited."""

@@ -3,6 +3,26 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Literal
+
+PersonalKind = Literal[
+    "email",
+    "phone",
+    "card",
+    "iban",
+    "ip",
+    "us_ssn",
+    "uk_nino",
+    "uk_nhs",
+    "es_dni",
+    "it_codice_fiscale",
+    "de_tax_id",
+    "fr_nir",
+    "br_cpf",
+    "in_aadhaar",
+    "name",
+]
+"""What can be looked for in a request; `name` needs the extra `privacy`."""
 
 
 class PrivacyAction(Enum):

@@ -196,6 +196,8 @@ class Candidates:
         timeout_ms = self.remaining_ms
         if timeout_ms is not None:
             timeout_ms = self._leave_time(tier, timeout_ms)
+        if self.facts.redacted and tier.kind is not TierKind.DEVICE:
+            reasons = (*reasons, Reason.REDACTED)
         state = self.states.get(tier.name)
         rest_ms = 0.0 if state is None or not pause_ms else state.rest_ms
         return Step(

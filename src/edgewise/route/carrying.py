@@ -8,6 +8,7 @@ decision has ended, what still runs is cancelled; its connection is freed.
 import asyncio
 import random  # noqa: TID251 - only the type of the rng that is handed in
 from collections.abc import Callable
+from dataclasses import replace
 
 from edgewise.errors import (
     DeadlineExceeded,
@@ -28,11 +29,14 @@ from edgewise.records import (
     RequestFacts,
     Step,
     SystemState,
+    TierKind,
+    TierPolicy,
 )
 from edgewise.route.allowance import Allowance
 from edgewise.route.candidates import expected_ms
 from edgewise.route.clock import Clock
 from edgewise.route.decide import decide
+from edgewise.route.privacy import Redacted, redact, restore
 from edgewise.route.serving import Serving
 
 _COSTS = (Outcome.ANSWERED, Outcome.TIMED_OUT, Outcome.CANCELLED)
@@ -50,6 +54,7 @@ class Run:
         "ended",
         "error",
         "facts",
+        "hidden",
         "location",
         "one",
         "racing",
@@ -62,6 +67,8 @@ class Run:
         self.serving = serving
         self.facts = facts
         self.one = one
+        self.hidden: Redacted | None = None
+        """The input as tiers beyond the device see it, where that is another."""
         self.start_s = start_s
         self.attempts: list[Attempt] = []
         self.ended: list[Attempt] = []
@@ -76,6 +83,21 @@ class Run:
     def reasons(self) -> tuple[Reason, ...]:
         """Give the reasons of all steps, each once."""
         return tuple(dict.fromkeys(reason for step in self.steps for reason in step.reasons))
+
+    def input_for(self, tier: TierPolicy) -> Input:
+        """Give the input as a tier may see it: on the device as it is, elsewhere redacted."""
+        if not self.facts.redacted or tier.kind is TierKind.DEVICE:
+            return self.one
+        if self.hidden is None:
+            self.hidden = redact(self.one, self.facts.redacted)
+        sent: Input = self.hidden.input
+        return sent
+
+    def restored(self, answer: Prediction, tier: TierPolicy) -> Prediction:
+        """Give an answer with the data back in place of its placeholders."""
+        if self.hidden is None or tier.kind is TierKind.DEVICE:
+            return answer
+        return replace(answer, label=restore(answer.label, self.hidden.mapping))
 
     def take_ended(self) -> None:
         """Tell the decision what ended: answers last, the farthest tier's the last of them."""
@@ -180,8 +202,9 @@ class Carrier:
         failure: EdgewiseError | None = None
         try:
             answer = await serving.tiers[name].ask(
-                run.one, timeout_ms, request_id=run.facts.request_id
+                run.input_for(tier), timeout_ms, request_id=run.facts.request_id
             )
+            answer = run.restored(answer, tier)
             confidence = answer.confidence
             if answer.probabilities:
                 confidence = tier.confidence(

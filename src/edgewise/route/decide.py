@@ -79,6 +79,8 @@ def decide(
 
 def allowed_tiers(policy: Policy, facts: RequestFacts) -> tuple[str, ...]:
     """Give the privacy set, from near to far: what the flag, the detectors and residency leave."""
+    if facts.refused:
+        return ()
     if facts.private or facts.detected:
         names = [tier.name for tier in policy.tiers if tier.kind is TierKind.DEVICE]
     else:
@@ -261,9 +263,11 @@ def _forced_tier(policy: Policy, facts: RequestFacts, allowed: tuple[str, ...]) 
 
 
 def _privacy_reasons(policy: Policy, facts: RequestFacts) -> tuple[Reason, ...]:
-    if not (facts.private or facts.detected or facts.region):
+    if not (facts.private or facts.detected or facts.refused or facts.region):
         return ()
     reasons = []
+    if facts.refused:
+        reasons.append(Reason.PRIVACY_REFUSED)
     if facts.private:
         reasons.append(Reason.PRIVACY_FLAG)
     if facts.detected:

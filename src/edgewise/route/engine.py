@@ -14,6 +14,7 @@ from edgewise.errors import (
     DeadlineExceeded,
     EdgewiseError,
     InvalidData,
+    PrivacyViolation,
     TierUnavailable,
     UsageError,
 )
@@ -216,7 +217,8 @@ class HybridInferenceEngine:
         Raises
         ------
         PrivacyViolation
-            When `force_location` is outside the tiers that may see the request.
+            When `force_location` is outside the tiers that may see the request, or the request
+            holds personal data for which the policy says `refuse`.
         DeadlineExceeded, TierUnavailable
             When no allowed tier answered, in time or at all.
         InvalidData, UsageError
@@ -407,6 +409,9 @@ class HybridInferenceEngine:
 def _gave_up(run: Run, reasons: tuple[Reason, ...]) -> EdgewiseError:
     why = ", ".join(reason.value for reason in reasons)
     where = f"request {run.facts.request_id}"
+    if Reason.PRIVACY_REFUSED in reasons:
+        what = f"it holds what may not be answered ({', '.join(run.facts.refused)})"
+        return PrivacyViolation(what, where=where, hint="leave that out of the request")
     timed_out = bool(run.attempts) and run.attempts[-1].outcome is Outcome.TIMED_OUT
     if Reason.DEADLINE_PASSED in reasons or timed_out:
         return DeadlineExceeded(

@@ -6,7 +6,7 @@ from typing import Any
 
 from edgewise.errors import InvalidData, UsageError
 from edgewise.records import Input, Policy, RequestFacts
-from edgewise.route.privacy import detect_in
+from edgewise.route.privacy import detect_in, judge
 
 
 def facts_of(
@@ -41,7 +41,8 @@ def facts_of(
         raise InvalidData(what, where="input", hint='give a mapping, like {"text": "..."}')
     rules = policy.privacy
     private = bool(one.get(rules.flag, False))
-    detected = detect_in(one, rules.detect)
+    verdict = judge(detect_in(one, rules.detect), rules.actions)
+    detected = verdict.keep
     region = one.get(rules.residency_key) if rules.residency else None
     if region is not None and not isinstance(region, str):
         what = f"`{rules.residency_key}` is a {type(region).__name__}"
@@ -59,6 +60,8 @@ def facts_of(
         input_bytes=input_bytes,
         private=private,
         detected=detected,
+        redacted=verdict.redact,
+        refused=verdict.refuse,
         region=region,
         force_location=force_location,
         deadline_ms=deadline_ms,

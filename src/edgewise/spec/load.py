@@ -22,6 +22,8 @@ from edgewise.records import (
     ModelSpec,
     Objective,
     OptimizeSpec,
+    PrivacyAction,
+    PrivacyActions,
     PrivacyRules,
     ProjectSpec,
     Protocol,
@@ -270,6 +272,9 @@ def _spec(project: shape.Project, path: Path) -> ProjectSpec:
         privacy=PrivacyRules(
             flag=project.privacy.flag,
             detect=tuple(project.privacy.detect),
+            actions=PrivacyActions(
+                by_kind={k: PrivacyAction(v) for k, v in project.privacy.actions.items()}
+            ),
             residency_key=project.privacy.residency_key,
             residency={k: tuple(v) for k, v in project.privacy.residency.items()},
         ),

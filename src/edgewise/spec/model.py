@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from edgewise.errors import UsageError
+from edgewise.records.privacy import PersonalKind
 from edgewise.units import parse_bytes
 
 DETECTORS = ("email", "phone", "card", "iban", "ip")
@@ -195,8 +196,9 @@ class Privacy(Section):
     """What keeps a request on the device."""
 
     flag: str = Field("privacy_flag", description="key of an input that, when true, keeps it there")
-    detect: list[Literal["email", "phone", "card", "iban", "ip"]] = Field(
-        [], description="kinds of personal data that keep it there"
+    detect: list[PersonalKind] = Field([], description="kinds of personal data that keep it there")
+    actions: dict[PersonalKind, Literal["keep", "redact", "refuse"]] = Field(
+        {}, description="another action for a kind: redact, then send; or refuse"
     )
     residency_key: str = Field("region", description="key of an input that names its region")
     residency: dict[str, list[str]] = Field(

@@ -15,24 +15,31 @@ from edgewise.errors import PrivacyViolation
 from edgewise.records import (
     Action,
     Attempt,
+    DeviceRule,
+    DeviceState,
+    HedgeRules,
+    OnVoid,
     Outcome,
     Policy,
+    PreRouteRules,
     PrivacyAction,
     PrivacyActions,
     PrivacyRules,
+    Reason,
     RequestFacts,
     Step,
+    SystemState,
     TierKind,
     TierPolicy,
     TierState,
 )
 from edgewise.route.decide import decide as decide_live
 from edgewise.route.facts import facts_of
-from edgewise.route.privacy import KINDS, judge, redact, strings_of
+from edgewise.route.privacy import KINDS, redact, strings_of
 from edgewise.testing.privacy import Labelled, labelled_texts
 
 Decide = Callable[
-    [Policy, RequestFacts, Mapping[str, TierState], Sequence[Attempt], float], Step
+    [Policy, RequestFacts, Mapping[str, TierState], Sequence[Attempt], float, SystemState], Step
 ]
 
 _ORDERS = (
@@ -47,6 +54,7 @@ _REGIONS = (None, None, "eu", "EU ", "us", "moon")
 _WHERE = (None, None, None, "edge", "cloud", "t0", "t1", "t2", "t3")
 _LATENCIES_MS = (0.1, 5.0, 80.0, 400.0)
 _CONFIDENCES = (None, 0.1, 0.5, 0.9, 0.999)
+_GAINS = (None, None, 0.1, 0.9)
 _DEADLINES_MS = (None, None, 50.0, 300.0, 2000.0)
 
 
@@ -68,9 +76,9 @@ class _World(NamedTuple):
     """One policy, and all that can happen under it."""
 
     policy: Policy
-    actions: PrivacyActions
     states: list[dict[str, TierState]]
     attempts: dict[str, list[Attempt]]
+    systems: list[SystemState]
 
 
 class _Payload(NamedTuple):
@@ -98,20 +106,16 @@ def count_leaks(
     sent: dict[tuple[int, tuple[str, ...]], tuple[str, ...]] = {}
     for which, place, turn, dice in _dice(draw, requests, len(worlds), len(payloads)):
         world, payload = worlds[which], payloads[place]
-        facts = _facts(world.policy, payload, _WHERE[turn % len(_WHERE)], _DEADLINES_MS[turn % 5])
-        verdict = judge(facts.detected, world.actions)
+        facts = _facts(world.policy, payload, turn)
         played.requests += 1
         allowed = _may_see(world, payload)
         played.private += len(allowed) < len(world.policy.tiers)
-        if verdict.refuse:
-            played.refused += 1
-            continue
-        facts = replace(facts, detected=verdict.keep) if verdict.redact else facts
         try:
             asked, path = _play(world, facts, dice, decide)
         except PrivacyViolation:
             played.refused += 1
             continue
+        played.refused += Reason.PRIVACY_REFUSED.value in path
         played.paths[path] += 1
         played.asked += len(asked)
         hidden = payload.label.kind in world.policy.privacy.detect
@@ -119,9 +123,9 @@ def count_leaks(
             if tier.name not in allowed:
                 _leaked(played, payload, tier)
             elif hidden and tier.kind is not TierKind.DEVICE:
-                key = (place, verdict.redact)
+                key = (place, facts.redacted)
                 if key not in sent:
-                    sent[key] = tuple(strings_of(redact(payload.one, verdict.redact).input))
+                    sent[key] = tuple(strings_of(redact(payload.one, facts.redacted).input))
                 if any(payload.label.value in text for text in sent[key]):
                     _leaked(played, payload, tier)
     return played
@@ -141,7 +145,8 @@ def _dice(
         which = draw.integers(worlds, size=count).tolist()
         place = draw.integers(payloads, size=count).tolist()
         turn = draw.integers(1 << 30, size=count).tolist()
-        yield from zip(which, place, turn, draw.integers(1 << 30, size=(count, 12)).tolist())
+        dice = draw.integers(1 << 30, size=(count, 14)).tolist()
+        yield from zip(which, place, turn, dice, strict=True)
 
 
 def _play(
@@ -153,13 +158,17 @@ def _play(
     attempts: list[Attempt] = []
     path: list[str] = []
     elapsed_ms = _LATENCIES_MS[dice[10] % 4] if dice[11] % 8 == 0 else 0.05
-    for turn in range(len(tiers) + 1):
+    for turn in range(2 * len(tiers) + 1):
         states = world.states[dice[turn] % len(world.states)]
-        step = decide(world.policy, facts, states, attempts, elapsed_ms)
+        system = world.systems[dice[turn] % len(world.systems)]
+        step = decide(world.policy, facts, states, attempts, elapsed_ms, system)
         path += [step.tier or "", *[reason.value for reason in step.reasons]]
         if step.action is not Action.ASK or step.tier is None:
             return asked, tuple(path)
         asked.append(tiers[step.tier])
+        if step.hedge is not None:  # it is late every time
+            asked.append(tiers[step.hedge.tier])
+            path.append(Reason.HEDGED.value)
         ends = world.attempts[step.tier]
         attempts.append(ends[dice[5 + turn] % len(ends)])
         path.append(attempts[-1].outcome.value)
@@ -167,14 +176,20 @@ def _play(
     raise AssertionError("the request did not end")
 
 
-def _facts(
-    policy: Policy, payload: _Payload, where: str | None, deadline_ms: float | None
-) -> RequestFacts:
+def _facts(policy: Policy, payload: _Payload, turn: int) -> RequestFacts:
     names = [tier.name for tier in policy.tiers]
+    where = _WHERE[turn % len(_WHERE)]
     known = where if where in names or (where in ("edge", "cloud") and len(names) > 1) else None
-    return facts_of(
-        policy, payload.one, None, request_id="r", force_location=known, deadline_ms=deadline_ms
+    facts = facts_of(
+        policy,
+        payload.one,
+        lambda _: None,
+        request_id="r",
+        force_location=known,
+        deadline_ms=_DEADLINES_MS[turn % len(_DEADLINES_MS)],
+        idempotent=turn % 7 > 0,
     )
+    return replace(facts, allow_late=turn % 3 == 0, gain=_GAINS[turn % len(_GAINS)])
 
 
 def _may_see(world: _World, payload: _Payload) -> set[str]:
@@ -182,14 +197,12 @@ def _may_see(world: _World, payload: _Payload) -> set[str]:
     tiers = world.policy.tiers
     rules = world.policy.privacy
     kind = payload.label.kind
-    action = world.actions.of(kind) if kind in rules.detect else None
+    action = rules.actions.of(kind) if kind in rules.detect else None
     if action is PrivacyAction.REFUSE:
         return set()
     home = action is PrivacyAction.KEEP
     near = {
-        tier.name
-        for tier in tiers
-        if tier.kind is TierKind.DEVICE or not (payload.flagged or home)
+        tier.name for tier in tiers if tier.kind is TierKind.DEVICE or not (payload.flagged or home)
     }
     region = (payload.region or "").strip().lower()
     return near & set(rules.residency[region]) if region in rules.residency else near
@@ -216,6 +229,7 @@ def _draw_payloads(draw: np.random.Generator, each: int) -> list[_Payload]:
 def _draw_world(draw: np.random.Generator) -> _World:
     kinds = _ORDERS[int(draw.integers(len(_ORDERS)))]
     names = [f"t{place}" for place in range(len(kinds))]
+    equal = bool(draw.integers(2))
     tiers = tuple(
         TierPolicy(
             name=name,
@@ -225,6 +239,7 @@ def _draw_world(draw: np.random.Generator) -> _World:
             rtt_p50_ms=float(draw.choice(_LATENCIES_MS)),
             rtt_p95_ms=500.0,
             max_input_bytes=(60, 1_000_000, 1_000_000)[int(draw.integers(3))],
+            group=kind.value if equal else "",
         )
         for name, kind in zip(names, kinds, strict=True)
     )
@@ -232,9 +247,21 @@ def _draw_world(draw: np.random.Generator) -> _World:
     detect = tuple(kind for kind in KINDS if draw.integers(4))
     chosen = [list(PrivacyAction)[int(one)] for one in draw.integers(0, 3, 3)]
     actions = PrivacyActions(default=chosen[0], by_kind={"email": chosen[1], "iban": chosen[2]})
-    rules = PrivacyRules(detect=detect, residency={"eu": home} if draw.integers(2) else {})
-    policy = Policy(task="text-classification", labels=("no",), tiers=tiers, privacy=rules)
-    return _World(policy, actions, _states(draw, names), {n: _attempts(n) for n in names})
+    rules = PrivacyRules(
+        detect=detect, actions=actions, residency={"eu": home} if draw.integers(2) else {}
+    )
+    policy = Policy(
+        task="text-classification",
+        labels=("no",),
+        tiers=tiers,
+        privacy=rules,
+        hedge=HedgeRules() if draw.integers(2) else None,
+        preroute=PreRouteRules(min_gain=0.5),
+        on_void=list(OnVoid)[int(draw.integers(3))],
+        device=(DeviceRule(name="low", battery_below=0.2),),
+    )
+    attempts = {name: _attempts(name) for name in names}
+    return _World(policy, _states(draw, names), attempts, _systems())
 
 
 def _states(draw: np.random.Generator, names: list[str]) -> list[dict[str, TierState]]:
@@ -245,6 +272,9 @@ def _states(draw: np.random.Generator, names: list[str]) -> list[dict[str, TierS
         return TierState(
             ready=bool(draw.integers(4)),
             circuit_open=not draw.integers(3),
+            rest_ms=(0.0, 0.0, 0.0, 30.0)[int(draw.integers(4))],
+            busy=not draw.integers(6),
+            budget_left=bool(draw.integers(6)),
             rtt_p50_ms=rtt_ms,
             rtt_p95_ms=2 * rtt_ms,
         )
@@ -252,6 +282,20 @@ def _states(draw: np.random.Generator, names: list[str]) -> list[dict[str, TierS
     some = [{name: one() for name in names if draw.integers(6)} for _ in range(60)]
     down = {name: TierState(circuit_open=True) for name in names}
     return [*some, {}, {}, {}, down]
+
+
+def _systems() -> list[SystemState]:
+    return [
+        SystemState(
+            device=DeviceState(battery_share=share),
+            certificate_void=void,
+            threshold=0.9,
+            queue_open=queue,
+        )
+        for share in (0.9, 0.9, 0.1)
+        for void in (False, False, True)
+        for queue in (False, True)
+    ]
 
 
 def _attempts(tier: str) -> list[Attempt]:
@@ -262,7 +306,13 @@ def _attempts(tier: str) -> list[Attempt]:
         for confidence in _CONFIDENCES
     ]
     lost = [
-        Attempt(tier=tier, outcome=outcome, latency_ms=latency_ms, error="RemoteError")
+        Attempt(
+            tier=tier,
+            outcome=outcome,
+            latency_ms=latency_ms,
+            error="RemoteError",
+            passing=outcome is Outcome.FAILED,
+        )
         for latency_ms in _LATENCIES_MS
         for outcome in (Outcome.FAILED, Outcome.TIMED_OUT, Outcome.CANCELLED)
     ]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edgewise import PreRouter
-from edgewise.errors import InvalidData, RemoteError, TierUnavailable, UsageError
+from edgewise.errors import InvalidData, PrivacyViolation, RemoteError, TierUnavailable, UsageError
 from edgewise.records import (
     BreakerRules,
     ConfidenceMap,
@@ -23,6 +23,9 @@ from edgewise.records import (
     Policy,
     Prediction,
     PreRouteRules,
+    PrivacyAction,
+    PrivacyActions,
+    PrivacyRules,
     ProbeRules,
     RetryRules,
     Score,
@@ -389,6 +392,62 @@ def test_a_prompt_that_the_edge_would_get_wrong_goes_to_the_cloud_at_once() -> N
             return [(await engine.predict(one)).location for one in inputs]
 
     assert run_virtually(play()) == ["edge", "cloud", "edge", "edge"]
+
+
+HIDING = replace(
+    POLICY,
+    privacy=PrivacyRules(
+        detect=("email", "card", "phone"),
+        actions=PrivacyActions(
+            by_kind={"email": PrivacyAction.REDACT, "card": PrivacyAction.REFUSE}
+        ),
+    ),
+)
+
+
+def test_what_is_redacted_leaves_and_comes_back_without_the_cloud_seeing_it() -> None:
+    edge = TimedTier((1.0, UNSURE), remote=False)
+    cloud = TimedTier((60.0, Prediction("tell <EMAIL_1>", 0.9, ())))
+    sink = ListSink()
+
+    async def play() -> None:
+        async with engine_of(HIDING, {"edge": edge, "cloud": cloud}, sink) as engine:
+            result = await engine.predict({"text": "write to ana@example.org"})
+            assert (result.label, result.location) == ("tell ana@example.org", "cloud_fallback")
+            assert "redacted" in result.reasons
+
+    run_virtually(play())
+    assert edge.asked == [{"text": "write to ana@example.org"}]
+    assert cloud.asked == [{"text": "write to <EMAIL_1>"}]
+    assert sink.decisions[0].facts.redacted == ("email",)
+    assert "ana@" not in repr(sink.decisions[0])
+
+
+def test_what_is_refused_reaches_no_tier_and_is_logged() -> None:
+    edge, cloud = TimedTier((1.0, SURE), remote=False), TimedTier((60.0, FAR))
+    sink = ListSink()
+
+    async def play() -> None:
+        async with engine_of(HIDING, {"edge": edge, "cloud": cloud}, sink) as engine:
+            with pytest.raises(PrivacyViolation, match="card"):
+                await engine.predict({"text": "charge 4111 1111 1111 1111"})
+
+    run_virtually(play())
+    assert (edge.asked, cloud.asked) == ([], [])
+    assert [one.value for one in sink.decisions[0].reasons] == ["privacy_refused", "no_tier_left"]
+    assert sink.decisions[0].error == "PrivacyViolation"
+
+
+def test_the_strictest_action_rules() -> None:
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((60.0, FAR))
+
+    async def play() -> None:
+        async with engine_of(HIDING, {"edge": edge, "cloud": cloud}) as engine:
+            text = "ana@example.org or +49 30 901820"
+            assert (await engine.predict({"text": text})).location == "edge"
+
+    run_virtually(play())
+    assert cloud.asked == []
 
 
 def test_a_rule_over_the_device_sends_requests_away() -> None:

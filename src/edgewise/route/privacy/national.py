@@ -6,16 +6,16 @@ Sources: the rules that each office publishes; the check digits are cited where 
 import re
 from collections.abc import Iterator
 
-from edgewise.route.privacy.scanning import Place, Scan
+from edgewise.route.privacy.scanning import Forms, Place, Scan
 
-_US_SSN = {(3, 2, 4): ("--", "  ")}
+_US_SSN: Forms = {(3, 2, 4): ("--", "  ")}
 _US_SSN_SAID = re.compile(r"\b(?:ssn|social security)\b[^0-9\n]{0,16}([0-9]{9})(?![\w\-])", re.I)
 _UK_NINO = re.compile(
     r"(?<![A-Za-z0-9])(?!BG|GB|KN|NK|NT|TN|ZZ)[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]"
     r"[ \-]?[0-9]{2}[ \-]?[0-9]{2}[ \-]?[0-9]{2}[ \-]?[A-D](?![A-Za-z0-9])",
     re.I,
 )
-_UK_NHS = {(10,): ("",), (3, 3, 4): ("  ", "--")}
+_UK_NHS: Forms = {(10,): ("",), (3, 3, 4): ("  ", "--")}
 _ES_DNI = re.compile(
     r"(?<![A-Za-z0-9.\-])(?:([XYZ])[ \-]?)?([0-9]{7,8}|[0-9]{1,2}\.[0-9]{3}\.[0-9]{3})[ \-]?([A-Z])"
     r"(?![A-Za-z0-9])",
@@ -57,14 +57,14 @@ _IT_ODD = (
     24,
     23,
 )
-_DE_TAX_ID = {(11,): ("",), (2, 3, 3, 3): ("   ",)}
+_DE_TAX_ID: Forms = {(11,): ("",), (2, 3, 3, 3): ("   ",)}
 _FR_NIR = re.compile(
     r"[1-478](?<![\w.\-].) ?([0-9]{2}) ?(0[1-9]|1[0-2]|[2-9][0-9]) ?([0-9]{2}|2[AB])"
     r" ?([0-9]{3}) ?([0-9]{3}) ?([0-9]{2})(?![\w]|[.\-][0-9])",
     re.I,
 )
-_BR_CPF = {(11,): ("",), (3, 3, 3, 2): ("..-",), (9, 2): ("-",)}
-_IN_AADHAAR = {(12,): ("",), (4, 4, 4): ("  ", "--")}
+_BR_CPF: Forms = {(11,): ("",), (3, 3, 3, 2): ("..-",), (9, 2): ("-",)}
+_IN_AADHAAR: Forms = {(12,): ("",), (4, 4, 4): ("  ", "--")}
 # Verhoeff, Error detecting decimal codes, 1969: the dihedral group of order 10, and a permutation.
 _VERHOEFF_TIMES = (
     "0123456789", "1234067895", "2340178956", "3401289567", "4012395678",

@@ -8,6 +8,8 @@ from edgewise.route.privacy.folding import fold, places_of
 
 Place = tuple[int, int]
 """Start and end, the end left out."""
+Forms = Mapping[tuple[int, ...], tuple[str, ...]]
+"""For the lengths of a number's groups, which separators may stand between them, in order."""
 
 _RUN = re.compile(r"[0-9](?<![0-9].)(?:[ .\-]?[0-9]){8,}")
 _GROUP = re.compile(r"[0-9]+")
@@ -43,7 +45,7 @@ class Scan:
             ]
         return self._runs
 
-    def numbers(self, forms: Mapping[tuple[int, ...], tuple[str, ...]]) -> Iterator[Place]:
+    def numbers(self, forms: Forms) -> Iterator[Place]:
         """Give numbers that are grouped so and so and stand alone.
 
         Parameters

@@ -1,13 +1,17 @@
 """The detectors of personal data on a small labelled set, and how inputs are scanned."""
 
 import time
+from typing import get_args
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgewise.errors import UsageError
+from edgewise.records.privacy import PersonalKind
 from edgewise.route.privacy import KINDS, Span, detect, detect_in, find, strings_of
+from edgewise.testing.privacy import labelled_texts, rates_of
 
 LABELLED = [
     ("write to ana.lopez@example.org today", "email"),
@@ -250,3 +254,27 @@ def test_time_grows_with_the_text_and_not_faster(text: str) -> None:
 
     # Eight times the text takes about 8 times as long; were the time quadratic, 64 times.
     assert cost_s(text) < 32 * min(cost_s(eighth), cost_s(eighth)) + 0.1
+
+
+def test_every_kind_is_found_and_near_misses_seldom_are() -> None:
+    texts = labelled_texts(np.random.default_rng(5_150), 60)
+
+    rates = rates_of(detect, KINDS, texts)
+
+    assert {kind for kind, (_, recall) in rates.items() if recall < 0.98} == set()
+    assert {kind for kind, (precision, _) in rates.items() if precision < 0.85} == set()
+
+
+def test_a_detector_that_finds_nothing_or_everything_is_told_by_its_rates() -> None:
+    texts = labelled_texts(np.random.default_rng(5_151), 5)
+
+    blind = rates_of(lambda _, __: (), ["email", "ip"], texts)
+    jumpy = rates_of(lambda _, kinds: tuple(kinds), ["email"], texts)
+
+    assert blind == {"email": (0.0, 0.0), "ip": (0.0, 0.0)}
+    assert jumpy["email"][1] == 1.0
+    assert jumpy["email"][0] < 0.2
+
+
+def test_the_spec_names_the_kinds_that_there_are() -> None:
+    assert set(get_args(PersonalKind)) == {*KINDS, "name"}

@@ -76,7 +76,8 @@ def test_one_kind_alone_is_hidden_whole(value: Any, kind: str) -> None:
 @settings(deadline=None)
 def test_a_stream_is_restored_wherever_it_is_cut(text: str, sizes: list[int]) -> None:
     redacted = redact(text, KINDS)
-    stream, pieces = redacted.input, []
+    stream: str = redacted.input
+    pieces: list[str] = []
     while stream:
         size = sizes[len(pieces) % len(sizes)]
         pieces.append(stream[:size])
