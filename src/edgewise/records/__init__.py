@@ -4,6 +4,7 @@ Every stage takes these and gives these; nothing here imports anything of ours b
 Read `bundle.py`, `certificate.py`, `policy.py` and `decision.py` first.
 """
 
+from edgewise.records.budget import BudgetRules, Price, Spending, SpendingLimit, nano_usd
 from edgewise.records.bundle import BundleManifest, Candidate, Fidelity, ImageInput, Task
 from edgewise.records.calibrating import CalibrateSummary
 from edgewise.records.certificate import (
@@ -39,6 +40,15 @@ from edgewise.records.decision import (
     TierState,
 )
 from edgewise.records.device import DeviceRule, DeviceState
+from edgewise.records.offline import (
+    Admission,
+    Drained,
+    LateAnswer,
+    LateOutcome,
+    LateRequest,
+    OfflineRules,
+    QueueState,
+)
 from edgewise.records.optimizing import (
     CandidateRow,
     OptimizeSummary,
@@ -104,11 +114,13 @@ __all__ = [
     "NOT_MEASURED",
     "SCHEMA_VERSION",
     "Action",
+    "Admission",
     "Answers",
     "ApiKey",
     "Attempt",
     "BatchLatency",
     "BreakerRules",
+    "BudgetRules",
     "BundleManifest",
     "BundleSummary",
     "CalibrateSummary",
@@ -130,6 +142,7 @@ __all__ = [
     "Decision",
     "DeviceRule",
     "DeviceState",
+    "Drained",
     "EdgeTier",
     "Energy",
     "Example",
@@ -140,6 +153,9 @@ __all__ = [
     "ImageInput",
     "Input",
     "Interval",
+    "LateAnswer",
+    "LateOutcome",
+    "LateRequest",
     "LatencyBucket",
     "LatencyLimit",
     "LearnedScore",
@@ -149,6 +165,7 @@ __all__ = [
     "MonthlyUsd",
     "Objective",
     "OnVoid",
+    "OfflineRules",
     "OptimizeSpec",
     "OptimizeSummary",
     "Option",
@@ -163,6 +180,7 @@ __all__ = [
     "Prediction",
     "PrivacyAction",
     "PrivacyActions",
+    "Price",
     "PrivacyRules",
     "ProbeRules",
     "Profile",
@@ -171,6 +189,7 @@ __all__ = [
     "ProjectSpec",
     "Protocol",
     "Quality",
+    "QueueState",
     "Reason",
     "Reliability",
     "RequestFacts",
@@ -179,6 +198,8 @@ __all__ = [
     "Score",
     "SkippedRuntime",
     "SourceSummary",
+    "Spending",
+    "SpendingLimit",
     "Split",
     "Step",
     "SystemState",
@@ -192,6 +213,7 @@ __all__ = [
     "decode",
     "digest",
     "encode",
+    "nano_usd",
     "read_json",
     "row_of",
     "seal",

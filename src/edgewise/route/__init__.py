@@ -15,31 +15,42 @@ from edgewise.route.privacy import detect
 from edgewise.route.result import InferenceResult
 
 if TYPE_CHECKING:
+    from edgewise.route.budget import Budget, Reservation
     from edgewise.route.client import CloudInferenceClient
+    from edgewise.route.draining import drain
     from edgewise.route.engine import DecisionSink, HybridInferenceEngine
+    from edgewise.route.offline import OfflineQueue
     from edgewise.route.tiers import TierModel
 
 __all__ = [
     "Breaker",
+    "Budget",
     "Clock",
     "CloudInferenceClient",
     "DecisionSink",
     "HybridInferenceEngine",
     "InferenceResult",
+    "OfflineQueue",
+    "Reservation",
     "SystemClock",
     "TierModel",
     "TierMonitor",
     "allowed_tiers",
     "decide",
     "detect",
+    "drain",
     "location_of",
 ]
 
 _HOMES = {
+    "Budget": "budget",
     "CloudInferenceClient": "client",
     "DecisionSink": "engine",
     "HybridInferenceEngine": "engine",
+    "OfflineQueue": "offline",
+    "Reservation": "budget",
     "TierModel": "tiers",
+    "drain": "draining",
 }
 
 
