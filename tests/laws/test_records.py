@@ -27,6 +27,9 @@ from edgewise.records import (
     Policy,
     PreRouterWeights,
     Score,
+    OfflineRules,
+    Price,
+    SpendingLimit,
     TierPolicy,
     decode,
     digest,
@@ -44,6 +47,17 @@ LEAVES: dict[Any, st.SearchStrategy[Any]] = {
     float: st.floats(allow_nan=False, allow_infinity=False),
 }
 SHARES = st.floats(0.001, 0.999)
+USD = st.floats(0.0, 1e9)
+COUNTS, TIMES_S = st.integers(1, 2**53), st.floats(0.001, 1e9)
+CHECKED: dict[Any, dict[str, st.SearchStrategy[Any]]] = {
+    OfflineRules: {
+        **dict.fromkeys(("max_count", "max_bytes", "max_answer_bytes", "max_tries"), COUNTS),
+        **dict.fromkeys(("max_age_s", "keep_answers_s"), TIMES_S),
+    },
+    Price: {one.name: USD for one in dataclasses.fields(Price)},
+    SpendingLimit: {one.name: st.none() | USD for one in dataclasses.fields(SpendingLimit)},
+}
+"""Fields that a record checks by itself."""
 
 
 @functools.cache
@@ -89,7 +103,7 @@ def records_of(kind: Any) -> st.SearchStrategy[Any]:
     if kind is Policy:
         tiers = st.lists(records_of(TierPolicy), min_size=1, max_size=2, unique_by=_name)
         given_fields["tiers"] = tiers.map(tuple)
-    return st.builds(kind, **given_fields)
+    return st.builds(kind, **given_fields | CHECKED.get(kind, {}))
 
 
 @st.composite

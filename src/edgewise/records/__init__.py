@@ -40,15 +40,7 @@ from edgewise.records.decision import (
     TierState,
 )
 from edgewise.records.device import DeviceRule, DeviceState
-from edgewise.records.offline import (
-    Admission,
-    Drained,
-    LateAnswer,
-    LateOutcome,
-    LateRequest,
-    OfflineRules,
-    QueueState,
-)
+from edgewise.records.offline import OfflineRules
 from edgewise.records.optimizing import (
     CandidateRow,
     OptimizeSummary,
@@ -114,7 +106,6 @@ __all__ = [
     "NOT_MEASURED",
     "SCHEMA_VERSION",
     "Action",
-    "Admission",
     "Answers",
     "ApiKey",
     "Attempt",
@@ -142,7 +133,6 @@ __all__ = [
     "Decision",
     "DeviceRule",
     "DeviceState",
-    "Drained",
     "EdgeTier",
     "Energy",
     "Example",
@@ -153,9 +143,6 @@ __all__ = [
     "ImageInput",
     "Input",
     "Interval",
-    "LateAnswer",
-    "LateOutcome",
-    "LateRequest",
     "LatencyBucket",
     "LatencyLimit",
     "LearnedScore",
@@ -189,7 +176,6 @@ __all__ = [
     "ProjectSpec",
     "Protocol",
     "Quality",
-    "QueueState",
     "Reason",
     "Reliability",
     "RequestFacts",

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from edgewise.errors import InvalidRecord
 
@@ -92,5 +93,5 @@ def nano_usd(usd: float) -> int:
         hint = "give 0 or more"
         raise InvalidRecord(f"no amount of money: {usd}", where="usd", hint=hint)
     if usd >= 1e3:
-        return math.ceil(usd * _NANO)
+        return math.ceil(Fraction(usd) * _NANO)
     return -(-round(usd * 1e12) // 1000)

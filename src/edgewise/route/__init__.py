@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edgewise.route.breaker import Breaker
 from edgewise.route.clock import Clock, SystemClock
 from edgewise.route.decide import allowed_tiers, decide, location_of
+from edgewise.route.late import Admission, LateAnswer, LateOutcome, LateRequest
 from edgewise.route.monitor import TierMonitor
 from edgewise.route.privacy import detect
 from edgewise.route.result import InferenceResult
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from edgewise.route.tiers import TierModel
 
 __all__ = [
+    "Admission",
     "Breaker",
     "Budget",
     "Clock",
@@ -30,6 +32,9 @@ __all__ = [
     "DecisionSink",
     "HybridInferenceEngine",
     "InferenceResult",
+    "LateAnswer",
+    "LateOutcome",
+    "LateRequest",
     "OfflineQueue",
     "Reservation",
     "SystemClock",

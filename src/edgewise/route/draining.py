@@ -10,7 +10,7 @@ from edgewise.errors import (
     PrivacyViolation,
     RemoteError,
 )
-from edgewise.records import Drained, LateAnswer, LateOutcome, LateRequest
+from edgewise.route.late import Drained, LateAnswer, LateOutcome, LateRequest
 from edgewise.route.offline import OfflineQueue
 
 _AT_FAULT = (400, 413, 414, 415, 422, 431)

@@ -5,15 +5,9 @@ from collections.abc import Collection, Sequence
 from typing import Self
 
 from edgewise.errors import StorageError, UsageError
-from edgewise.records import (
-    Admission,
-    LateAnswer,
-    LateOutcome,
-    LateRequest,
-    OfflineRules,
-    QueueState,
-)
+from edgewise.records import OfflineRules
 from edgewise.route.clock import Clock, SystemClock
+from edgewise.route.late import Admission, LateAnswer, LateOutcome, LateRequest, QueueState
 from edgewise.route.queue_file import QueueFile
 
 _ENDS_AT_ONCE = 256

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from edgewise.errors import IntegrityError, InvalidRecord
-from edgewise.records import Admission, LateAnswer, LateOutcome, LateRequest, OfflineRules
+from edgewise.records import OfflineRules
 from edgewise.route.clock import Clock
+from edgewise.route.late import Admission, LateAnswer, LateOutcome, LateRequest
 from edgewise.route.sealing import SALT_BYTES, Sealer
 from edgewise.route.sqlite import open_file, storage_error, written_whole
 

@@ -82,7 +82,7 @@ def _open(path: Path, tables: str, *, exclusive: bool) -> sqlite3.Connection:
     if not path.exists():
         # An open file is never opened beside SQLite: closing it would drop SQLite's POSIX locks.
         path.touch(mode=0o600)
-    connection = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=0.0, isolation_level=None, check_same_thread=False)
     try:
         if exclusive:
             connection.execute("pragma locking_mode = exclusive")
@@ -93,6 +93,7 @@ def _open(path: Path, tables: str, *, exclusive: bool) -> sqlite3.Connection:
             _check_version(connection, path)
             for statement in tables.split(";"):
                 connection.execute(statement)
+        connection.execute("pragma busy_timeout = 1000")
     except BaseException:
         connection.close()
         raise

@@ -45,6 +45,7 @@ class FakeClock:
 
     def __init__(self, start_s: float = 1000.0) -> None:
         self.time_s = start_s
+        self.wall_s = 1.7e9
         self.waits_s: list[float] = []
 
     def now_s(self) -> float:
@@ -52,8 +53,8 @@ class FakeClock:
         return self.time_s
 
     def utc_s(self) -> float:
-        """Give the virtual time as seconds since 1970."""
-        return 1.7e9 + self.time_s
+        """Give the virtual time as seconds since 1970; who sets `wall_s` lets it jump."""
+        return self.wall_s + self.time_s
 
     def wait(self, duration_s: float) -> None:
         """Move on."""
