@@ -181,13 +181,18 @@ class OfflineQueue:
         StorageError
             When the taking can't be recorded; the answer stays.
         """
+        return next(iter(self.take_answers([request_id])), None)
+
+    def take_answers(self, request_ids: Sequence[str]) -> list[LateAnswer]:
+        """Give the ends of those that have one, each once, with one sync of the disk."""
         with self._gate:
             self._check_open()
             self._write_rest()
             with self._file.storing():
-                found = self._file.answer(request_id)
-                if found is not None:
-                    self._file.drop([request_id])
+                asked = dict.fromkeys(request_ids)
+                found = [one for name in asked if (one := self._file.answer(name)) is not None]
+                if found:
+                    self._file.drop([one.request_id for one in found])
                     self._file.note_time()
             return found
 

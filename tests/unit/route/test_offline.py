@@ -96,6 +96,15 @@ def test_an_answer_is_given_once(rules: OfflineRules) -> None:
         assert queue.state().used_bytes == 0
 
 
+def test_answers_are_taken_together(rules: OfflineRules) -> None:
+    with opened(rules) as queue:
+        queue.put_many([request(name) for name in "abc"])
+        queue.settle([answer("c"), answer("a")])
+
+        assert queue.take_answers(["a", "b", "a", "c"]) == [answer("a"), answer("c")]
+        assert queue.take_answers(["a", "b", "c"]) == []
+
+
 def test_an_answer_that_comes_again_is_dropped(rules: OfflineRules) -> None:
     with opened(rules) as queue:
         queue.put(request("a"))
