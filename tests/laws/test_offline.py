@@ -39,6 +39,9 @@ class Waiting:
         return self.age_s >= min(RULES.max_age_s, self.request.max_age_s or RULES.max_age_s)
 
 
+NEVER_SET_BEFORE_S = 1_577_836_800.0  # 2020
+
+
 class Server:
     """The far end: it does the work of a key once, and answers a repeated key as before."""
 
@@ -271,8 +274,12 @@ class QueueMachine(RuleBasedStateMachine):
         self.open()
 
     def away(self, away_s: float) -> None:
-        """Let time pass with no process; the monotonic clock may begin anew."""
-        self.grow_older(away_s)
+        """Let time pass with no process; the monotonic clock may begin anew.
+
+        What a wall clock that was never set showed tells nothing of how long that was.
+        """
+        if self.clock.utc_s() >= NEVER_SET_BEFORE_S:
+            self.grow_older(away_s)
         wall_s = self.clock.utc_s() + away_s
         self.clock.time_s = 5.0
         self.clock.wall_s = wall_s - 5.0
