@@ -4,6 +4,7 @@ Every stage takes these and gives these; nothing here imports anything of ours b
 Read `bundle.py`, `certificate.py`, `policy.py` and `decision.py` first.
 """
 
+from edgewise.records.api_key import ApiKey
 from edgewise.records.budget import BudgetRules, Price, Spending, SpendingLimit, nano_usd
 from edgewise.records.bundle import BundleManifest, Candidate, Fidelity, ImageInput, Task
 from edgewise.records.calibrating import CalibrateSummary
@@ -49,7 +50,6 @@ from edgewise.records.optimizing import (
 )
 from edgewise.records.plan import CostPoint, Figure, MonthlyUsd, Option, Origin, Plan
 from edgewise.records.policy import (
-    ApiKey,
     LatencyLimit,
     OnVoid,
     Policy,

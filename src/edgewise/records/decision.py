@@ -69,6 +69,8 @@ class RequestFacts:
     force_location: str | None = None
     """A tier's name."""
     deadline_ms: float | None = None
+    caller: str = ""
+    """Who pays; an empty name is one more caller."""
     allow_late: bool = False
     """Whether an answer may come after the call, from the queue."""
     idempotent: bool = True

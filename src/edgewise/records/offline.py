@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from edgewise.errors import InvalidRecord
-from edgewise.records.policy import ApiKey
+from edgewise.records.api_key import ApiKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

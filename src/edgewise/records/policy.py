@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from edgewise.errors import InvalidRecord
+from edgewise.records.api_key import ApiKey
+from edgewise.records.budget import BudgetRules
 from edgewise.records.certificate import Certificate, ConfidenceMap
 from edgewise.records.device import DeviceRule
+from edgewise.records.offline import OfflineRules
 from edgewise.records.preroute import PreRouterWeights
 from edgewise.records.privacy import PrivacyActions
 from edgewise.records.resilience import BreakerRules, HedgeRules, ProbeRules, RetryRules
@@ -26,14 +29,6 @@ class Protocol(Enum):
     JSON = "json"
     OIP = "oip"
     OPENAI = "openai"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKey:
-    """Where a secret is read from; never the secret itself. Exactly one is given."""
-
-    env: str | None = None
-    file: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +125,10 @@ class Policy:
     """`None` learns of a tier from its traffic alone."""
     preroute: PreRouteRules | None = None
     on_void: OnVoid = OnVoid.DEFER_MORE
+    budget: BudgetRules | None = None
+    """`None` counts no money."""
+    offline: OfflineRules | None = None
+    """`None` stores nothing: a request that no tier can answer now is not answered."""
     device: tuple[DeviceRule, ...] = ()
     """When the device's state makes a tier another's second choice."""
     deadline_ms: float | None = None

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from edgewise.records.api_key import ApiKey
 from edgewise.records.bundle import ImageInput, Task
 from edgewise.records.certificate import CloudAnswers, Loss
-from edgewise.records.policy import ApiKey, PrivacyRules, Protocol, TierKind
+from edgewise.records.policy import PrivacyRules, Protocol, TierKind
 
 
 class CalibrationChoice(Enum):

@@ -31,6 +31,7 @@ from edgewise.records import (
     SystemState,
     TierKind,
     TierPolicy,
+    TierState,
 )
 from edgewise.route.allowance import Allowance
 from edgewise.route.candidates import expected_ms
@@ -50,10 +51,12 @@ class Run:
     __slots__ = (
         "answers",
         "attempts",
+        "broke",
         "confidence",
         "ended",
         "error",
         "facts",
+        "failure",
         "hidden",
         "location",
         "one",
@@ -67,6 +70,10 @@ class Run:
         self.serving = serving
         self.facts = facts
         self.one = one
+        self.broke: set[str] = set()
+        """Tiers that no money could be reserved for."""
+        self.failure: EdgewiseError | None = None
+        """How the last attempt that failed did."""
         self.hidden: Redacted | None = None
         """The input as tiers beyond the device see it, where that is another."""
         self.start_s = start_s
@@ -148,7 +155,7 @@ class Carrier:
                 step = decide(
                     serving.policy,
                     run.facts,
-                    serving.states(now_s),
+                    _affordable(run, serving.states(now_s)),
                     run.attempts,
                     elapsed_ms,
                     self._system(),
@@ -196,6 +203,12 @@ class Carrier:
             await self._clock.await_(pause_ms / 1000)
             if timeout_ms is not None:
                 timeout_ms = max(1.0, timeout_ms - pause_ms)
+        reserved = None
+        if serving.budget is not None and tier.usd_per_request:
+            reserved = serving.budget.reserve(run.facts.caller, tier.usd_per_request)
+            if reserved is None:
+                run.broke.add(name)
+                return
         start_s = self._clock.now_s()
         call = monitor.begin(start_s, retry=Reason.RETRY in step.reasons)
         outcome, confidence = Outcome.CANCELLED, None
@@ -231,7 +244,22 @@ class Carrier:
                 passing=_is_passing(failure),
             )
             run.ended.append(attempt)
+            run.failure = failure or run.failure
+            if serving.budget is not None and reserved is not None:
+                serving.budget.settle(reserved, attempt.cost_usd)
             _tell(run, attempt, call, failure, now_s)
+
+
+def _affordable(run: Run, states: dict[str, TierState]) -> dict[str, TierState]:
+    """Mark the tiers whose price the caller's budget does not hold."""
+    budget = run.serving.budget
+    if budget is None:
+        return states
+    left_usd = budget.left_usd(run.facts.caller)
+    for name, tier in run.serving.by_name.items():
+        if tier.usd_per_request and (tier.usd_per_request > left_usd or name in run.broke):
+            states[name] = replace(states[name], budget_left=False)
+    return states
 
 
 def _tell(

@@ -8,13 +8,9 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from edgewise.errors import (
-    DeadlineExceeded,
-    EdgewiseError,
-    InvalidData,
-    PrivacyViolation,
     TierUnavailable,
     UsageError,
 )
@@ -25,7 +21,7 @@ from edgewise.records import (
     Input,
     Outcome,
     Policy,
-    Reason,
+    RequestFacts,
     SystemState,
 )
 from edgewise.records import Protocol as RemoteProtocol
@@ -35,14 +31,18 @@ from edgewise.route.carrying import Carrier, Run
 from edgewise.route.clock import Clock, SystemClock
 from edgewise.route.decide import allowed_tiers, location_of
 from edgewise.route.device import DeviceMonitor, RequestRate, read_device
-from edgewise.route.facts import facts_of
+from edgewise.route.facts import Asked, facts_of
+from edgewise.route.giving_up import gave_up
+from edgewise.route.late import LateAnswer
 from edgewise.route.opening import Setup, open_tiers
 from edgewise.route.probing import Prober
 from edgewise.route.result import InferenceResult
 from edgewise.route.serving import Serving
+from edgewise.route.storing import Store, Stored
 from edgewise.route.tiers import TierModel
 
 _NO_HEDGES = 0.0
+QUEUED = "queued"
 
 
 class DecisionSink(Protocol):
@@ -133,7 +133,8 @@ class HybridInferenceEngine:
             deadline_ms=deadline_ms,
             wait_for_edge=wait_for_edge,
         )
-        self._serving = Serving(*open_tiers(self._setup, self._clock, tiers))
+        self._serving = Serving(*open_tiers(self._setup, self._clock, tiers), clock=self._clock)
+        self._store = self._open_store()
         hedge = self.policy.hedge
         self._hedges = Allowance(share=_NO_HEDGES if hedge is None else hedge.share)
         self._carrier = Carrier(
@@ -141,7 +142,7 @@ class HybridInferenceEngine:
         )
         self._device = DeviceMonitor(read_device) if self.policy.device else None
         self._rate = RequestRate()
-        self._calm = SystemState()
+        self._calm = SystemState(queue_open=self._store is not None)
         self._prober = Prober(self._clock)
         self._log = decision_log
         self._runner: asyncio.Runner | None = None
@@ -186,7 +187,11 @@ class HybridInferenceEngine:
             path = None  # the bundle beside the policy's file
         setup = replace(self._setup, policy=policy, edge_model_path=path, confidence_threshold=None)
         opened = await asyncio.to_thread(open_tiers, setup, self._clock, tiers)
-        before, self._serving = self._serving, Serving(*opened, before=self._serving)
+        if opened[0].offline != self.policy.offline:
+            what = "the rules of the offline queue belong to the engine that opened its file"
+            raise UsageError(what, where="swap_policy", hint="close the engine and make another")
+        before = self._serving
+        self._serving = Serving(*opened, before=before, clock=self._clock)
         self._setup = setup
         if self._device is None and self.policy.device:
             self._device = DeviceMonitor(read_device)
@@ -201,6 +206,8 @@ class HybridInferenceEngine:
         deadline_ms: float | None = None,
         *,
         idempotent: bool = True,
+        allow_late: bool = False,
+        caller: str = "",
     ) -> InferenceResult:
         """Answer one input.
 
@@ -213,6 +220,12 @@ class HybridInferenceEngine:
         idempotent
             `False` where two answers to one request would do harm: then nothing is retried or
             raced.
+        allow_late
+            Where no tier can give a good answer now, store the request: the result's location is
+            `queued`, and `late_answer` gives the answer once it is there. Needs a policy with
+            `offline` rules.
+        caller
+            Whose budget pays, where the policy has one.
 
         Raises
         ------
@@ -234,25 +247,53 @@ class HybridInferenceEngine:
             serving.policy,
             one,
             serving.length,
-            request_id=uuid.uuid4().hex,
-            force_location=force_location,
-            deadline_ms=deadline_ms,
-            idempotent=idempotent,
-            gain=serving.gain,
+            Asked(
+                request_id=uuid.uuid4().hex,
+                force_location=force_location,
+                deadline_ms=deadline_ms,
+                idempotent=idempotent,
+                allow_late=allow_late,
+                caller=caller,
+            ),
+            serving.gain,
         )
         run = Run(serving, facts, one, start_s)
         serving.in_flight += 1
         self._prober.watch(serving)
+        if self._store is not None:
+            self._store.watch(serving)
         try:
             await self._carrier.carry(run)
+            if run.steps[-1].action is Action.QUEUE:
+                return await self._queued(run)
             result = self._result(run)
         except BaseException as failure:
             run.error = type(failure).__name__
             raise
         finally:
-            self._end(run)
+            if run.location != QUEUED:  # its decision is logged when it has ended
+                self._end(run)
             await self._leave(serving)
         return result
+
+    async def late_answer(self, request_id: str) -> Mapping[str, Any] | None:
+        """Give the answer of a request that was queued, once; `None` while it waits.
+
+        It holds what an `InferenceResult` holds as a mapping. After a restart, ids that have an
+        answer are in `late_answers`.
+
+        Raises
+        ------
+        TierUnavailable
+            When it ended without an answer: expired, rejected or given up.
+        UsageError
+            When the policy has no offline rules.
+        """
+        return await self._opened_store().take(request_id)
+
+    def late_answers(self) -> list[str]:
+        """Give the ids of queued requests whose answers nobody has taken, the oldest first."""
+        return self._opened_store().answered()
 
     def predict_sync(
         self, one: Input, force_location: str | None = None, deadline_ms: float | None = None
@@ -303,6 +344,8 @@ class HybridInferenceEngine:
         """Close the tiers. The decision log is its maker's to close."""
         self._closed = True
         await self._prober.aclose()
+        if self._store is not None:
+            await self._store.aclose()
         if self._device is not None:
             self._device.close()
         await self._serving.aclose()
@@ -330,6 +373,53 @@ class HybridInferenceEngine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _open_store(self) -> Store | None:
+        rules = self.policy.offline
+        if rules is None:
+            return None
+        return Store(rules, self._serving, self._clock, self._answer_stored, self._log_unanswered)
+
+    def _opened_store(self) -> Store:
+        if self._store is None:
+            hint = "give the policy `offline` rules"
+            raise UsageError("nothing is ever queued here", where="late_answer", hint=hint)
+        return self._store
+
+    async def _queued(self, run: Run) -> InferenceResult:
+        step = run.steps[-1]
+        said = await self._opened_store().put(run.facts, run.one, step.allowed)
+        if not said.accepted:
+            what = f"no tier can answer now, and the request can't wait: {said.value}"
+            hint = "try again later, or make the queue larger"
+            raise TierUnavailable(what, where=f"request {run.facts.request_id}", hint=hint)
+        run.location = QUEUED
+        return self._told(run, "", 0.0, {})
+
+    async def _answer_stored(self, stored: Stored) -> Mapping[str, Any]:
+        """Answer a stored request by the first of its tiers that can; logs its one decision."""
+        serving = self._serving
+        states = serving.states(self._clock.now_s())
+        able = [name for name in stored.tiers if not states[name].circuit_open]
+        forced = replace(stored.facts, force_location=(able or list(stored.tiers))[0])
+        run = Run(serving, forced, stored.one, self._clock.now_s())
+        serving.in_flight += 1
+        try:
+            await self._carrier.carry(run)
+            if run.steps[-1].action is not Action.ANSWER and run.failure is not None:
+                raise run.failure
+            found = self._result(run)
+            self._end(run)
+        finally:
+            await self._leave(serving)
+        return found
+
+    def _log_unanswered(self, end: LateAnswer) -> None:
+        """Log a stored request that ended without an answer: of its facts only the id is left."""
+        facts = RequestFacts(request_id=end.request_id, input_length=0, input_bytes=0)
+        run = Run(self._serving, facts, {}, self._clock.now_s())
+        run.error = end.outcome.value
+        self._end(run)
+
     def _system(self) -> SystemState:
         """Give what holds for all tiers; the same object while nothing changes."""
         calm, hedges_left = self._calm, self._hedges.has_one
@@ -338,7 +428,7 @@ class HybridInferenceEngine:
             per_min = self._rate.per_min(self._clock.now_s())
             device = replace(self._device.state, requests_per_min=per_min)
         if calm.hedges_left is not hedges_left or calm.device != device:
-            calm = self._calm = SystemState(device=device, hedges_left=hedges_left)
+            calm = self._calm = replace(calm, device=device, hedges_left=hedges_left)
         return calm
 
     async def _leave(self, serving: Serving) -> None:
@@ -351,7 +441,7 @@ class HybridInferenceEngine:
         step = run.steps[-1]
         reasons = run.reasons()
         if step.action is Action.GIVE_UP or step.tier is None:
-            raise _gave_up(run, reasons)
+            raise gave_up(run, reasons)
         answer = run.answers[step.tier]
         kept = next(
             one for one in run.attempts if one.tier == step.tier and one.outcome is Outcome.ANSWERED
@@ -359,15 +449,21 @@ class HybridInferenceEngine:
         run.location = location_of(run.serving.policy, run.attempts, step.tier, reasons)
         run.confidence = kept.confidence
         labels = run.serving.policy.labels
+        probabilities = dict(zip(labels, answer.probabilities, strict=False))
+        return self._told(run, answer.label, kept.confidence or 0.0, probabilities)
+
+    def _told(
+        self, run: Run, label: str, confidence: float, probabilities: dict[str, float]
+    ) -> InferenceResult:
         return InferenceResult(
-            prediction=answer.label,
-            label=answer.label,
-            confidence=kept.confidence or 0.0,
+            prediction=label,
+            label=label,
+            confidence=confidence,
             latency_ms=(self._clock.now_s() - run.start_s) * 1000,
             cost=sum(one.cost_usd for one in run.attempts),
-            location=run.location,
-            probabilities=dict(zip(labels, answer.probabilities, strict=False)),
-            reasons=tuple(reason.value for reason in reasons),
+            location=run.location or "",
+            probabilities=probabilities,
+            reasons=tuple(reason.value for reason in run.reasons()),
             policy_version=run.serving.version,
             certificate=run.serving.certificate,
             request_id=run.facts.request_id,
@@ -404,26 +500,6 @@ class HybridInferenceEngine:
 
         with self._sync_lock, contextlib.closing(runner):
             runner.run(close_remote())
-
-
-def _gave_up(run: Run, reasons: tuple[Reason, ...]) -> EdgewiseError:
-    why = ", ".join(reason.value for reason in reasons)
-    where = f"request {run.facts.request_id}"
-    if Reason.PRIVACY_REFUSED in reasons:
-        what = f"it holds what may not be answered ({', '.join(run.facts.refused)})"
-        return PrivacyViolation(what, where=where, hint="leave that out of the request")
-    timed_out = bool(run.attempts) and run.attempts[-1].outcome is Outcome.TIMED_OUT
-    if Reason.DEADLINE_PASSED in reasons or timed_out:
-        return DeadlineExceeded(
-            f"no allowed tier answered in time: {why}", where=where, hint="allow more time"
-        )
-    if Reason.TOO_LARGE in reasons and not run.attempts:
-        what = f"the input of {run.facts.input_bytes} bytes is too large: {why}"
-        return InvalidData(what, where=where, hint="send less, or raise the tiers' max_input_bytes")
-    tried = "; ".join(f"{one.tier}: {one.error or one.outcome.value}" for one in run.attempts)
-    what = f"no allowed tier could answer ({tried or 'none was asked'}): {why}"
-    hint = "check the tiers' endpoints, or try again when a circuit has closed"
-    return TierUnavailable(what, where=where, hint=hint)
 
 
 def _refuse_loop(name: str, hint: str) -> None:

@@ -1,6 +1,7 @@
 """From one request's input to what the decision may know of it: never the payload."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,23 @@ from edgewise.records import Input, Policy, RequestFacts
 from edgewise.route.privacy import detect_in, judge
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a caller asks for beside the input."""
+
+    request_id: str
+    force_location: str | None = None
+    deadline_ms: float | None = None
+    idempotent: bool = True
+    allow_late: bool = False
+    caller: str = ""
+
+
 def facts_of(
     policy: Policy,
     one: Input,
     length: Callable[[Input], int | None],
-    *,
-    request_id: str,
-    force_location: str | None,
-    deadline_ms: float | None,
-    idempotent: bool = True,
+    asked: Asked,
     gain: Callable[[str], float] | None = None,
 ) -> RequestFacts:
     """Look at a request: privacy before anything else.
@@ -47,6 +56,7 @@ def facts_of(
     if region is not None and not isinstance(region, str):
         what = f"`{rules.residency_key}` is a {type(region).__name__}"
         raise InvalidData(what, where="input", hint='give a name, like "eu"')
+    deadline_ms = asked.deadline_ms
     if deadline_ms is not None and not deadline_ms > 0.0:
         what = f"not above 0: {deadline_ms}"
         raise UsageError(what, where="deadline_ms", hint="give milliseconds, like 100")
@@ -55,7 +65,7 @@ def facts_of(
     counted = None if too_large else length(one)
     text = None if gain is None or too_large or private or detected else one.get("text")
     return RequestFacts(
-        request_id=request_id,
+        request_id=asked.request_id,
         input_length=input_bytes if counted is None else counted,
         input_bytes=input_bytes,
         private=private,
@@ -63,9 +73,11 @@ def facts_of(
         redacted=verdict.redact,
         refused=verdict.refuse,
         region=region,
-        force_location=force_location,
-        deadline_ms=deadline_ms,
-        idempotent=idempotent,
+        force_location=asked.force_location,
+        deadline_ms=asked.deadline_ms,
+        idempotent=asked.idempotent,
+        allow_late=asked.allow_late,
+        caller=asked.caller,
         gain=gain(text) if gain is not None and isinstance(text, str) else None,
     )
 

@@ -52,6 +52,9 @@ class InferenceResult(Mapping[str, Any]):
             if step.action is Action.ANSWER:
                 lines.append(f"{number}. the answer of {step.tier} stands: {why}")
                 continue
+            if step.action is not Action.ASK:
+                lines.append(f"{number}. {step.action.value}: {why}")
+                continue
             limit = "" if step.timeout_ms is None else f" within {step.timeout_ms:.0f} ms"
             lines.append(f"{number}. ask {step.tier}{limit}: {why}")
             # Tiers that raced ended in another order than they were asked in.

@@ -4,10 +4,13 @@ A policy is exchanged as a whole. Requests that began under the old one end unde
 are closed when the last of them has.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from edgewise.records import Input, Policy, TierPolicy, TierState, digest
+from edgewise.route.budget import Budget
+from edgewise.route.clock import Clock
 from edgewise.route.loading import LoadingTier
 from edgewise.route.monitor import TierMonitor
 from edgewise.route.tiers import LocalTier, TierModel
@@ -27,8 +30,11 @@ class Serving:
         policy: Policy,
         tiers: Mapping[str, TierModel],
         before: "Serving | None" = None,
+        *,
+        clock: Clock,
     ) -> None:
         self.policy = policy
+        self.budget = _budget(policy, before, clock)
         self.version = digest(policy)
         self.tiers = dict(tiers)
         self.by_name = {tier.name: tier for tier in policy.tiers}
@@ -57,6 +63,8 @@ class Serving:
         for tier in self.tiers.values():
             if not any(tier is other for other in kept):
                 await tier.aclose()
+        if self.budget is not None and (keep is None or keep.budget is not self.budget):
+            await asyncio.to_thread(self.budget.close)
 
     def _monitor(self, tier: TierPolicy, before: "Serving | None") -> TierMonitor:
         model = self.tiers.get(tier.name)
@@ -75,6 +83,14 @@ class Serving:
             remote=model is not None and model.remote,
             ready=model is not None and model.ready,
         )
+
+
+def _budget(policy: Policy, before: Serving | None, clock: Clock) -> Budget | None:
+    if policy.budget is None:
+        return None
+    if before is not None and before.budget is not None and before.budget.rules == policy.budget:
+        return before.budget
+    return Budget(policy.budget, clock=clock)
 
 
 def _gain(policy: Policy) -> Callable[[str], float] | None:

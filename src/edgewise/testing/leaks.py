@@ -34,7 +34,7 @@ from edgewise.records import (
     TierState,
 )
 from edgewise.route.decide import decide as decide_live
-from edgewise.route.facts import facts_of
+from edgewise.route.facts import Asked, facts_of
 from edgewise.route.privacy import KINDS, redact, strings_of
 from edgewise.testing.privacy import Labelled, labelled_texts
 
@@ -184,12 +184,15 @@ def _facts(policy: Policy, payload: _Payload, turn: int) -> RequestFacts:
         policy,
         payload.one,
         lambda _: None,
-        request_id="r",
-        force_location=known,
-        deadline_ms=_DEADLINES_MS[turn % len(_DEADLINES_MS)],
-        idempotent=turn % 7 > 0,
+        Asked(
+            request_id="r",
+            force_location=known,
+            deadline_ms=_DEADLINES_MS[turn % len(_DEADLINES_MS)],
+            idempotent=turn % 7 > 0,
+            allow_late=turn % 3 == 0,
+        ),
     )
-    return replace(facts, allow_late=turn % 3 == 0, gain=_GAINS[turn % len(_GAINS)])
+    return replace(facts, gain=_GAINS[turn % len(_GAINS)])
 
 
 def _may_see(world: _World, payload: _Payload) -> set[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from edgewise.errors import InvalidData, UsageError
 from edgewise.records import Input, Policy, PrivacyRules, RequestFacts, TierKind, TierPolicy
-from edgewise.route.facts import facts_of, size_bytes
+from edgewise.route.facts import Asked, facts_of, size_bytes
 
 POLICY = Policy(
     task="text-classification",
@@ -22,9 +22,7 @@ def look(one: Input, *, counted: bool = True, deadline_ms: float | None = None) 
         POLICY,
         one,
         lambda _: 7 if counted else None,
-        request_id="r",
-        force_location=None,
-        deadline_ms=deadline_ms,
+        Asked(request_id="r", deadline_ms=deadline_ms),
     )
 
 

@@ -1,0 +1,175 @@
+"""Requests that wait for the network: what the engine stores, sends later, and gives back.
+
+A stored request holds its input and its facts, and so its privacy set. When a remote tier of that
+set is there again it goes through the same decision, forced to that tier: budget, redaction and
+circuits hold for it as for any other.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edgewise.errors import EdgewiseError, InvalidData, InvalidRecord, TierUnavailable
+from edgewise.records import Input, OfflineRules, Policy, RequestFacts, TierKind, decode, encode
+from edgewise.route.breaker import CircuitState
+from edgewise.route.clock import Clock
+from edgewise.route.draining import drain
+from edgewise.route.late import Admission, LateAnswer, LateOutcome, LateRequest
+from edgewise.route.offline import OfflineQueue
+from edgewise.route.secrets import read_secret
+from edgewise.route.serving import Serving
+
+_LOOK_EVERY_S = 0.5
+_AT_ONCE = 4
+_LONGEST_REST_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A request as it lay in the queue, and the tiers that may answer it, the best first."""
+
+    facts: RequestFacts
+    one: Input
+    tiers: tuple[str, ...]
+
+
+Answer = Callable[[Stored], Awaitable[Mapping[str, Any]]]
+"""Answers a stored request now: gives what JSON can hold, or raises."""
+
+
+class Store:
+    """The engine's door to the offline queue. Made and closed by the engine, on its event loop.
+
+    Parameters
+    ----------
+    answer
+        Called for each stored request while a remote tier is there.
+    ended
+        Told of each request that ended without an answer.
+    """
+
+    def __init__(
+        self,
+        rules: OfflineRules,
+        serving: Serving,
+        clock: Clock,
+        answer: Answer,
+        ended: Callable[[LateAnswer], None],
+    ) -> None:
+        self._serving = serving
+        self._clock = clock
+        self._answer = answer
+        self._ended = ended
+        self._queue = OfflineQueue(
+            rules,
+            remote=_remote(serving.policy),
+            secret=None if rules.key is None else read_secret(rules.key),
+            clock=clock,
+        )
+        self._waiting = self._queue.state().waiting
+        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def watch(self, serving: Serving) -> None:
+        """Send what waits from now on, by this policy; on the running event loop."""
+        loop = asyncio.get_running_loop()
+        if serving is not self._serving:
+            self._serving = serving
+            self._queue.send_only_to(_remote(serving.policy))
+        if self._task is not None and self._loop is loop and not self._task.done():
+            return
+        if self._waiting:
+            self._loop, self._task = loop, loop.create_task(self._send())
+
+    async def put(self, facts: RequestFacts, one: Input, allowed: tuple[str, ...]) -> Admission:
+        """Store a request; it is on the disk when this returns.
+
+        Raises
+        ------
+        InvalidData
+            When the input is not what JSON can hold.
+        """
+        try:
+            payload = json.dumps({"input": dict(one), "facts": encode(facts)}).encode()
+        except (TypeError, ValueError) as unfit:
+            what = f"the input can't wait: {type(unfit).__name__}"
+            hint = "give text, numbers, lists and mappings, or leave allow_late out"
+            raise InvalidData(what, where="allow_late", hint=hint) from unfit
+        request = LateRequest(request_id=facts.request_id, payload=payload, allowed=allowed)
+        said = await asyncio.to_thread(self._queue.put, request)
+        if said.accepted:
+            self._waiting += 1
+            self.watch(self._serving)
+        return said
+
+    async def take(self, request_id: str) -> Mapping[str, Any] | None:
+        """Give the answer of a stored request, once; `None` while it waits.
+
+        Raises
+        ------
+        TierUnavailable
+            When it ended without an answer.
+        """
+        end = await asyncio.to_thread(self._queue.take_answer, request_id)
+        if end is None:
+            return None
+        if end.outcome is not LateOutcome.ANSWERED:
+            self._ended(end)
+            what = f"the stored request ended as {end.outcome.value} {end.error}".rstrip()
+            hint = "send it again, or let it wait longer: offline.max_age_s"
+            raise TierUnavailable(what, where=f"request {request_id}", hint=hint)
+        found: Mapping[str, Any] = json.loads(end.body)
+        return found
+
+    def answered(self) -> list[str]:
+        """Give the ids whose answers nobody has taken, the oldest answer first."""
+        return self._queue.answered_ids()
+
+    async def aclose(self) -> None:
+        """Stop sending, and let the file go; what waits is sent after the next start."""
+        task, self._task = self._task, None
+        if task is not None and self._loop is asyncio.get_running_loop():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await asyncio.to_thread(self._queue.close)
+
+    async def _send(self) -> None:
+        """Look now and then whether a tier is back, and send until nothing waits."""
+        rest_s = 0.0
+        while self._waiting:
+            await self._clock.await_(max(_LOOK_EVERY_S, rest_s))
+            rest_s = 0.0
+            if not self._reachable():
+                continue
+            with contextlib.suppress(EdgewiseError):  # a full disk: tried again
+                done = await drain(self._queue, self._send_one, at_once=_AT_ONCE)
+                rest_s = min(done.retry_after_s or 0.0, _LONGEST_REST_S)
+                self._waiting = (await asyncio.to_thread(self._queue.state)).waiting
+
+    async def _send_one(self, late: LateRequest) -> bytes:
+        try:
+            body = json.loads(late.payload)
+            facts, one = decode(RequestFacts, body["facts"]), body["input"]
+        except (ValueError, KeyError, TypeError, InvalidRecord) as strange:
+            what = f"the stored request can't be read: {type(strange).__name__}"
+            hint = "it was stored by another version"
+            raise InvalidData(what, where="offline queue", hint=hint) from strange
+        order = [tier.name for tier in reversed(self._serving.policy.tiers)]
+        tiers = tuple(sorted(late.allowed, key=order.index))
+        facts = replace(facts, allow_late=False, deadline_ms=None)
+        found = await self._answer(Stored(facts=facts, one=one, tiers=tiers))
+        return json.dumps(dict(found)).encode()
+
+    def _reachable(self) -> bool:
+        now_s = self._clock.now_s()
+        return any(
+            tier.remote and self._serving.monitors[name].circuit(now_s) is not CircuitState.OPEN
+            for name, tier in self._serving.tiers.items()
+        )
+
+
+def _remote(policy: Policy) -> list[str]:
+    return [tier.name for tier in policy.tiers if tier.kind is not TierKind.DEVICE]

@@ -1,0 +1,228 @@
+"""Requests that wait for the cloud, and calls that the budget pays, through the whole engine."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgewise.errors import InvalidData, RemoteError, TierUnavailable, UsageError
+from edgewise.records import (
+    ApiKey,
+    BreakerRules,
+    BudgetRules,
+    OfflineRules,
+    Policy,
+    Prediction,
+    PrivacyAction,
+    PrivacyActions,
+    PrivacyRules,
+    RetryRules,
+    SpendingLimit,
+    TierKind,
+    TierPolicy,
+)
+from edgewise.route import Budget, HybridInferenceEngine, LateRequest
+from edgewise.testing.route import ListSink
+from edgewise.testing.virtual_time import TimedTier
+
+pytestmark = pytest.mark.integration
+UNSURE = Prediction("no", 0.6, (0.6, 0.4))
+FAR = Prediction("yes", 0.99, ())
+DOWN = RemoteError("can't be reached", where="https://cloud", hint="is it running?")
+WRONG = RemoteError("answered HTTP 422", where="https://cloud", status=422)
+TEXT = {"text": "quite a film"}
+
+
+def policy(folder: Path, **offline: Any) -> Policy:
+    return Policy(
+        task="text-classification",
+        labels=("no", "yes"),
+        tiers=(
+            TierPolicy(name="edge", kind=TierKind.DEVICE, threshold=0.8),
+            TierPolicy(name="cloud", kind=TierKind.CLOUD, rtt_p50_ms=1.0, usd_per_request=0.25),
+        ),
+        privacy=PrivacyRules(
+            detect=("email",),
+            actions=PrivacyActions(by_kind={"email": PrivacyAction.REDACT}),
+        ),
+        retry=RetryRules(most=0),
+        breaker=BreakerRules(minimum_calls=50),
+        offline=OfflineRules(path=str(folder / "queue"), **offline),
+    )
+
+
+def engine_of(
+    made: Policy, edge: TimedTier, cloud: TimedTier, sink: ListSink | None = None
+) -> HybridInferenceEngine:
+    return HybridInferenceEngine(
+        policy=made, tiers={"edge": edge, "cloud": cloud}, decision_log=sink
+    )
+
+
+async def answer_of(engine: HybridInferenceEngine, request_id: str) -> Mapping[str, Any]:
+    async with asyncio.timeout(20):
+        while (found := await engine.late_answer(request_id)) is None:
+            await asyncio.sleep(0.02)
+    return found
+
+
+async def test_a_doubtful_answer_waits_until_the_cloud_is_back(tmp_path: Path) -> None:
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, DOWN), (1.0, FAR))
+    sink = ListSink()
+    async with engine_of(policy(tmp_path), edge, cloud, sink) as engine:
+        queued = await engine.predict({"text": "mail ana@example.org"}, allow_late=True)
+        none_yet = await engine.late_answer(queued.request_id)
+        logged_early = len(sink.decisions)
+        late = await answer_of(engine, queued.request_id)
+        twice = await engine.late_answer(queued.request_id)
+        at_once = await engine.predict(TEXT, allow_late=True)
+
+    assert (queued.location, queued.label, queued.confidence) == ("queued", "", 0.0)
+    assert queued.reasons[-1] == "queued"
+    assert queued.explain()[-2].endswith("queue: tier_failed, queued")
+    assert (none_yet, logged_early, twice) == (None, 0, None)
+    assert (late["label"], late["location"], late["cost"]) == ("yes", "cloud", 0.25)
+    assert late["request_id"] == queued.request_id
+    assert at_once.location == "cloud_fallback"
+    # Under one key both times, and without the address.
+    assert cloud.ids[0] == cloud.ids[1] == queued.request_id
+    assert cloud.asked[1] == {"text": "mail <EMAIL_1>"}
+    assert sink.decisions[0].request_id == queued.request_id
+    assert len(sink.decisions) == 2
+
+
+async def test_what_waits_is_answered_after_a_restart(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("QUEUE_KEY", "hush")
+    sealed = policy(tmp_path, key=ApiKey(env="QUEUE_KEY"))
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, DOWN))
+    async with engine_of(sealed, edge, cloud) as engine:
+        queued = await engine.predict({"text": "a long remembered film"}, allow_late=True)
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    up = TimedTier((1.0, FAR))
+    async with engine_of(sealed, edge, up) as engine:
+        await engine.predict({**TEXT, "privacy_flag": True})
+        late = await answer_of(engine, queued.request_id)
+        left = engine.late_answers()
+
+    assert b"remembered" not in stored
+    assert late["label"] == "yes"
+    assert left == []
+
+
+async def test_private_and_impatient_requests_never_wait(tmp_path: Path) -> None:
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, DOWN))
+    async with engine_of(policy(tmp_path), edge, cloud) as engine:
+        private = await engine.predict({**TEXT, "privacy_flag": True}, allow_late=True)
+        hurried = await engine.predict(TEXT)
+        edge.ready = False
+        with pytest.raises(TierUnavailable):
+            await engine.predict({**TEXT, "privacy_flag": True}, allow_late=True)
+        with pytest.raises(InvalidData, match="can't wait"):
+            await engine.predict({"image": np.zeros(3)}, allow_late=True)
+
+    assert (private.location, hurried.location) == ("edge", "edge_fallback")
+
+
+async def test_a_full_queue_says_so(tmp_path: Path) -> None:
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, DOWN))
+    sink = ListSink()
+    async with engine_of(policy(tmp_path, max_count=1), edge, cloud, sink) as engine:
+        await engine.predict(TEXT, allow_late=True)
+        with pytest.raises(TierUnavailable, match="queue_full"):
+            await engine.predict(TEXT, allow_late=True)
+
+    assert [one.error for one in sink.decisions] == ["TierUnavailable"]
+
+
+async def test_a_request_that_the_cloud_refuses_ends_and_is_logged(tmp_path: Path) -> None:
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, DOWN), (1.0, WRONG))
+    sink = ListSink()
+    async with engine_of(policy(tmp_path), edge, cloud, sink) as engine:
+        queued = await engine.predict(TEXT, allow_late=True)
+        with pytest.raises(TierUnavailable, match="rejected RemoteError"):
+            await answer_of(engine, queued.request_id)
+
+    assert [(one.request_id, one.error) for one in sink.decisions] == [
+        (queued.request_id, "rejected")
+    ]
+
+
+async def test_a_stored_request_of_another_version_is_rejected(tmp_path: Path) -> None:
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, DOWN))
+    async with engine_of(policy(tmp_path), edge, cloud) as engine:
+        store = engine._opened_store()
+        strange = json.dumps({"facts": {}}).encode()
+        late = LateRequest(request_id="r1", payload=strange, allowed=("cloud",))
+        with pytest.raises(InvalidData, match="another version"):
+            await store._send_one(late)
+
+
+async def test_nothing_waits_without_rules_for_it(tmp_path: Path) -> None:
+    plain = replace(policy(tmp_path), offline=None)
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, DOWN))
+    async with engine_of(plain, edge, cloud) as engine:
+        result = await engine.predict(TEXT, allow_late=True)
+        with pytest.raises(UsageError, match="nothing is ever queued"):
+            await engine.late_answer("r")
+        with pytest.raises(UsageError, match="make another"):
+            await engine.swap_policy(policy(tmp_path), tiers={"edge": edge, "cloud": cloud})
+
+    assert result.location == "edge_fallback"
+
+
+async def test_a_budget_that_is_spent_keeps_requests_on_the_device(tmp_path: Path) -> None:
+    paid = replace(
+        policy(tmp_path),
+        offline=None,
+        budget=BudgetRules(
+            path=str(tmp_path / "budget"),
+            total=SpendingLimit(usd_per_day=1.0),
+            callers={"guest": SpendingLimit(usd_per_day=0.25)},
+        ),
+    )
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, DOWN), (1.0, FAR))
+    async with engine_of(paid, edge, cloud) as engine:
+        failed = await engine.predict(TEXT)  # what fails costs nothing
+        guest = [(await engine.predict(TEXT, caller="guest")).location for _ in range(2)]
+        others = [await engine.predict(TEXT) for _ in range(4)]
+
+    assert failed.location == "edge_fallback"
+    assert guest == ["cloud_fallback", "edge"]
+    assert [one.location for one in others] == ["cloud_fallback"] * 3 + ["edge"]
+    assert "budget_spent" in others[-1].reasons
+    assert sum(one.cost for one in others) == 0.75
+
+
+async def test_a_thousand_calls_at_once_do_not_overrun_the_budget(tmp_path: Path) -> None:
+    rules = BudgetRules(path=str(tmp_path / "b"), total=SpendingLimit(usd_per_day=25.0))
+    paid = replace(policy(tmp_path), offline=None, budget=rules)
+    edge, cloud = TimedTier((0.1, UNSURE), remote=False), TimedTier((5.0, FAR))
+    async with engine_of(paid, edge, cloud) as engine:
+        found = await engine.predict_many([TEXT] * 1000, concurrency=1000)
+        more = replace(paid, budget=replace(rules, total=SpendingLimit(usd_per_day=26.0)))
+        await engine.swap_policy(more, tiers={"edge": edge, "cloud": cloud})
+        again = await engine.predict_many([TEXT] * 10)
+
+    assert sum(one.location == "cloud_fallback" for one in found) == len(cloud.asked) - 4 == 100
+    assert sum(one.location == "cloud_fallback" for one in again) == 4
+
+
+async def test_a_budget_that_another_process_emptied_is_found_out_at_the_call(
+    tmp_path: Path,
+) -> None:
+    rules = BudgetRules(path=str(tmp_path / "b"), total=SpendingLimit(usd_per_day=0.25))
+    paid = replace(policy(tmp_path), offline=None, budget=rules)
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, FAR))
+    async with engine_of(paid, edge, cloud) as engine:
+        await engine.predict({**TEXT, "privacy_flag": True})
+        with Budget(rules) as other:
+            assert other.reserve("", 0.25) is not None
+        result = await engine.predict(TEXT)
+
+    assert (result.location, "budget_spent" in result.reasons) == ("edge", True)
+    assert cloud.asked == []
