@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from edgewise import records
 from edgewise.errors import InvalidRecord
 from edgewise.records import (
+    Autoscaling,
+    Batching,
     BundleManifest,
     CalibrationKind,
     Certificate,
@@ -28,7 +30,9 @@ from edgewise.records import (
     Policy,
     PreRouterWeights,
     Price,
+    QueueRules,
     Score,
+    ServiceFormula,
     SpendingLimit,
     TierPolicy,
     decode,
@@ -49,7 +53,19 @@ LEAVES: dict[Any, st.SearchStrategy[Any]] = {
 SHARES = st.floats(0.001, 0.999)
 USD = st.floats(0.0, 1e9)
 COUNTS, TIMES_S = st.integers(1, 2**53), st.floats(0.001, 1e9)
+TIMES_MS = st.floats(0.0, 1e12)
 CHECKED: dict[Any, dict[str, st.SearchStrategy[Any]]] = {
+    Autoscaling: {
+        "least": st.integers(1, 9),
+        "most": st.integers(9, 2**53),
+        "delay_s": TIMES_MS,
+        "look_s": TIMES_S,
+        "target_utilization": SHARES,
+    },
+    Batching: {"most": COUNTS, "wait_ms": TIMES_MS, "added_share": TIMES_MS},
+    QueueRules: {"most_waiting": st.none() | COUNTS},
+    ServiceFormula: {one.name: TIMES_MS for one in dataclasses.fields(ServiceFormula)},
+    TierPolicy: {"servers": st.none() | COUNTS},
     OfflineRules: {
         **dict.fromkeys(("max_count", "max_bytes", "max_answer_bytes", "max_tries"), COUNTS),
         **dict.fromkeys(("max_age_s", "keep_answers_s"), TIMES_S),

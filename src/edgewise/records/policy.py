@@ -13,6 +13,7 @@ from edgewise.records.offline import OfflineRules
 from edgewise.records.preroute import PreRouterWeights
 from edgewise.records.privacy import PrivacyActions
 from edgewise.records.resilience import BreakerRules, HedgeRules, ProbeRules, RetryRules
+from edgewise.records.service import QueueRules, ServiceFormula
 
 
 class TierKind(Enum):
@@ -68,6 +69,16 @@ class TierPolicy:
     protocol: Protocol = Protocol.OIP
     model: str = ""
     api_key: ApiKey | None = None
+    service: ServiceFormula | None = None
+    """This and what follows is for simulations; the decision reads none of it."""
+    servers: int | None = None
+    """Requests served at once; `None`: as many as are needed."""
+    queue: QueueRules | None = None
+
+    def __post_init__(self) -> None:
+        if self.servers is not None and self.servers < 1:
+            what, hint = f"not 1 or more: {self.servers}", "leave it out for as many as are needed"
+            raise InvalidRecord(what, where="TierPolicy.servers", hint=hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
