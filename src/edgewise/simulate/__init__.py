@@ -1,1 +1,28 @@
-"""Replays traces through the same decision function; the room is furnished by a later change."""
+"""Replays traces through the decision that live traffic gets.
+
+A `Scenario` (a policy, what its tiers and network are like, a seed) and a trace go in, a
+`Simulation` comes out. Where no decision hangs on a queue's state, blocks of requests move from
+tier to tier (`flow.py`); else one event follows the other (`events.py`). Read `replay.py` first.
+"""
+
+from edgewise.simulate.answers import AnswerTable, read_answers, table_of
+from edgewise.simulate.network import Network, read_network
+from edgewise.simulate.replay import simulate
+from edgewise.simulate.scenario import Drift, Outage, Scenario, has_feedback, scenario_of
+from edgewise.simulate.trace import TraceBlock, TraceReader
+
+__all__ = [
+    "AnswerTable",
+    "Drift",
+    "Network",
+    "Outage",
+    "Scenario",
+    "TraceBlock",
+    "TraceReader",
+    "has_feedback",
+    "read_answers",
+    "read_network",
+    "scenario_of",
+    "simulate",
+    "table_of",
+]

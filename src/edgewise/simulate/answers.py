@@ -1,0 +1,122 @@
+"""What the near tier would be sure of, and who would be right: what requests draw from."""
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewise.errors import InvalidData
+from edgewise.records import Policy
+from edgewise.simulate.trace import TraceBlock
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+_ROWS = 10_000
+_COLUMNS = ("edge_confidence", "edge_correct", "cloud_correct")
+_HINT = "give a CSV file with the columns edge_confidence, edge_correct, cloud_correct"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerTable:
+    """Answers of the nearest and the farthest tier to the same inputs, a row each."""
+
+    confidence: Floats
+    """Calibrated, of the nearest tier."""
+    near_correct: Floats | None = None
+    """0 to 1; `None` where nobody knows."""
+    far_correct: Floats | None = None
+    rows: dict[str, int] | None = None
+    """Of a text's id."""
+    assumed: str = ""
+    """What stands in for a table, where none was given."""
+
+    def __len__(self) -> int:
+        return len(self.confidence)
+
+    def draw(self, block: TraceBlock, uniform: Floats, where: str) -> Integers:
+        """Give each request its row: that of its text, else one at random.
+
+        Raises
+        ------
+        InvalidData
+            When the table does not know a text.
+        """
+        if block.text_ids is None or self.rows is None:
+            return (uniform * len(self)).astype(np.int64)
+        found = [self.rows.get(one, -1) for one in block.text_ids]
+        if -1 in found:
+            at = found.index(-1)
+            what = f"the table of answers has no text `{block.text_ids[at]}`"
+            hint = "give every text_id of the trace a row, or leave the column out"
+            raise InvalidData(what, where=f"{where}:{block.lines[at]}", hint=hint)
+        return np.array(found, dtype=np.int64)
+
+
+def table_of(policy: Policy) -> AnswerTable:
+    """Give what the policy alone tells: the certificate's deferral rate, or nothing at all."""
+    places = (np.arange(_ROWS) + 0.5) / _ROWS
+    threshold, one = policy.tiers[0].threshold, policy.certificate
+    if one is not None and threshold is not None and one.threshold == threshold:
+        below = math.nextafter(threshold, -math.inf)
+        said = (
+            f"confidence: a share of {one.deferral_rate:.4g} is below the threshold, as on the "
+            f"certificate's {one.n} rows"
+        )
+        return AnswerTable(
+            confidence=np.where(places < one.deferral_rate, below, threshold), assumed=said
+        )
+    said = "confidence: uniform from 0 to 1, for want of a table of answers"
+    return AnswerTable(confidence=places, assumed=said)
+
+
+def read_answers(path: Path) -> AnswerTable:
+    """Read a table of answers: `edge_confidence,edge_correct,cloud_correct` and maybe `text_id`.
+
+    Raises
+    ------
+    InvalidData
+        With the line, where a number is missing or out of range, or an id stands twice.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            names = reader.fieldnames or ()
+            absent = [name for name in _COLUMNS if name not in names]
+            if absent:
+                raise InvalidData(f"no column `{absent[0]}`", where=f"{path}:1", hint=_HINT)
+            values: list[list[float]] = []
+            rows: dict[str, int] = {}
+            for row in reader:
+                where = f"{path}:{reader.line_num}"
+                values.append([_share(row[name], name, where) for name in _COLUMNS])
+                name = row.get("text_id")
+                if name in rows:
+                    hint = "give each text one row"
+                    raise InvalidData(f"text_id `{name}` stands twice", where=where, hint=hint)
+                if name:
+                    rows[name] = len(values) - 1
+    except (OSError, UnicodeDecodeError, csv.Error) as failure:
+        raise InvalidData(f"can't be read: {failure}", where=str(path), hint=_HINT) from failure
+    if not values:
+        raise InvalidData("the table holds no answers", where=str(path), hint=_HINT)
+    table = np.array(values)
+    return AnswerTable(
+        confidence=table[:, 0],
+        near_correct=table[:, 1],
+        far_correct=table[:, 2],
+        rows=rows or None,
+    )
+
+
+def _share(text: str | None, name: str, where: str) -> float:
+    try:
+        value = float(text or "")
+    except ValueError:
+        value = math.nan
+    if not 0.0 <= value <= 1.0:
+        what = f"`{name}` is no number from 0 to 1: `{text or ''}`"
+        raise InvalidData(what, where=where, hint="mend it or leave the row out")
+    return value

@@ -1,0 +1,42 @@
+"""A trace goes through a policy, by the way that fits: blocks where nothing feeds back."""
+
+from collections.abc import Iterable
+from time import perf_counter
+
+from edgewise.records import Simulation
+from edgewise.simulate.events import Events
+from edgewise.simulate.flow import Flow
+from edgewise.simulate.report import report_of
+from edgewise.simulate.scenario import Scenario, has_feedback
+from edgewise.simulate.tally import Tally
+from edgewise.simulate.trace import TraceBlock
+
+
+def simulate(
+    scenario: Scenario, trace: Iterable[TraceBlock], *, what_if: tuple[str, ...] = ()
+) -> Simulation:
+    """Replay a trace.
+
+    Parameters
+    ----------
+    trace
+        Blocks in order of time; a `TraceReader`, or blocks of one's own.
+    what_if
+        What was changed in the scenario, for the record.
+
+    Raises
+    ------
+    InvalidData
+        When the trace holds what can't be.
+    """
+    start_s = perf_counter()
+    names = tuple(tier.name for tier in scenario.policy.tiers)
+    by_events = has_feedback(scenario)
+    with Tally(names) as tally:
+        replay = Events(scenario, tally) if by_events else Flow(scenario, tally)
+        for block in trace:
+            replay.add(block)
+        replay.finish()
+        method = "events" if by_events else "flow"
+        wall_s = perf_counter() - start_s
+        return report_of(scenario, tally, wall_s=wall_s, method=method, what_if=what_if)

@@ -1,0 +1,172 @@
+"""What was seen becomes the record that is shown."""
+
+import math
+
+from edgewise.records import (
+    ArrivalReport,
+    EnergyReport,
+    LatencyQuantiles,
+    QueueReport,
+    SimulatedQuality,
+    Simulation,
+    digest,
+)
+from edgewise.simulate.queueing import mmc_wait_s
+from edgewise.simulate.scenario import Scenario, is_remote
+from edgewise.simulate.tally import Tally, TierTally
+from edgewise.simulate.times import TierTimes
+
+_Z = 1.959963984540054
+_BURSTY_CV2 = 2.0
+_LONG_GAPS = 100.0
+
+
+def report_of(
+    scenario: Scenario, tally: Tally, *, wall_s: float, method: str, what_if: tuple[str, ...] = ()
+) -> Simulation:
+    """Give the record of a simulation that has ended."""
+    policy = scenario.policy
+    queue = {name: _queue(tally, one) for name, one in tally.tiers.items()}
+    unstable = tuple(name for name, one in queue.items() if not one.stable)
+    answered = tally.requests - tally.unanswered
+    share = {name: one.final / tally.requests for name, one in tally.tiers.items()}
+    if tally.unanswered:
+        share["none"] = tally.unanswered / tally.requests
+    deadline_ms = policy.deadline_ms
+    missed = tally.missed + tally.unanswered if deadline_ms is not None else 0
+    return Simulation(
+        requests=tally.requests,
+        wall_s=wall_s,
+        latency_ms=quantiles_of(tally)
+        if answered
+        else LatencyQuantiles(p50=None, p95=None, p99=None),
+        share=share,
+        cost_usd=sum(tally.tiers[tier.name].paid * tier.usd_per_request for tier in policy.tiers),
+        quality=_quality(scenario, tally),
+        deadline_miss_rate=missed / tally.requests,
+        queue=queue,
+        reasons=dict(sorted(tally.reasons.items())),
+        energy=_energy(scenario, tally),
+        arrivals=ArrivalReport(
+            span_s=tally.span_s,
+            per_s=(tally.requests - 1) / tally.span_s if tally.span_s > 0.0 else None,
+            gap_cv2=tally.gap_cv2,
+            longest_gap_s=tally.longest_gap_s,
+        ),
+        attempts={name: one.attempts for name, one in tally.tiers.items()},
+        deadline_ms=deadline_ms,
+        policy_version=digest(policy),
+        seed=scenario.seed,
+        method=method,
+        what_if=what_if,
+        unstable=unstable,
+        warnings=_warnings(tally, queue),
+        assumed=_assumed(scenario),
+    )
+
+
+def quantiles_of(tally: Tally) -> LatencyQuantiles:
+    """Give the quantiles of the latencies seen."""
+    p50_s, p95_s, p99_s = tally.latencies_s.quantiles((0.5, 0.95, 0.99))
+    return LatencyQuantiles(p50=p50_s * 1000, p95=p95_s * 1000, p99=p99_s * 1000)
+
+
+def _queue(tally: Tally, one: TierTally) -> QueueReport:
+    service_s = one.service_s / one.served if one.served else 0.0
+    waits = one.waits_s
+    p95_s = waits.quantiles((0.95,))[0] if waits.n else 0.0
+    utilization, formula_s = 0.0, None
+    if one.servers is not None and tally.span_s > 0.0:
+        able_s = one.servers * tally.span_s if one.server_s is None else one.server_s
+        utilization = one.service_s / able_s
+        per_s = one.served / tally.span_s
+        if one.server_s is None and one.served:
+            formula_s = mmc_wait_s(per_s, service_s, one.servers)
+    return QueueReport(
+        requests=one.came,
+        mean_wait_ms=waits.mean * 1000,
+        p95_wait_ms=p95_s * 1000,
+        utilization=utilization,
+        share_waiting=one.waiting / one.served if one.served else 0.0,
+        servers=one.servers,
+        mean_service_ms=service_s * 1000,
+        stable=utilization < 1.0,
+        refused=one.refused,
+        formula_wait_ms=formula_s * 1000
+        if formula_s is not None and math.isfinite(formula_s)
+        else None,
+    )
+
+
+def _quality(scenario: Scenario, tally: Tally) -> SimulatedQuality:
+    """Give the share of right answers; its interval is Wilson's.
+
+    Both the table's rows and the requests are samples: their variances add, so the interval is
+    that of n m / (n + m) answers.
+    """
+    n = len(scenario.answers)
+    if not tally.judged or scenario.answers.near_correct is None:
+        return SimulatedQuality()
+    value = tally.right / tally.judged
+    both = n * tally.judged / (n + tally.judged)
+    z2 = _Z * _Z
+    centre = (value + z2 / (2 * both)) / (1 + z2 / both)
+    spread = _Z / (1 + z2 / both)
+    spread *= math.sqrt(max(0.0, value * (1 - value)) / both + z2 / (4 * both * both))
+    return SimulatedQuality(
+        value=value,
+        low=max(0.0, min(value, centre - spread)),
+        high=min(1.0, max(value, centre + spread)),
+        n=n,
+    )
+
+
+def _energy(scenario: Scenario, tally: Tally) -> EnergyReport:
+    by_tier: dict[str, float | None] = {}
+    for name, one in tally.tiers.items():
+        profile = scenario.profiles.get(name)
+        each = None if profile is None else profile.energy.joules_per_request
+        by_tier[name] = None if each is None else each * one.attempts
+    known = [joules for joules in by_tier.values() if joules is not None]
+    return EnergyReport(joules=sum(known) if known else None, by_tier=by_tier)
+
+
+def _warnings(tally: Tally, queue: dict[str, QueueReport]) -> tuple[str, ...]:
+    found = [
+        f"{name} is unstable: it is brought {one.utilization:.2f} times what its "
+        f"{one.servers} servers can do, so waits grow for as long as requests come"
+        for name, one in queue.items()
+        if not one.stable
+    ]
+    cv2 = tally.gap_cv2
+    if cv2 is not None and cv2 > _BURSTY_CV2:
+        found.append(
+            f"requests come in bursts: gaps have a CV² of {cv2:.3g}, and formulas assume 1; "
+            "trust the replayed waits"
+        )
+    gaps = tally.requests - 1
+    if gaps > 1 and tally.longest_gap_s > _LONG_GAPS * tally.span_s / gaps and cv2 is not None:
+        found.append(f"no request came for {tally.longest_gap_s:.4g} s once: is the trace whole?")
+    if tally.span_s > 0.0 and gaps / tally.span_s < 1e-3 and tally.span_s > 1e6:
+        found.append("requests come hours apart: is `t_s` in milliseconds?")
+    return tuple(found)
+
+
+def _assumed(scenario: Scenario) -> tuple[str, ...]:
+    several = len(scenario.policy.tiers) > 1
+    found = [scenario.answers.assumed] if several and scenario.answers.assumed else []
+    for tier in scenario.policy.tiers:
+        times = TierTimes(tier, scenario.profiles.get(tier.name))
+        if not times.known and not (is_remote(tier) and (tier.rtt_p50_ms or scenario.network)):
+            found.append(f"{tier.name}: answers at once, for want of a profile or a `service`")
+        elif times.service_varies:
+            found.append(f"{tier.name}: latencies are lognormal with the measured p50 and p95")
+        if tier.servers is None:
+            found.append(f"{tier.name}: as many servers as are needed, for want of `servers`")
+        if is_remote(tier) and scenario.network is None and times.rtt_varies:
+            found.append(f"{tier.name}: round trips are lognormal with the policy's p50 and p95")
+    if scenario.network is not None and scenario.network.has_rates:
+        found.append(f"{scenario.bytes_per_token:g} bytes a token on the network")
+    if scenario.policy.preroute is not None:
+        found.append("nothing is pre-routed: a trace holds no prompts to predict a gain from")
+    return tuple(found)
