@@ -29,6 +29,7 @@ from edgewise.route.monitor import TierMonitor
 from edgewise.simulate.clockwork import Clockwork
 from edgewise.simulate.deciding import Decider
 from edgewise.simulate.draws import Draws
+from edgewise.simulate.network import Network
 from edgewise.simulate.scenario import Scenario, is_remote, reads_links
 from edgewise.simulate.servers import Job, Servers
 from edgewise.simulate.spending import SpendingBook
@@ -170,8 +171,7 @@ class Events:
         times, draws, n = self._times[name], self._draws, len(at_s)
         normal = draws.normal(f"service:{name}", n) if times.service_varies else at_s
         service_s = times.service_s(block.input_tokens, block.output_tokens, normal)
-        network = self._scenario.network
-        if network is not None and network.has_rtt and is_remote(self._by_name[name]):
+        if self._measured(self._by_name[name]) is not None:
             return service_s, draws.uniform(f"network:{name}", n)  # the moment is not known yet
         if times.rtt_varies:
             return service_s, times.rtt_s(draws.normal(f"rtt:{name}", n))
@@ -263,24 +263,29 @@ class Events:
         call = Call(tier=name, began_s=now_s, number=began)
         run.calls[name] = call
         self._tally.tiers[name].attempts += 1
-        service_s, rtt_s = self._take_chance(run, tier, now_s)
+        service_s, drawn = self._take_chance(run, tier)
         at = self._clockwork.at
         if timeout_ms is not None:
             at(now_s + timeout_ms / 1000, run.number, Ending(self, run, call, Outcome.TIMED_OUT))
         if self._is_down(name, now_s):
-            at(now_s + rtt_s, run.number, Ending(self, run, call, Outcome.FAILED))
+            at(
+                now_s + self._rtt_s(tier, drawn, now_s),
+                run.number,
+                Ending(self, run, call, Outcome.FAILED),
+            )
             return True
 
         def served(then_s: float) -> None:
             if call.open:
-                back_s = rtt_s + self._down_s(run, tier, then_s)
+                back_s = self._rtt_s(tier, drawn, then_s) + self._down_s(run, tier, then_s)
                 at(then_s + back_s, run.number, Ending(self, run, call, Outcome.ANSWERED))
 
         job = call.job = Job(run.number, service_s, served)
 
         def arrive(then_s: float) -> None:
             if call.open and not self._servers_of(tier, run.device).come(job, then_s):
-                at(then_s + rtt_s, run.number, Ending(self, run, call, Outcome.FAILED))
+                back_s = self._rtt_s(tier, drawn, then_s)
+                at(then_s + back_s, run.number, Ending(self, run, call, Outcome.FAILED))
 
         sent_s = self._up_s(run, tier, now_s)
         if sent_s > 0.0:
@@ -303,23 +308,32 @@ class Events:
         back = np.array([run.output_tokens * self._scenario.bytes_per_token])
         return float(network.down_s(np.array([now_s]), back)[0])
 
-    def _take_chance(self, run: Run, tier: TierPolicy, now_s: float) -> tuple[float, float]:
+    def _take_chance(self, run: Run, tier: TierPolicy) -> tuple[float, float]:
         """Give service and round trip of a call; another call of one request draws anew."""
-        name, times, stream = tier.name, self._times[tier.name], self._draws.stream("again")
-        service_s, drawn = run.chance[name]
+        name, times = tier.name, self._times[tier.name]
+        if name not in run.asked:
+            run.asked.add(name)
+            return run.chance[name]
+        stream = self._draws.stream("again")
+        normal = stream.standard_normal(2)
+        tokens = np.array([run.input_tokens]), np.array([run.output_tokens])
+        service_s = float(times.service_s(*tokens, normal[:1])[0])
+        if self._measured(tier) is not None:
+            return service_s, float(stream.random())
+        return service_s, float(times.rtt_s(normal[1:])[0])
+
+    def _measured(self, tier: TierPolicy) -> Network | None:
+        """Give the network whose round trips were measured, where one lies before a tier."""
         network = self._scenario.network
-        measured = network is not None and network.has_rtt and is_remote(tier)
-        if name in run.asked:
-            tokens = np.array([run.input_tokens]), np.array([run.output_tokens])
-            service_s = float(times.service_s(*tokens, stream.standard_normal(1))[0])
-            drawn = float(stream.random())
-            if not measured:
-                drawn = float(times.rtt_s(stream.standard_normal(1))[0])
-        run.asked.add(name)
-        if measured:
-            assert network is not None
-            drawn = float(network.rtt_s(np.array([now_s]), np.array([drawn]))[0])
-        return service_s, drawn
+        known = network is not None and network.has_rtt and is_remote(tier)
+        return network if known else None
+
+    def _rtt_s(self, tier: TierPolicy, drawn: float, now_s: float) -> float:
+        """Give a round trip as it is now; what was drawn is its place where it was measured."""
+        network = self._measured(tier)
+        if network is None:
+            return drawn
+        return float(network.rtt_s(np.array([now_s]), np.array([drawn]))[0])
 
     def _is_down(self, name: str, now_s: float) -> bool:
         outages = self._scenario.outages

@@ -339,7 +339,7 @@ class TierFlow:
 
     def serve(self, batch: Batch) -> Floats:
         """Serve requests in order; give when each has its answer."""
-        name, times, n = self._tier.name, self._times, len(batch.at_s)
+        name, times = self._tier.name, self._times
         service_s = times.service_s(
             batch.input_tokens,
             batch.output_tokens,
@@ -356,14 +356,14 @@ class TierFlow:
         self._note(batch.at_s, begins_s, service_s)
         ends_s = begins_s + service_s
         network = self._network
-        if network is not None and network.has_rates:
-            back = batch.output_tokens * self._scenario.bytes_per_token
-            ends_s = ends_s + network.down_s(ends_s, back)
         if network is not None and network.has_rtt:
-            return ends_s + network.rtt_s(batch.at_s, batch.chance[f"network:{name}"])
-        if times.rtt_varies:
-            return ends_s + times.rtt_s(batch.chance[f"rtt:{name}"])
-        return ends_s + times.rtt_s(np.zeros(n))
+            back_s = network.rtt_s(ends_s, batch.chance[f"network:{name}"])
+        else:
+            back_s = times.rtt_s(batch.chance.get(f"rtt:{name}", batch.at_s))
+        if network is not None and network.has_rates:
+            sent = batch.output_tokens * self._scenario.bytes_per_token
+            back_s = back_s + network.down_s(ends_s, sent)
+        return ends_s + back_s
 
     def _note(self, at_s: Floats, begins_s: Floats, service_s: Floats) -> None:
         tally = self._tally
