@@ -29,6 +29,9 @@ def make_policy(
             for b in profile.buckets
         ),
         latency_limit_ms=spec.objective.latency_p95_ms,
+        service=spec.edge.service,
+        servers=spec.edge.servers,
+        queue=spec.edge.queue,
     )
     tiers = [edge]
     if spec.cloud is not None:
@@ -42,6 +45,9 @@ def make_policy(
             protocol=spec.cloud.protocol,
             model=spec.cloud.model,
             api_key=spec.cloud.api_key,
+            service=spec.cloud.service,
+            servers=spec.cloud.servers,
+            queue=spec.cloud.queue,
         )
         tiers.append(cloud)
     return Policy(

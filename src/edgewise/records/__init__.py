@@ -86,6 +86,7 @@ from edgewise.records.project import (
     OptimizeSpec,
     ProjectSpec,
     Split,
+    TiersSpec,
     Workload,
 )
 from edgewise.records.resilience import BreakerRules, HedgeRules, ProbeRules, RetryRules
@@ -217,6 +218,7 @@ __all__ = [
     "TierKind",
     "TierPolicy",
     "TierState",
+    "TiersSpec",
     "Workload",
     "check_certificate",
     "decode",

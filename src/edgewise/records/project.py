@@ -8,6 +8,7 @@ from edgewise.records.api_key import ApiKey
 from edgewise.records.bundle import ImageInput, Task
 from edgewise.records.certificate import CloudAnswers, Loss
 from edgewise.records.policy import PrivacyRules, Protocol, TierKind
+from edgewise.records.service import QueueRules, ServiceFormula
 
 
 class CalibrationChoice(Enum):
@@ -62,6 +63,9 @@ class EdgeTier:
     memory_bytes: int | None = None
     storage_bytes: int | None = None
     threads: int = 1
+    service: ServiceFormula | None = None
+    servers: int | None = None
+    queue: QueueRules | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +84,9 @@ class CloudTier:
     answers_column: str | None = None
     budget_usd: float = 100.0
     """Most that calling for the calibration's and the test's answers may cost."""
+    service: ServiceFormula | None = None
+    servers: int | None = None
+    queue: QueueRules | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +148,17 @@ class ProjectSpec:
     workload: Workload = field(default_factory=Workload)
     path: Path = Path("edgewise.yaml")
     """The file it was read from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TiersSpec:
+    """What a project file says of its tiers alone; the rest of the project may be absent."""
+
+    edge: EdgeTier | None
+    cloud: CloudTier | None
+    privacy: PrivacyRules
+    objective: Objective
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ tier to tier (`flow.py`); else one event follows the other (`events.py`). Read `
 """
 
 from edgewise.simulate.answers import AnswerTable, read_answers, table_of
+from edgewise.simulate.composing import SimulateOrder, read_policy, simulate_files
 from edgewise.simulate.network import Network, read_network
 from edgewise.simulate.replay import simulate
 from edgewise.simulate.scenario import Drift, Outage, Scenario, has_feedback, scenario_of
@@ -17,12 +18,15 @@ __all__ = [
     "Network",
     "Outage",
     "Scenario",
+    "SimulateOrder",
     "TraceBlock",
     "TraceReader",
     "has_feedback",
     "read_answers",
     "read_network",
+    "read_policy",
     "scenario_of",
     "simulate",
+    "simulate_files",
     "table_of",
 ]

@@ -334,7 +334,7 @@ class TierFlow:
         network = self._network
         if network is None or not network.has_rates:
             return batch
-        sent = batch.input_tokens * self._scenario.bytes_per_token
+        sent = np.ceil(batch.input_tokens * self._scenario.bytes_per_token)
         return batch.moved(batch.at_s + network.up_s(batch.at_s, sent))
 
     def serve(self, batch: Batch) -> Floats:

@@ -8,7 +8,7 @@ from edgewise import extras
 
 with extras.needed("optimize"):
     from edgewise.spec.inputs import read_inputs
-    from edgewise.spec.load import load_spec
+    from edgewise.spec.load import load_spec, load_tiers
     from edgewise.spec.pixels import PixelWords, parse_pixels
     from edgewise.spec.samples import read_columns, read_sample
     from edgewise.spec.splits import check_overlap, read_split
@@ -21,6 +21,7 @@ __all__ = [
     "explain",
     "json_schema",
     "load_spec",
+    "load_tiers",
     "parse_pixels",
     "parse_target",
     "read_columns",

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -11,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 from edgewise.errors import InvalidSpec
 from edgewise.records import (
     ApiKey,
+    Autoscaling,
+    Batching,
     CalibrationChoice,
     CloudAnswers,
     CloudTier,
@@ -27,13 +29,18 @@ from edgewise.records import (
     PrivacyRules,
     ProjectSpec,
     Protocol,
+    QueueRules,
+    ServiceFormula,
     Task,
     TierKind,
+    TiersSpec,
     Workload,
 )
 from edgewise.spec import model as shape
 
 Marks = dict[tuple[str | int, ...], tuple[int, int]]
+
+S = TypeVar("S", bound=BaseModel)
 
 _MOST_VALUES = 100_000
 
@@ -46,6 +53,39 @@ def load_spec(path: Path) -> ProjectSpec:
     InvalidSpec
         With the file, line and column, when anything in it can't be.
     """
+    project, marks = _checked(shape.Project, path)
+    _check_tiers(project, marks, path)
+    if project.task == "image-classification" and project.model.image is None:
+        where = _where(marks, ("model",), path)
+        hint = "add `image: {height: 224, width: 224}`"
+        raise InvalidSpec("image classification needs model.image", where=where, hint=hint)
+    return _spec(project, path.resolve())
+
+
+def load_tiers(path: Path) -> TiersSpec:
+    """Read what a project file says of its tiers; the project itself may be unfinished.
+
+    The edge is there where the file names it, has a model, or has no cloud.
+
+    Raises
+    ------
+    InvalidSpec
+        With the file, line and column, when anything in it can't be.
+    """
+    sketch, marks = _checked(shape.Sketch, path)
+    _check_tiers(sketch, marks, path)
+    tiers = sketch.tiers
+    named = "edge" in tiers.model_fields_set or sketch.model is not None or tiers.cloud is None
+    return TiersSpec(
+        edge=_edge(tiers.edge) if named else None,
+        cloud=_cloud(tiers.cloud),
+        privacy=_privacy(sketch.privacy),
+        objective=_objective(sketch.objective),
+        path=path.resolve(),
+    )
+
+
+def _checked(kind: type[S], path: Path) -> tuple[S, Marks]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as absent:
@@ -59,11 +99,9 @@ def load_spec(path: Path) -> ProjectSpec:
         raise InvalidSpec(what, where=str(path), hint=hint) from failure
     values, marks = _parse(text, path)
     try:
-        project = shape.Project.model_validate(values)
+        return kind.model_validate(values), marks
     except ValidationError as wrong:
         raise _explained(wrong, marks, path) from wrong
-    _check_tiers(project, marks, path)
-    return _spec(project, path.resolve())
 
 
 def _parse(text: str, path: Path) -> tuple[Any, Marks]:
@@ -206,23 +244,19 @@ def _field_hint(at: Sequence[str | int]) -> str:
     return "`edgewise init --explain` shows every key"
 
 
-def _check_tiers(project: shape.Project, marks: Marks, path: Path) -> None:
+def _check_tiers(project: shape.Project | shape.Sketch, marks: Marks, path: Path) -> None:
     for region, tiers in project.privacy.residency.items():
         for index, tier in enumerate(tiers):
             if tier not in ("edge", "cloud"):
                 where = _where(marks, ("privacy", "residency", region, index), path)
                 raise InvalidSpec(f"`{tier}` is no tier", where=where, hint="tiers: edge, cloud")
-    if project.task == "image-classification" and project.model.image is None:
-        where = _where(marks, ("model",), path)
-        hint = "add `image: {height: 224, width: 224}`"
-        raise InvalidSpec("image classification needs model.image", where=where, hint=hint)
 
 
 def _spec(project: shape.Project, path: Path) -> ProjectSpec:
     def at(text: str) -> Path:
         return (path.parent / text).resolve()
 
-    model, data, edge = project.model, project.data, project.tiers.edge
+    model, data = project.model, project.data
     image = project.task == "image-classification"
     default = "image" if image else "text"
     columns = data.columns
@@ -248,19 +282,9 @@ def _spec(project: shape.Project, path: Path) -> ProjectSpec:
                 cluster=columns.cluster,
             ),
         ),
-        edge=EdgeTier(
-            kind=TierKind(edge.kind),
-            memory_bytes=edge.memory,
-            storage_bytes=edge.storage,
-            threads=edge.threads,
-        ),
+        edge=_edge(project.tiers.edge),
         cloud=_cloud(project.tiers.cloud),
-        objective=Objective(
-            latency_p95_ms=project.objective.latency_p95_ms,
-            max_quality_loss=project.objective.max_quality_loss,
-            confidence=project.objective.confidence,
-            loss=Loss(project.objective.loss),
-        ),
+        objective=_objective(project.objective),
         optimize=OptimizeSpec(
             recipes=tuple(project.optimize.recipes),
             layers=tuple(project.optimize.layers) if project.optimize.layers else None,
@@ -269,17 +293,55 @@ def _spec(project: shape.Project, path: Path) -> ProjectSpec:
             training_minutes=project.optimize.training_minutes,
             calibration=CalibrationChoice(project.optimize.calibration),
         ),
-        privacy=PrivacyRules(
-            flag=project.privacy.flag,
-            detect=tuple(project.privacy.detect),
-            actions=PrivacyActions(
-                by_kind={k: PrivacyAction(v) for k, v in project.privacy.actions.items()}
-            ),
-            residency_key=project.privacy.residency_key,
-            residency={k: tuple(v) for k, v in project.privacy.residency.items()},
-        ),
+        privacy=_privacy(project.privacy),
         workload=Workload(**project.workload.model_dump()),
         path=path,
+    )
+
+
+def _edge(edge: shape.Edge) -> EdgeTier:
+    return EdgeTier(
+        kind=TierKind(edge.kind),
+        memory_bytes=edge.memory,
+        storage_bytes=edge.storage,
+        threads=edge.threads,
+        service=_service(edge.service),
+        servers=edge.servers,
+        queue=_queue(edge.queue),
+    )
+
+
+def _objective(objective: shape.Objective) -> Objective:
+    return Objective(
+        latency_p95_ms=objective.latency_p95_ms,
+        max_quality_loss=objective.max_quality_loss,
+        confidence=objective.confidence,
+        loss=Loss(objective.loss),
+    )
+
+
+def _privacy(privacy: shape.Privacy) -> PrivacyRules:
+    return PrivacyRules(
+        flag=privacy.flag,
+        detect=tuple(privacy.detect),
+        actions=PrivacyActions(by_kind={k: PrivacyAction(v) for k, v in privacy.actions.items()}),
+        residency_key=privacy.residency_key,
+        residency={k: tuple(v) for k, v in privacy.residency.items()},
+    )
+
+
+def _service(service: shape.Service | None) -> ServiceFormula | None:
+    return None if service is None else ServiceFormula(**service.model_dump())
+
+
+def _queue(queue: shape.Queue | None) -> QueueRules | None:
+    if queue is None:
+        return None
+    batching, scaling = queue.batching, queue.autoscaling
+    return QueueRules(
+        most_waiting=queue.most_waiting,
+        batching=None if batching is None else Batching(**batching.model_dump()),
+        autoscaling=None if scaling is None else Autoscaling(**scaling.model_dump()),
     )
 
 
@@ -314,4 +376,7 @@ def _cloud(cloud: shape.Cloud | None) -> CloudTier | None:
         answers=answers,
         answers_column=column,
         budget_usd=cloud.budget_usd,
+        service=_service(cloud.service),
+        servers=cloud.servers,
+        queue=_queue(cloud.queue),
     )

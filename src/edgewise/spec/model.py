@@ -94,6 +94,48 @@ class Data(Section):
     columns: Columns = Field(default_factory=Columns, description="names of columns")
 
 
+class Service(Section):
+    """Time that a server works on a request."""
+
+    base_ms: Finite = Field(0.0, ge=0, description="for any request")
+    per_input_token_ms: Finite = Field(0.0, ge=0, description="for each token in")
+    per_output_token_ms: Finite = Field(0.0, ge=0, description="for each token out")
+
+
+class Batching(Section):
+    """Requests that a server answers together."""
+
+    most: int = Field(8, gt=0, description="of a batch")
+    wait_ms: Finite = Field(0.0, ge=0, description="of its first request for others")
+    added_share: Finite = Field(0.0, ge=0, description="of time for each request but the longest")
+
+
+class Autoscaling(Section):
+    """How many servers there are."""
+
+    least: int = Field(1, gt=0, description="servers")
+    most: int = Field(4, gt=0, description="servers")
+    delay_s: Finite = Field(60.0, ge=0, description="until one that is added works")
+    look_s: Finite = Field(15.0, gt=0, description="between two looks at the load")
+    target_utilization: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.7, description="that the number aims at"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Autoscaling":
+        if self.least > self.most:
+            raise ValueError("`least` is above `most`")
+        return self
+
+
+class Queue(Section):
+    """What stands before a tier's servers."""
+
+    most_waiting: int | None = Field(None, ge=0, description="beyond it requests are refused")
+    batching: Batching | None = Field(None, description="requests answered together")
+    autoscaling: Autoscaling | None = Field(None, description="servers that come and go")
+
+
 class Edge(Section):
     """The device."""
 
@@ -101,6 +143,9 @@ class Edge(Section):
     memory: Size | None = Field(None, description="most that a process may take, such as 256MiB")
     storage: Size | None = Field(None, description="most that a bundle may take, such as 16MiB")
     threads: int = Field(1, gt=0, le=256, description="of the model")
+    service: Service | None = Field(None, description="time of an answer, for simulations")
+    servers: int | None = Field(None, gt=0, description="requests answered at once; default: all")
+    queue: Queue | None = Field(None, description="batches, limits, servers that come and go")
 
 
 class ApiKey(Section):
@@ -151,6 +196,9 @@ class Cloud(Section):
         "call", description="call, assume_right or {column: NAME}"
     )
     budget_usd: Usd = Field(100.0, description="most that calling for answers may cost")
+    service: Service | None = Field(None, description="time of an answer, for simulations")
+    servers: int | None = Field(None, gt=0, description="requests answered at once; default: all")
+    queue: Queue | None = Field(None, description="batches, limits, servers that come and go")
 
 
 class Tiers(Section):
@@ -237,3 +285,17 @@ class Project(Section):
     optimize: Optimize = Field(default_factory=Optimize, description="what may be tried")
     privacy: Privacy = Field(default_factory=Privacy, description="what keeps a request near")
     workload: Workload = Field(default_factory=Workload, description="for the plan")
+
+
+class Sketch(Section):
+    """A project of which the tiers alone matter: what is left out or half done is no mistake."""
+
+    name: Any = None
+    task: Any = None
+    model: Any = None
+    data: Any = None
+    optimize: Any = None
+    workload: Any = None
+    tiers: Tiers
+    objective: Objective = Field(default_factory=Objective)
+    privacy: Privacy = Field(default_factory=Privacy)

@@ -1,0 +1,122 @@
+"""`edgewise simulate`: what a policy would do to a trace of requests."""
+
+from pathlib import Path
+
+import click
+
+from edgewise.cli.show import print_json, say, table
+from edgewise.records import Simulation, encode
+from edgewise.units import format_ms, format_usd
+
+
+@click.command("simulate")
+@click.option(
+    "--policy",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="policy.json, a run's directory, or an edgewise.yaml whose tiers are taken",
+)
+@click.option(
+    "--trace",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="CSV: t_s, input_tokens, output_tokens, maybe text_id, privacy, device",
+)
+@click.option(
+    "--network",
+    type=click.Path(path_type=Path),
+    help="CSV: rtt_ms, up_mbps, down_mbps, and t_s where they change over time",
+)
+@click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    help="profile.json of the nearest tier, or TIER=FILE [default: the run's]",
+)
+@click.option(
+    "--answers",
+    type=click.Path(path_type=Path),
+    help="CSV: edge_confidence, edge_correct, cloud_correct, maybe text_id; gives the quality",
+)
+@click.option(
+    "--what-if",
+    multiple=True,
+    help="KEY=VALUE: tiers.cloud.servers=8, deadline_ms=200, rate=2, outages.cloud=60-120, …",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+def command(
+    *,
+    policy: Path,
+    trace: Path,
+    network: Path | None,
+    profiles: tuple[str, ...],
+    answers: Path | None,
+    what_if: tuple[str, ...],
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Replay a trace of requests through a policy, by the decision that live traffic gets."""
+    from edgewise.simulate import SimulateOrder, simulate_files  # noqa: PLC0415 - numpy
+
+    order = SimulateOrder(
+        policy=policy,
+        trace=trace,
+        network=network,
+        profiles=profiles,
+        answers=answers,
+        what_if=what_if,
+        seed=seed,
+    )
+    seen = simulate_files(order)
+    if as_json:
+        print_json(encode(seen))
+    else:
+        show(seen)
+    return 0
+
+
+def show(seen: Simulation) -> None:
+    """Print a simulation for people."""
+    arrivals = seen.arrivals
+    span = "" if arrivals is None else f" over {arrivals.span_s:,.4g} s"
+    cv2 = None if arrivals is None else arrivals.gap_cv2
+    burst = "" if cv2 is None else f", CV² of gaps {cv2:.3g}"
+    say(f"{seen.requests:,} requests{span}{burst}; replayed in {seen.wall_s:.3g} s")
+    one = seen.latency_ms
+    if one.p50 is not None and one.p95 is not None and one.p99 is not None:
+        say(
+            f"latency p50 {format_ms(one.p50)}, p95 {format_ms(one.p95)}, p99 {format_ms(one.p99)}"
+            f"; cost {format_usd(seen.cost_usd)}"
+        )
+    if seen.quality.value is not None and seen.quality.low is not None:
+        say(f"quality {seen.quality.value:.2%} ({seen.quality.low:.2%} to {seen.quality.high:.2%})")
+    if seen.deadline_ms is not None:
+        say(f"{seen.deadline_miss_rate:.2%} miss the deadline of {format_ms(seen.deadline_ms)}")
+    say()
+    say(
+        table(
+            ("tier", "answers", "servers", "busy", "mean wait", "p95 wait", "waiting"),
+            [
+                (
+                    name,
+                    f"{seen.share[name]:.1%}",
+                    "-" if queue.servers is None else str(queue.servers),
+                    f"{queue.utilization:.0%}" if queue.servers is not None else "-",
+                    format_ms(queue.mean_wait_ms),
+                    format_ms(queue.p95_wait_ms),
+                    f"{queue.share_waiting:.1%}",
+                )
+                for name, queue in seen.queue.items()
+            ],
+        )
+    )
+    if "none" in seen.share:
+        say(f"none  {seen.share['none']:.1%} of requests have no answer")
+    say()
+    for reason, count in sorted(seen.reasons.items(), key=lambda pair: -pair[1]):
+        say(f"  {count:>10,}  {reason}")
+    for line in seen.warnings:
+        say(f"warning: {line}")
+    for line in seen.assumed:
+        say(f"assumed: {line}")

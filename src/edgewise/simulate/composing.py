@@ -1,0 +1,137 @@
+"""Files in, a simulation out: what `edgewise simulate` asks for."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgewise.errors import InvalidRecord, UsageError
+from edgewise.records import (
+    CloudTier,
+    EdgeTier,
+    Policy,
+    Profile,
+    Simulation,
+    TierPolicy,
+    TiersSpec,
+    read_json,
+)
+from edgewise.simulate.answers import read_answers, table_of
+from edgewise.simulate.duplicates import each_once
+from edgewise.simulate.network import read_network
+from edgewise.simulate.replay import simulate
+from edgewise.simulate.scenario import Scenario
+from edgewise.simulate.trace import TraceReader
+from edgewise.simulate.what_if import changed, read_changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulateOrder:
+    """What is asked of `simulate_files`. Made by the verb."""
+
+    policy: Path
+    """`policy.json`, a run directory, or a project file whose tiers are taken."""
+    trace: Path
+    network: Path | None = None
+    profiles: tuple[str, ...] = ()
+    """`TIER=FILE`, or a file for the nearest tier."""
+    answers: Path | None = None
+    what_if: tuple[str, ...] = ()
+    seed: int = 0
+
+
+def simulate_files(order: SimulateOrder) -> Simulation:
+    """Read the files and replay the trace.
+
+    Raises
+    ------
+    EdgewiseError
+        When a file can't be read, or does not fit the others.
+    """
+    changes = read_changes(order.what_if)
+    policy = changed(read_policy(order.policy), changes.policy)
+    answers = table_of(policy) if order.answers is None else read_answers(order.answers)
+    profiles = _profiles(order, policy)
+    network = None if order.network is None else read_network(order.network)
+    try:
+        scenario = Scenario(
+            policy=policy,
+            answers=answers,
+            profiles=profiles,
+            network=network,
+            outages=changes.outages,
+            failure_share=changes.failure_share,
+            drift=changes.drift,
+            rate=changes.rate,
+            bytes_per_token=changes.bytes_per_token,
+            seed=order.seed,
+            trace=str(order.trace),
+        )
+    except InvalidRecord as wrong:
+        raise UsageError(wrong.what, where=wrong.where, hint=wrong.hint) from wrong
+    trace = TraceReader(order.trace)
+    blocks = trace if answers.rows is not None else each_once(trace)
+    return simulate(scenario, blocks, what_if=order.what_if)
+
+
+def read_policy(path: Path) -> Policy:
+    """Read a policy: from its file, from a run's directory, or from a project file's tiers.
+
+    Raises
+    ------
+    EdgewiseError
+        When it can't be read.
+    """
+    if path.is_dir():
+        return read_json(Policy, path / "policy.json")
+    if path.suffix not in (".yaml", ".yml"):
+        return read_json(Policy, path)
+    from edgewise.spec import load_tiers  # noqa: PLC0415 - pydantic, where it is needed
+
+    return policy_of(load_tiers(path))
+
+
+def policy_of(spec: TiersSpec) -> Policy:
+    """Give the policy of a project that is not built: nothing is certified, all is deferred."""
+    tiers = []
+    if spec.edge is not None:
+        tiers.append(_edge(spec.edge, spec.objective.latency_p95_ms))
+    if spec.cloud is not None:
+        tiers.append(_cloud(spec.cloud))
+    return Policy(task="", labels=(), tiers=tuple(tiers), privacy=spec.privacy)
+
+
+def _edge(edge: EdgeTier, limit_ms: float | None) -> TierPolicy:
+    return TierPolicy(
+        name="edge",
+        kind=edge.kind,
+        latency_limit_ms=limit_ms,
+        service=edge.service,
+        servers=edge.servers,
+        queue=edge.queue,
+    )
+
+
+def _cloud(cloud: CloudTier) -> TierPolicy:
+    return TierPolicy(
+        name="cloud",
+        kind=cloud.kind,
+        rtt_p50_ms=cloud.rtt_p50_ms,
+        rtt_p95_ms=cloud.rtt_p95_ms,
+        usd_per_request=cloud.usd_per_request,
+        service=cloud.service,
+        servers=cloud.servers,
+        queue=cloud.queue,
+    )
+
+
+def _profiles(order: SimulateOrder, policy: Policy) -> dict[str, Profile]:
+    found: dict[str, Profile] = {}
+    nearest = policy.tiers[0].name
+    beside = order.policy / "profile.json"
+    if beside.is_file():
+        found[nearest] = read_json(Profile, beside)
+    for one in order.profiles:
+        tier, equals, path = one.partition("=")
+        if not equals:
+            tier, path = nearest, one
+        found[tier] = read_json(Profile, Path(path))
+    return found

@@ -1,0 +1,224 @@
+"""`edgewise simulate` on files: its keys, its numbers, its refusals."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import edgewise
+
+from edgewise.cli import main
+from edgewise.records import (
+    Policy,
+    Profile,
+    ServiceFormula,
+    Target,
+    TierKind,
+    TierPolicy,
+    write_json,
+)
+from edgewise.records.profile import Energy
+
+KEYS = {
+    "requests",
+    "wall_s",
+    "latency_ms",
+    "share",
+    "cost_usd",
+    "quality",
+    "deadline_miss_rate",
+    "queue",
+    "reasons",
+}
+HEADER = "t_s,input_tokens,output_tokens\n"
+ROWS = "0,1000,10\n0.1,2000,20\n0.1,10,1\n5,500,2\n"
+CLOUD = """
+tiers:
+  cloud:
+    servers: 1
+    rtt_ms: {p50: 50, p95: 50}
+    service: {base_ms: 200, per_input_token_ms: 0.1, per_output_token_ms: 20}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "trace.csv").write_text(HEADER + ROWS)
+    (tmp_path / "edgewise.yaml").write_text(CLOUD)
+    edge = TierPolicy(
+        name="edge", kind=TierKind.DEVICE, threshold=0.5, service=ServiceFormula(base_ms=10.0)
+    )
+    cloud = TierPolicy(name="cloud", kind=TierKind.CLOUD, usd_per_request=0.01)
+    write_json(tmp_path / "policy.json", Policy(task="t", labels=(), tiers=(edge, cloud)))
+    return tmp_path
+
+
+def shown(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
+    assert main(["simulate", "--trace", "trace.csv", *arguments, "--json"]) == code
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_a_project_files_tiers_are_enough(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    del folder
+
+    found = shown(capsys, "--policy", "edgewise.yaml")
+
+    assert found.keys() >= KEYS
+    assert found["latency_ms"].keys() == {"p50", "p95", "p99"}
+    assert found["quality"].keys() >= {"value", "low", "high"}
+    # 500, 800, 221 and 290 ms of service, one after the other from 0, 0.5 and 1.3 s, then at 5 s.
+    queue = found["queue"]["cloud"]
+    assert queue["mean_wait_ms"] == pytest.approx((0 + 400 + 1200 + 0) / 4)
+    assert queue["p95_wait_ms"] == pytest.approx(400 + 0.85 * 800)
+    assert queue["share_waiting"] == 0.5
+    assert queue["utilization"] == pytest.approx((500 + 800 + 221 + 290) / 5000)
+    assert found["latency_ms"]["p50"] == pytest.approx((550 + 1250) / 2)
+
+
+def test_a_policy_is_replayed_with_answers_a_profile_and_changes(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "answers.csv").write_text(
+        "edge_confidence,edge_correct,cloud_correct\n0.9,1,1\n0.1,0,1\n"
+    )
+    target = Target(
+        cpu="c",
+        cpu_features=(),
+        cores=1,
+        memory_bytes=1,
+        threads=1,
+        runtime="r",
+        runtime_version="1",
+    )
+    profile = Profile(
+        bundle_sha256="",
+        target=target,
+        n=9,
+        cold_start_ms=1.0,
+        load_ms=1.0,
+        p50_ms=4.0,
+        p95_ms=9.0,
+        p99_ms=9.0,
+        buckets=(),
+        peak_memory_bytes=1,
+        size_bytes=1,
+        energy=Energy(joules_per_request=2.0, origin="measured", how="rapl"),
+    )
+    write_json(folder / "profile.json", profile)
+
+    found = shown(
+        capsys,
+        *("--policy", "policy.json", "--answers", "answers.csv", "--profile", "edge=profile.json"),
+        *("--what-if", "tiers.cloud.usd_per_request=1", "--seed", "3"),
+    )
+
+    assert sum(found["share"].values()) == pytest.approx(1.0)
+    assert found["cost_usd"] == pytest.approx(found["attempts"]["cloud"])
+    assert found["quality"]["value"] == 1.0
+    assert found["quality"]["low"] < 1.0
+    assert found["energy"]["joules"] == 8.0
+    assert found["what_if"] == ["tiers.cloud.usd_per_request=1"]
+
+
+def test_the_same_seed_gives_the_same_bytes(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del folder
+    runs = []
+    for _ in range(2):
+        found = shown(capsys, "--policy", "policy.json", "--seed", "7")
+        found.pop("wall_s")
+        runs.append(json.dumps(found))
+
+    assert runs[0] == runs[1]
+
+
+def test_a_runs_directory_brings_policy_and_profile(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del folder
+
+    assert shown(capsys, "--policy", ".")["requests"] == 4
+
+
+def test_an_unstable_tier_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    del folder
+
+    found = shown(capsys, "--policy", "edgewise.yaml", "--what-if", "rate=20")
+
+    assert found["unstable"] == ["cloud"]
+    assert found["queue"]["cloud"]["utilization"] > 1.0
+    assert found["warnings"][0].startswith("cloud is unstable")
+
+
+def test_people_read_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "answers.csv").write_text("edge_confidence,edge_correct,cloud_correct\n0.9,1,1\n")
+    (folder / "network.csv").write_text("t_s,up_mbps,rtt_ms\n0,1,20\n1,1,20\n")
+    arguments = ["simulate", "--policy", "policy.json", "--trace", "trace.csv"]
+    arguments += ["--answers", "answers.csv", "--network", "network.csv"]
+    arguments += ["--what-if", "deadline_ms=1", "--what-if", "tiers.edge.servers=1"]
+
+    assert main(arguments) == 0
+
+    out = capsys.readouterr().out
+    assert "4 requests over 5 s" in out
+    assert "miss the deadline of 1 ms" in out
+    assert "4 bytes a token" in out
+    assert "deadline" in out
+
+
+def test_a_trace_that_can_not_be_is_refused_with_its_line(folder: Path) -> None:
+    (folder / "trace.csv").write_text(HEADER + "1,1,1\n0,1,1\n")
+
+    done = edgewise("simulate", "--policy", "policy.json", "--trace", "trace.csv", folder=folder)
+
+    done.refused("trace.csv:3", "out of order", "sort the rows")
+
+
+def test_repeated_ids_are_refused_unless_answers_name_texts(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "trace.csv").write_text("t_s,input_tokens,output_tokens,text_id\n0,1,1,a\n1,1,1,a\n")
+    (folder / "answers.csv").write_text(
+        "edge_confidence,edge_correct,cloud_correct,text_id\n0.9,1,1,a\n"
+    )
+
+    wrong = shown(capsys, "--policy", "policy.json", code=1)
+    right = shown(capsys, "--policy", "policy.json", "--answers", "answers.csv")
+
+    assert wrong["error"]["where"] == "trace.csv:3"
+    assert right["requests"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "what"),
+    [
+        (["--what-if", "rate=0"], 2, "`rate` is not above 0: 0.0"),
+        (["--what-if", "failures.sky=0.1"], 2, "no tier `sky`"),
+        (["--profile", "none.json"], 1, "no such file"),
+        (["--network", "none.csv"], 1, "can't be read"),
+    ],
+)
+def test_a_mistake_is_answered(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    what: str,
+) -> None:
+    del folder
+
+    found = shown(capsys, "--policy", "policy.json", *arguments, code=code)
+
+    assert found["error"]["what"].startswith(what)
+    assert found["error"]["hint"]
+
+
+def test_a_project_file_that_can_not_be_is_refused_with_its_place(folder: Path) -> None:
+    (folder / "edgewise.yaml").write_text("tiers:\n  cloud: {servers: 0}\n")
+
+    done = edgewise("simulate", "--policy", "edgewise.yaml", "--trace", "trace.csv", folder=folder)
+
+    done.refused("edgewise.yaml:2:20", "servers")

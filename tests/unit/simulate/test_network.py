@@ -1,0 +1,80 @@
+"""Networks from files: round trips in their time, and bytes at the rate of the moment."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgewise.errors import InvalidData
+from edgewise.simulate import Network, read_network
+
+
+def network(folder: Path, text: str) -> Network:
+    path = folder / "network.csv"
+    path.write_text(text)
+    return read_network(path)
+
+
+def test_round_trips_hold_until_the_next_and_begin_anew(tmp_path: Path) -> None:
+    found = network(tmp_path, "t_s,rtt_ms\n10,50\n11,100\n")
+
+    moments = np.array([0.0, 0.5, 1.0, 1.9, 2.0])
+    assert found.rtt_s(moments, np.zeros(5)).tolist() == [0.05, 0.05, 0.1, 0.1, 0.05]
+    assert not found.has_rates
+    assert found.up_s(moments, np.ones(5)).tolist() == [0.0] * 5
+
+
+def test_round_trips_without_times_are_drawn(tmp_path: Path) -> None:
+    found = network(tmp_path, "rtt_ms\n50\n100\n")
+
+    assert found.rtt_s(np.zeros(2), np.array([0.4, 0.6])).tolist() == [0.05, 0.1]
+
+
+def test_bytes_take_the_time_that_the_rates_leave_them(tmp_path: Path) -> None:
+    # 1 MB in the first second, nothing in the second, 2 MB in the third; then anew.
+    found = network(tmp_path, "t_s,up_mbps,down_mbps\n0,8,0\n1,0,8\n2,16,8\n")
+
+    at_s = np.array([0.0, 0.5, 0.5, 1.2, 2.5, 0.0])
+    sent = np.array([500_000.0, 500_000.0, 1_500_000.0, 1.0, 1_500_000.0, 0.0])
+    took = found.up_s(at_s, sent).tolist()
+
+    assert took == pytest.approx([0.5, 0.5, 2.0, 0.8 + 0.5e-6, 1.0, 0.0])
+    assert found.has_rates
+    assert not found.has_rtt
+    assert found.down_s(np.array([0.0]), np.array([1e6])).tolist() == pytest.approx([2.0])
+
+
+def test_a_whole_period_may_pass(tmp_path: Path) -> None:
+    found = network(tmp_path, "t_s,ul_kbps,dl_kbps\n0,8,8\n1,8,8\n")
+
+    assert found.up_s(np.array([0.25]), np.array([5_250.0])).tolist() == pytest.approx([5.25])
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what"),
+    [
+        ("t_s,delay\n0,1\n", ":1", "neither round trips nor rates are in it"),
+        ("rtt_ms\n", "network.csv", "the network trace is empty"),
+        ("rtt_ms\n5\n-1\n", ":3", "`rtt_ms` is no number from 0 on: `-1`"),
+        ("rtt_ms\nfast\n", ":2", "`rtt_ms` is no number from 0 on: `fast`"),
+        ("up_mbps\n5\n", ":1", "rates without `t_s`"),
+        ("t_s,rtt_ms\n0,5\n1,5\n1,5\n", ":4", "`t_s` does not rise"),
+        ("t_s,up_mbps\n0,0\n1,0\n", "network.csv", "a rate is 0 all the time"),
+    ],
+)
+def test_a_mistake_in_a_network_is_named(tmp_path: Path, text: str, where: str, what: str) -> None:
+    with pytest.raises(InvalidData) as caught:
+        network(tmp_path, text)
+
+    assert caught.value.what == what
+    assert caught.value.where.endswith(where)
+    assert caught.value.hint
+
+
+def test_an_absent_network_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidData) as caught:
+        read_network(tmp_path / "none.csv")
+
+    assert caught.value.what.startswith("can't be read")
+    assert caught.value.where.endswith("none.csv")
+    assert caught.value.hint
