@@ -22,6 +22,7 @@ VERBS = {
     "profile": "measure a bundle on this machine, or compare several",
     "calibrate": "certify a run anew with other labels",
     "simulate": "replay a trace of requests through a policy",
+    "replay": "put the requests of a decision log through another policy",
     "predict": "answer one text or file through the engine of a run",
     "serve": "serve a bundle by the Open Inference Protocol v2 and plain JSON",
     "verify": "check that the parts of a run are whole and belong together",

@@ -7,6 +7,7 @@ tier to tier (`flow.py`); else one event follows the other (`events.py`). Read `
 
 from edgewise.simulate.answers import AnswerTable, read_answers, table_of
 from edgewise.simulate.composing import SimulateOrder, read_policy, simulate_files
+from edgewise.simulate.log_replay import replay_files, replay_log
 from edgewise.simulate.network import Network, read_network
 from edgewise.simulate.replay import simulate
 from edgewise.simulate.scenario import Drift, Outage, Scenario, has_feedback, scenario_of
@@ -25,6 +26,8 @@ __all__ = [
     "read_answers",
     "read_network",
     "read_policy",
+    "replay_files",
+    "replay_log",
     "scenario_of",
     "simulate",
     "simulate_files",

@@ -1,0 +1,242 @@
+"""Yesterday's requests under another policy: what the log proves, and bounds for the rest.
+
+A log holds each request's facts and how the tiers that were asked did. `decide` of the new policy
+is asked again with that evidence. Where it asks a tier that nobody asked then, both answers that
+the tier's confidence could lead to are followed, and the request counts as unknown if they end at
+different tiers. A tier that was not asked is taken to be up; the report says how many requests
+rest on that, and how often it was up when it was asked.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from edgewise.errors import InvalidData, PrivacyViolation, UsageError
+from edgewise.observe.reading import read_decisions
+from edgewise.records import (
+    Action,
+    Attempt,
+    Bounds,
+    Decision,
+    LatencyQuantiles,
+    LogReplay,
+    Outcome,
+    Policy,
+    Reason,
+    digest,
+)
+from edgewise.route.candidates import expected_ms
+from edgewise.route.decide import decide
+from edgewise.simulate.composing import read_policy
+from edgewise.simulate.samples import Sample
+from edgewise.simulate.what_if import changed, read_changes
+
+_NOBODY = "none"
+_MOST_STEPS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """One way that a request may go under the new policy."""
+
+    tier: str
+    usd: float
+    latency_ms: float | None
+    """`None` where a tier on the way was not asked then."""
+    reasons: tuple[Reason, ...]
+    rests_on: tuple[str, ...]
+    """Tiers on the way that were not asked then."""
+
+
+@dataclass(slots=True)
+class LogTally:
+    """What was seen of a log so far."""
+
+    requests: int = 0
+    surely: Counter[str] = field(default_factory=Counter)
+    maybe: Counter[str] = field(default_factory=Counter)
+    before: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+    rests_on: Counter[str] = field(default_factory=Counter)
+    asked: Counter[str] = field(default_factory=Counter)
+    answered: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    versions: set[str] = field(default_factory=set)
+    low_usd: float = 0.0
+    high_usd: float = 0.0
+    before_usd: float = 0.0
+    changed: int = 0
+    maybe_changed: int = 0
+    latencies_ms: Sample = field(default_factory=Sample)
+
+
+def replay_files(log: Path, policy: Path, what_if: tuple[str, ...] = ()) -> LogReplay:
+    """Replay a log's file through a policy's.
+
+    Raises
+    ------
+    EdgewiseError
+        When a file can't be read.
+    """
+    new = changed(read_policy(policy), read_changes(what_if).policy)
+    return replay_log(read_decisions(log), new, where=str(log))
+
+
+def replay_log(decisions: Iterable[Decision], policy: Policy, *, where: str = "log") -> LogReplay:
+    """Say what a policy would have done to logged requests.
+
+    Raises
+    ------
+    InvalidData
+        When there are none.
+    """
+    tally = LogTally()
+    with tally.latencies_ms:
+        for one in decisions:
+            _note(tally, one, policy, _endings(one, policy))
+        if not tally.requests:
+            hint = "give the log of an engine that has answered"
+            raise InvalidData("the log holds no decisions", where=where, hint=hint)
+        return _report(tally, policy)
+
+
+def _endings(one: Decision, policy: Policy) -> list[Ending]:
+    """Follow a request under the new policy, to each end that the log leaves open."""
+    found: list[Ending] = []
+    evidence: dict[str, list[Attempt]] = {}
+    for attempt in one.attempts:
+        evidence.setdefault(attempt.tier, []).append(attempt)
+    pending: list[tuple[list[Attempt], float, tuple[Reason, ...], tuple[str, ...]]] = [
+        ([], 0.0, (), ())
+    ]
+    while pending and len(found) < _MOST_STEPS:
+        attempts, elapsed_ms, reasons, missing = pending.pop()
+        try:
+            step = decide(policy, one.facts, {}, attempts, elapsed_ms)
+        except (PrivacyViolation, UsageError):
+            found.append(Ending(_NOBODY, 0.0, None, (Reason.FORCED,), ()))
+            continue
+        reasons = tuple(dict.fromkeys((*reasons, *step.reasons)))
+        if step.action is not Action.ASK or step.tier is None:
+            ended = step.tier if step.action is Action.ANSWER and step.tier else _NOBODY
+            usd = sum(_usd(policy, attempt) for attempt in attempts)
+            timed = None if missing else _latency(one, attempts, elapsed_ms)
+            found.append(Ending(ended, usd, timed, reasons, missing))
+            continue
+        nth = sum(attempt.tier == step.tier for attempt in attempts)
+        known = evidence.get(step.tier, [])[nth : nth + 1]
+        if known and known[0].outcome is not Outcome.CANCELLED:
+            follow, absent = known, missing
+        else:
+            follow, absent = _open(policy, one, step.tier), (*missing, step.tier)
+        pending += [
+            ([*attempts, attempt], elapsed_ms + attempt.latency_ms, reasons, absent)
+            for attempt in follow
+        ]
+    return found
+
+
+def _open(policy: Policy, one: Decision, name: str) -> list[Attempt]:
+    """Give the answers that a tier which nobody asked could have given: sure, and not sure."""
+    tier = next(tier for tier in policy.tiers if tier.name == name)
+    facts = one.facts
+    takes_ms = expected_ms(tier, None, facts.input_length, facts.input_bytes)[0]
+    sure = [None] if tier is policy.tiers[-1] or tier.threshold is None else [0.0, 1.0]
+    return [
+        Attempt(
+            tier=name,
+            outcome=Outcome.ANSWERED,
+            latency_ms=takes_ms,
+            cost_usd=tier.usd_per_request,
+            confidence=confidence,
+        )
+        for confidence in sure
+    ]
+
+
+def _usd(policy: Policy, attempt: Attempt) -> float:
+    if attempt.outcome is Outcome.FAILED:
+        return 0.0
+    return next(tier.usd_per_request for tier in policy.tiers if tier.name == attempt.tier)
+
+
+def _latency(one: Decision, attempts: list[Attempt], elapsed_ms: float) -> float:
+    """Give the time that was measured where the way is the same, else that of its attempts."""
+    same = [attempt.tier for attempt in attempts] == [attempt.tier for attempt in one.attempts]
+    return one.latency_ms if same else elapsed_ms
+
+
+def _before(one: Decision, policy: Policy) -> str:
+    """Give the tier that answered then."""
+    if one.location is None:
+        return _NOBODY
+    names = [tier.name for tier in policy.tiers]
+    if one.location in names:
+        return one.location
+    return names[0] if one.location.startswith("edge") else names[-1]
+
+
+def _note(tally: LogTally, one: Decision, policy: Policy, endings: list[Ending]) -> None:
+    tally.requests += 1
+    tally.versions.add(one.policy_version)
+    for attempt in one.attempts:
+        if attempt.outcome is not Outcome.CANCELLED:
+            tally.asked[attempt.tier] += 1
+            tally.answered[attempt.tier] += attempt.outcome is Outcome.ANSWERED
+    before = _before(one, policy)
+    tally.before[before] += 1
+    tally.before_usd += one.cost_usd
+    tiers = {ending.tier for ending in endings}
+    tally.maybe.update(tiers)
+    tally.low_usd += min(ending.usd for ending in endings)
+    tally.high_usd += max(ending.usd for ending in endings)
+    tally.maybe_changed += bool(tiers - {before})
+    tally.changed += before not in tiers
+    if len(tiers) > 1:
+        tally.unknown[f"confidence of {endings[0].rests_on[0]}"] += 1
+        return
+    first = endings[0]
+    tally.surely[first.tier] += 1
+    tally.rests_on.update({name for ending in endings for name in ending.rests_on})
+    tally.reasons.update(reason.value for reason in first.reasons)
+    if len(endings) == 1 and first.latency_ms is not None and first.tier != _NOBODY:
+        tally.latencies_ms.add(np.array([first.latency_ms]))
+
+
+def _report(tally: LogTally, policy: Policy) -> LogReplay:
+    n = tally.requests
+    names = [tier.name for tier in policy.tiers]
+    names += [_NOBODY] if _NOBODY in tally.maybe else []
+    latency = LatencyQuantiles(p50=None, p95=None, p99=None)
+    if tally.latencies_ms.n:
+        p50, p95, p99 = tally.latencies_ms.quantiles((0.5, 0.95, 0.99))
+        latency = LatencyQuantiles(p50=p50, p95=p95, p99=p99)
+    warnings = [
+        f"{count} requests rest on {name}, which was not asked then, being up: it answered "
+        f"{tally.answered[name]} of the {tally.asked[name]} times that it was asked"
+        for name, count in sorted(tally.rests_on.items())
+    ]
+    warnings.append(
+        "confidences are those logged: they hold where bundle and confidence map stay the same"
+    )
+    return LogReplay(
+        requests=n,
+        known_share=sum(tally.surely.values()) / n,
+        unknown=dict(sorted(tally.unknown.items())),
+        share={
+            name: Bounds(low=tally.surely[name] / n, high=tally.maybe[name] / n) for name in names
+        },
+        share_before={name: count / n for name, count in sorted(tally.before.items())},
+        cost_usd=Bounds(low=tally.low_usd, high=tally.high_usd),
+        cost_usd_before=tally.before_usd,
+        changed=Bounds(low=tally.changed / n, high=tally.maybe_changed / n),
+        latency_ms=latency,
+        latency_known_share=tally.latencies_ms.n / n,
+        reasons=dict(sorted(tally.reasons.items())),
+        policy_version=digest(policy),
+        policy_versions_before=tuple(sorted(tally.versions)),
+        warnings=tuple(warnings),
+    )

@@ -1,0 +1,169 @@
+"""`edgewise replay`: what a new policy would have done, as far as the log proves it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import edgewise
+
+from edgewise.cli import main
+from edgewise.observe import DecisionLog
+from edgewise.records import (
+    Attempt,
+    Decision,
+    Outcome,
+    Policy,
+    PrivacyRules,
+    RequestFacts,
+    TierKind,
+    TierPolicy,
+    write_json,
+)
+
+EDGE = TierPolicy(name="edge", kind=TierKind.DEVICE, threshold=0.8)
+CLOUD = TierPolicy(name="cloud", kind=TierKind.CLOUD, usd_per_request=0.01)
+
+
+def decision(
+    number: int, *attempts: Attempt, location: str | None, force: str | None = None
+) -> Decision:
+    return Decision(
+        request_id=f"r{number}",
+        at_s=float(number),
+        policy_version="old",
+        facts=RequestFacts(
+            request_id=f"r{number}", input_length=5, input_bytes=9, force_location=force
+        ),
+        allowed=("edge", "cloud"),
+        reasons=(),
+        attempts=attempts,
+        location=location,
+        latency_ms=sum(one.latency_ms for one in attempts) + 1.0,
+        cost_usd=sum(one.cost_usd for one in attempts),
+    )
+
+
+def edge(confidence: float) -> Attempt:
+    return Attempt(tier="edge", outcome=Outcome.ANSWERED, latency_ms=4.0, confidence=confidence)
+
+
+def cloud(outcome: Outcome = Outcome.ANSWERED) -> Attempt:
+    paid = 0.0 if outcome is Outcome.FAILED else 0.01
+    return Attempt(tier="cloud", outcome=outcome, latency_ms=60.0, cost_usd=paid)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    with DecisionLog(tmp_path / "log.db") as log:
+        log.append(decision(1, edge(0.95), location="edge"))
+        log.append(decision(2, edge(0.85), location="edge"))
+        log.append(decision(3, edge(0.6), cloud(), location="cloud_fallback"))
+        log.append(decision(4, edge(0.5), cloud(Outcome.FAILED), location="edge"))
+        log.append(decision(5, cloud(), location="cloud"))
+    write_json(tmp_path / "policy.json", Policy(task="t", labels=(), tiers=(EDGE, CLOUD)))
+    return tmp_path
+
+
+def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    assert main(["replay", "log.db", "--policy", "policy.json", *arguments, "--json"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_the_same_policy_gives_what_was_and_says_what_it_can_not_know(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del folder
+
+    found = shown(capsys)
+
+    # The fifth was sent to the cloud at once: what the edge would have said is not in the log.
+    assert found["requests"] == 5
+    assert found["known_share"] == pytest.approx(4 / 5)
+    assert found["unknown"] == {"confidence of edge": 1}
+    assert found["share"]["edge"] == {"low": pytest.approx(3 / 5), "high": pytest.approx(4 / 5)}
+    assert found["share"]["cloud"] == {"low": pytest.approx(1 / 5), "high": pytest.approx(2 / 5)}
+    assert found["share_before"] == {"cloud": pytest.approx(2 / 5), "edge": pytest.approx(3 / 5)}
+    assert found["cost_usd"] == {"low": pytest.approx(0.01), "high": pytest.approx(0.02)}
+    assert found["changed"] == {"low": 0.0, "high": pytest.approx(1 / 5)}
+    assert found["latency_known_share"] == pytest.approx(4 / 5)
+    assert found["latency_ms"]["p50"] == pytest.approx((5.0 + 65.0) / 2)
+    assert found["policy_versions_before"] == ["old"]
+
+
+def test_a_higher_threshold_rests_on_a_tier_that_was_not_asked(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del folder
+
+    found = shown(capsys, "--what-if", "tiers.edge.threshold=0.9")
+
+    assert found["share"]["cloud"]["low"] == pytest.approx(2 / 5)
+    assert found["cost_usd"]["low"] == pytest.approx(0.02)
+    assert found["changed"]["low"] == pytest.approx(1 / 5)
+    assert found["warnings"][0] == (
+        "1 requests rest on cloud, which was not asked then, being up: it answered 2 of the 3 "
+        "times that it was asked"
+    )
+
+
+def test_a_lower_threshold_saves_calls_that_the_log_proves(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del folder
+
+    found = shown(capsys, "--what-if", "tiers.edge.threshold=0.55")
+
+    assert found["share"]["edge"]["low"] == pytest.approx(4 / 5)
+    assert found["changed"] == {"low": pytest.approx(1 / 5), "high": pytest.approx(2 / 5)}
+    assert found["reasons"]["confident"] == 3
+
+
+def test_a_refused_force_and_a_hedge_that_was_overtaken_are_no_evidence(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with DecisionLog(folder / "log.db") as log:
+        log.append(decision(6, edge(0.1), cloud(Outcome.CANCELLED), location=None))
+        log.append(decision(7, cloud(), location="cloud", force="sky"))
+    rules = PrivacyRules(residency={"eu": ("edge",)})
+    policy = Policy(task="t", labels=(), tiers=(EDGE, CLOUD), privacy=rules)
+    write_json(folder / "policy.json", policy)
+
+    found = shown(capsys)
+
+    assert found["share"]["none"] == {"low": pytest.approx(1 / 7), "high": pytest.approx(1 / 7)}
+    assert found["share_before"]["none"] == pytest.approx(1 / 7)
+    assert "1 requests rest on cloud" in found["warnings"][0]
+
+
+def test_people_read_bounds(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    del folder
+
+    assert main(["replay", "log.db", "--policy", "policy.json"]) == 0
+
+    out = capsys.readouterr().out
+    assert "5 requests; 80.0% go a way that the log proves" in out
+    assert "0.01 USD to 0.02 USD" in out
+    assert "60.0% to 80.0%" in out
+    assert "unknown: confidence of edge (1 requests)" in out
+
+
+def test_an_absent_log_is_refused_and_not_made(folder: Path) -> None:
+    done = edgewise("replay", "none.db", "--policy", "policy.json", folder=folder)
+
+    done.refused("none.db", "no such decision log")
+    assert not (folder / "none.db").exists()
+
+
+def test_a_file_that_is_no_log_and_an_empty_log_are_refused(folder: Path) -> None:
+    (folder / "other.db").write_text("not a database")
+    with DecisionLog(folder / "empty.db"):
+        pass
+
+    other = edgewise("replay", "other.db", "--policy", "policy.json", folder=folder)
+    empty = edgewise("replay", "empty.db", "--policy", "policy.json", folder=folder)
+
+    other.refused("other.db", "the decision log can't be read")
+    empty.refused("empty.db", "the log holds no decisions")
