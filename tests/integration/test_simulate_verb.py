@@ -169,6 +169,17 @@ def test_people_read_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) -
     assert "deadline" in out
 
 
+def test_arrivals_are_fitted_on_request(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "".join(f"{k * k / 50},1,1\n" for k in range(60))
+    (folder / "trace.csv").write_text(HEADER + rows)
+
+    found = shown(capsys, "--policy", "policy.json", "--fit")
+    assert main(["simulate", "--policy", "policy.json", "--trace", "trace.csv", "--fit"]) == 0
+
+    assert {one["name"] for one in found["fits"]["fits"]} == {"poisson", "mmpp2"}
+    assert "mmpp2" in capsys.readouterr().out
+
+
 def test_a_trace_that_can_not_be_is_refused_with_its_line(folder: Path) -> None:
     (folder / "trace.csv").write_text(HEADER + "1,1,1\n0,1,1\n")
 

@@ -1,12 +1,17 @@
 """`edgewise simulate`: what a policy would do to a trace of requests."""
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgewise.cli.show import print_json, say, table
 from edgewise.records import Simulation, encode
 from edgewise.units import format_ms, format_usd
+
+if TYPE_CHECKING:
+    from edgewise.simulate import Fits
 
 
 @click.command("simulate")
@@ -44,6 +49,7 @@ from edgewise.units import format_ms, format_usd
     help="KEY=VALUE: tiers.cloud.servers=8, deadline_ms=200, rate=2, outages.cloud=60-120, …",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--fit", is_flag=True, help="also fit families to the arrivals, with their fit")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(
     *,
@@ -54,10 +60,11 @@ def command(
     answers: Path | None,
     what_if: tuple[str, ...],
     seed: int,
+    fit: bool,
     as_json: bool,
 ) -> int:
     """Replay a trace of requests through a policy, by the decision that live traffic gets."""
-    from edgewise.simulate import SimulateOrder, simulate_files  # noqa: PLC0415 - numpy
+    from edgewise.simulate import SimulateOrder, fit_trace, simulate_files  # noqa: PLC0415 - numpy
 
     order = SimulateOrder(
         policy=policy,
@@ -69,11 +76,26 @@ def command(
         seed=seed,
     )
     seen = simulate_files(order)
+    fits = fit_trace(trace) if fit else None
     if as_json:
-        print_json(encode(seen))
-    else:
-        show(seen)
+        print_json(encode(seen) | ({} if fits is None else {"fits": asdict(fits)}))
+        return 0
+    show(seen)
+    if fits is not None:
+        show_fits(fits)
     return 0
+
+
+def show_fits(fits: "Fits") -> None:
+    """Print fits for people, the best first."""
+    say()
+    say(f"{fits.n:,} gaps: CV² {fits.cv2:.3g}, autocorrelation {fits.autocorrelation:.2f}")
+    rows = []
+    for one in fits.fits:
+        ks = "-" if one.ks is None else f"{one.ks:.3f}"
+        cv2 = "-" if one.cv2 is None else f"{one.cv2:.3g}"
+        rows.append((one.name, f"{one.aic:,.0f}", ks, cv2))
+    say(table(("arrivals", "AIC", "KS", "CV²"), rows))
 
 
 def show(seen: Simulation) -> None:

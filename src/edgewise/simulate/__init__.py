@@ -6,7 +6,8 @@ tier to tier (`flow.py`); else one event follows the other (`events.py`). Read `
 """
 
 from edgewise.simulate.answers import AnswerTable, read_answers, table_of
-from edgewise.simulate.composing import SimulateOrder, read_policy, simulate_files
+from edgewise.simulate.composing import SimulateOrder, fit_trace, read_policy, simulate_files
+from edgewise.simulate.fitting import Fit, Fits, fit_arrivals, fit_times
 from edgewise.simulate.log_replay import replay_files, replay_log
 from edgewise.simulate.network import Network, read_network
 from edgewise.simulate.replay import simulate
@@ -16,12 +17,17 @@ from edgewise.simulate.trace import TraceBlock, TraceReader
 __all__ = [
     "AnswerTable",
     "Drift",
+    "Fit",
+    "Fits",
     "Network",
     "Outage",
     "Scenario",
     "SimulateOrder",
     "TraceBlock",
     "TraceReader",
+    "fit_arrivals",
+    "fit_times",
+    "fit_trace",
     "has_feedback",
     "read_answers",
     "read_network",

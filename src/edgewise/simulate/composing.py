@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from edgewise.errors import InvalidRecord, UsageError
 from edgewise.records import (
     CloudTier,
@@ -16,11 +18,14 @@ from edgewise.records import (
 )
 from edgewise.simulate.answers import read_answers, table_of
 from edgewise.simulate.duplicates import each_once
+from edgewise.simulate.fitting import Fits, fit_arrivals
 from edgewise.simulate.network import read_network
 from edgewise.simulate.replay import simulate
 from edgewise.simulate.scenario import Scenario
 from edgewise.simulate.trace import TraceReader
 from edgewise.simulate.what_if import changed, read_changes
+
+_FITTED = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +75,22 @@ def simulate_files(order: SimulateOrder) -> Simulation:
     trace = TraceReader(order.trace)
     blocks = trace if answers.rows is not None else each_once(trace)
     return simulate(scenario, blocks, what_if=order.what_if)
+
+
+def fit_trace(path: Path) -> Fits:
+    """Fit the arrivals of a trace, of its first million requests.
+
+    Raises
+    ------
+    InvalidData
+        When it can't be read, or holds too few.
+    """
+    moments = []
+    for block in TraceReader(path):
+        moments.append(block.t_s)
+        if block.first > _FITTED:
+            break
+    return fit_arrivals(np.concatenate(moments))
 
 
 def read_policy(path: Path) -> Policy:
