@@ -55,6 +55,10 @@ bench: $(STAMP)
 bench-optimize-peers: $(HEAVY_STAMP)
 	$(HEAVY)/bin/python -m benchmarks.optimize_models
 
+# SimPy, which the simulator is held against, is in the environment of the heavy tests.
+bench-plan: $(HEAVY_STAMP)
+	$(HEAVY)/bin/python -m benchmarks.plan
+
 # It trains: about 40 minutes the first time, kept in runs/compression.
 bench-compression: $(HEAVY_STAMP)
 	$(HEAVY)/bin/python -m benchmarks.compression

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--fit", is_flag=True, help="also fit families to the arrivals, with their fit")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-def command(
+def command(  # noqa: PLR0913 - one parameter an option
     *,
     policy: Path,
     trace: Path,

@@ -34,7 +34,7 @@ def block(*ids: str) -> TraceBlock:
     n = len(ids)
     return TraceBlock(
         first=0,
-        t_s=np.arange(n) * 1.0,
+        t_s=np.arange(float(n)),
         input_tokens=np.ones(n),
         output_tokens=np.ones(n),
         text_ids=ids,
