@@ -153,7 +153,7 @@ def close(one: object, other: object) -> None:
         assert one == other
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(scenario=scenarios(), block=traces())
 def test_blocks_and_events_tell_the_same_where_nothing_feeds_back(
     scenario: Scenario, block: TraceBlock
@@ -167,7 +167,7 @@ def test_blocks_and_events_tell_the_same_where_nothing_feeds_back(
     close(encode(flow), encode(events))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(scenario=scenarios(), block=traces(), cuts=st.lists(st.integers(0, 40), max_size=4))
 def test_where_a_trace_is_cut_does_not_matter(
     scenario: Scenario, block: TraceBlock, cuts: list[int]
@@ -178,7 +178,7 @@ def test_where_a_trace_is_cut_does_not_matter(
     close(encode(cut), encode(whole))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(scenario=scenarios(), block=traces(), deadline_ms=st.none() | st.floats(1.0, 500.0))
 def test_the_same_seed_gives_the_same_bytes_and_shares_sum_to_one(
     scenario: Scenario, block: TraceBlock, deadline_ms: float | None
@@ -195,7 +195,7 @@ def test_the_same_seed_gives_the_same_bytes_and_shares_sum_to_one(
     assert one.requests == len(block.t_s)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(scenario=scenarios(), block=traces(), factor=st.floats(1.0, 10.0))
 def test_cost_is_monotone_in_price(scenario: Scenario, block: TraceBlock, factor: float) -> None:
     dearer = replace(

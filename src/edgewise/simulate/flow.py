@@ -17,7 +17,7 @@ from edgewise.route.monitor import TierMonitor
 from edgewise.simulate.deciding import Decider
 from edgewise.simulate.draws import Draws
 from edgewise.simulate.scenario import Scenario, is_remote
-from edgewise.simulate.stations import station_of
+from edgewise.simulate.stations import EachDevice, station_of
 from edgewise.simulate.tally import Tally
 from edgewise.simulate.times import TierTimes
 from edgewise.simulate.trace import TraceBlock
@@ -348,11 +348,9 @@ class TierFlow:
         own = batch.device is not None and not is_remote(self._tier)
         if own and self._shared:
             self._station, self._shared = station_of(self._tier.servers, each_device=True), False
-        if own and batch.device is not None:
-            seen = int(batch.device.max()) + 1
-            each = self._tier.servers or 1
-            self._tally.servers = max(self._tally.servers or 0, each * seen)
         begins_s = self._station.begin(batch.at_s, service_s, batch.device if own else None)
+        if isinstance(self._station, EachDevice):
+            self._tally.servers = self._station.servers
         self._note(batch.at_s, begins_s, service_s)
         ends_s = begins_s + service_s
         network = self._network

@@ -83,6 +83,11 @@ class EachDevice:
         self._servers = servers
         self._free_s: dict[int, list[float]] = {}
 
+    @property
+    def servers(self) -> int:
+        """Give how many servers the devices seen have together."""
+        return self._servers * len(self._free_s)
+
     def begin(self, arrivals_s: Floats, service_s: Floats, devices: Integers | None) -> Floats:
         """Begin when the device's first server is free."""
         assert devices is not None
