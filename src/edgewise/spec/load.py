@@ -244,7 +244,7 @@ def _field_hint(at: Sequence[str | int]) -> str:
     return "`edgewise init --explain` shows every key"
 
 
-def _check_tiers(project: shape.Project | shape.Sketch, marks: Marks, path: Path) -> None:
+def _check_tiers(project: shape.Project, marks: Marks, path: Path) -> None:
     for region, tiers in project.privacy.residency.items():
         for index, tier in enumerate(tiers):
             if tier not in ("edge", "cloud"):

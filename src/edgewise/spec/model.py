@@ -287,15 +287,10 @@ class Project(Section):
     workload: Workload = Field(default_factory=Workload, description="for the plan")
 
 
-class Sketch(Section):
+class Sketch(Project):
     """A project of which the tiers alone matter: what is left out or half done is no mistake."""
 
     name: Any = None
     task: Any = None
     model: Any = None
     data: Any = None
-    optimize: Any = None
-    workload: Any = None
-    tiers: Tiers
-    objective: Objective = Field(default_factory=Objective)
-    privacy: Privacy = Field(default_factory=Privacy)
