@@ -6,20 +6,16 @@ import random  # noqa: TID251 - only the type of the rng that is handed in
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from edgewise.errors import (
-    TierUnavailable,
-    UsageError,
-)
+from edgewise.errors import TierUnavailable, UsageError
 from edgewise.records import (
     Action,
     Decision,
     DeviceState,
     Input,
-    Outcome,
     Policy,
     RequestFacts,
     SystemState,
@@ -29,16 +25,15 @@ from edgewise.route.allowance import Allowance
 from edgewise.route.breaker import CircuitState
 from edgewise.route.carrying import Carrier, Run
 from edgewise.route.clock import Clock, SystemClock
-from edgewise.route.decide import allowed_tiers, location_of
 from edgewise.route.device import DeviceMonitor, RequestRate, read_device
 from edgewise.route.facts import Asked, facts_of
-from edgewise.route.giving_up import gave_up
 from edgewise.route.late import LateAnswer
 from edgewise.route.opening import Setup, open_tiers
 from edgewise.route.probing import Prober
 from edgewise.route.result import InferenceResult
 from edgewise.route.serving import Serving
 from edgewise.route.storing import Store, Stored
+from edgewise.route.telling import decision_of, result_of, told
 from edgewise.route.tiers import TierModel
 
 _NO_HEDGES = 0.0
@@ -266,7 +261,7 @@ class HybridInferenceEngine:
             await self._carrier.carry(run)
             if run.steps[-1].action is Action.QUEUE:
                 return await self._queued(run)
-            result = self._result(run)
+            result = result_of(run, self._clock.now_s())
         except BaseException as failure:
             run.error = type(failure).__name__
             raise
@@ -393,7 +388,7 @@ class HybridInferenceEngine:
             hint = "try again later, or make the queue larger"
             raise TierUnavailable(what, where=f"request {run.facts.request_id}", hint=hint)
         run.location = QUEUED
-        return self._told(run, "", 0.0, {})
+        return told(run, self._clock.now_s())
 
     async def _answer_stored(self, stored: Stored) -> Mapping[str, Any]:
         """Answer a stored request by the first of its tiers that can; logs its one decision."""
@@ -407,7 +402,7 @@ class HybridInferenceEngine:
             await self._carrier.carry(run)
             if run.steps[-1].action is not Action.ANSWER and run.failure is not None:
                 raise run.failure
-            found = self._result(run)
+            found = result_of(run, self._clock.now_s())
             self._end(run)
         finally:
             await self._leave(serving)
@@ -437,60 +432,9 @@ class HybridInferenceEngine:
         if serving is not self._serving and serving.in_flight == 0:
             await serving.aclose(keep=self._serving)
 
-    def _result(self, run: Run) -> InferenceResult:
-        step = run.steps[-1]
-        reasons = run.reasons()
-        if step.action is Action.GIVE_UP or step.tier is None:
-            raise gave_up(run, reasons)
-        answer = run.answers[step.tier]
-        kept = next(
-            one for one in run.attempts if one.tier == step.tier and one.outcome is Outcome.ANSWERED
-        )
-        run.location = location_of(run.serving.policy, run.attempts, step.tier, reasons)
-        run.confidence = kept.confidence
-        labels = run.serving.policy.labels
-        probabilities = dict(zip(labels, answer.probabilities, strict=False))
-        return self._told(run, answer.label, kept.confidence or 0.0, probabilities)
-
-    def _told(
-        self, run: Run, label: str, confidence: float, probabilities: dict[str, float]
-    ) -> InferenceResult:
-        return InferenceResult(
-            prediction=label,
-            label=label,
-            confidence=confidence,
-            latency_ms=(self._clock.now_s() - run.start_s) * 1000,
-            cost=sum(one.cost_usd for one in run.attempts),
-            location=run.location or "",
-            probabilities=probabilities,
-            reasons=tuple(reason.value for reason in run.reasons()),
-            policy_version=run.serving.version,
-            certificate=run.serving.certificate,
-            request_id=run.facts.request_id,
-            attempts=[{**asdict(one), "outcome": one.outcome.value} for one in run.attempts],
-            steps=tuple(run.steps),
-        )
-
     def _end(self, run: Run) -> None:
-        if self._log is None:
-            return
-        certificate = run.serving.policy.certificate
-        decision = Decision(
-            request_id=run.facts.request_id,
-            at_s=self._clock.utc_s(),
-            policy_version=run.serving.version,
-            facts=run.facts,
-            allowed=allowed_tiers(run.serving.policy, run.facts),
-            reasons=run.reasons(),
-            attempts=tuple(run.attempts),
-            location=run.location,
-            latency_ms=(self._clock.now_s() - run.start_s) * 1000,
-            cost_usd=sum(one.cost_usd for one in run.attempts),
-            confidence=run.confidence,
-            error=run.error,
-            certificate_state="" if certificate is None else certificate.state.value,
-        )
-        self._log.append(decision)
+        if self._log is not None:
+            self._log.append(decision_of(run, self._clock.now_s(), self._clock.utc_s()))
 
     def _close_runner(self, runner: asyncio.Runner) -> None:
         async def close_remote() -> None:
