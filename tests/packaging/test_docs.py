@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from tiny_project import write_project
 
+from edgewise.observe import DecisionLog
+from edgewise.records import Decision, RequestFacts
 from edgewise.spec import explain
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -76,3 +78,37 @@ def test_links_between_pages_lead_somewhere() -> None:
     ]
 
     assert not dead
+
+
+@pytest.mark.integration
+def test_the_questions_to_the_decision_log_work_as_written(tmp_path: Path) -> None:
+    facts = RequestFacts(request_id="a", input_length=1, input_bytes=1)
+    ended = Decision(
+        request_id="a",
+        at_s=1_700_000_000.0,
+        policy_version="v",
+        facts=facts,
+        allowed=("edge",),
+        reasons=(),
+        attempts=(),
+        location="edge",
+        latency_ms=1.0,
+        cost_usd=0.0,
+    )
+    with DecisionLog(tmp_path / "RUN" / "decisions.sqlite") as log:
+        log.append(ended)
+    (text,) = blocks("guides/decision-log.md", "console")
+
+    for line in text.splitlines():
+        words = shlex.split(line[2:])[1:]
+        done = subprocess.run(
+            [sys.executable, "-m", "edgewise", *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+
+    assert (tmp_path / "decisions.parquet").is_file()
