@@ -59,6 +59,7 @@ from edgewise.records.policy import (
     TierKind,
     TierPolicy,
 )
+from edgewise.records.policy_diff import Effect, PolicyChange, PolicyDiff
 from edgewise.records.prediction import Input, Prediction
 from edgewise.records.preroute import PreRouterEvidence, PreRouterWeights
 from edgewise.records.privacy import PrivacyAction, PrivacyActions
@@ -134,6 +135,7 @@ __all__ = [
     "DeviceRule",
     "DeviceState",
     "EdgeTier",
+    "Effect",
     "Energy",
     "Example",
     "Fidelity",
@@ -161,6 +163,8 @@ __all__ = [
     "Plan",
     "PlanSummary",
     "Policy",
+    "PolicyChange",
+    "PolicyDiff",
     "PreRouteRules",
     "PreRouterEvidence",
     "PreRouterWeights",
