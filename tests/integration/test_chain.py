@@ -48,6 +48,26 @@ def test_a_second_run_does_nothing(finished_run: Path, capsys: pytest.CaptureFix
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
+def test_a_rule_that_changes_alone_reaches_the_policy_and_builds_nothing(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = Path(shutil.copytree(finished_run, tmp_path / "project"))
+    spec, out = project / "edgewise.yaml", project / "run"
+    rules = "privacy: {detect: [email]}\nrouting: {deadline_ms: 250, hedge: {}}\n"
+    spec.write_text(spec.read_text("utf-8") + rules, encoding="utf-8")
+
+    _, found = run_json(capsys, "run", str(spec), "--out", str(out))
+    _, again = run_json(capsys, "run", str(spec), "--out", str(out))
+    _, diff = run_json(capsys, "policy", "diff", str(finished_run / "run"), str(out))
+
+    assert found["done"] == ["publish"]
+    assert again["done"] == []
+    assert [one["path"] for one in diff["changes"]] == [
+        *("privacy.kinds.email", "hedge", "deadline_ms")
+    ]
+    assert main(["verify", str(out)]) == 0
+
+
 def test_an_uninterrupted_run_verifies(
     finished_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -90,6 +90,7 @@ from edgewise.records.project import (
     Workload,
 )
 from edgewise.records.resilience import BreakerRules, HedgeRules, ProbeRules, RetryRules
+from edgewise.records.routing import RoutingSpec
 from edgewise.records.run import (
     Answers,
     BundleSummary,
@@ -184,6 +185,7 @@ __all__ = [
     "Reliability",
     "RequestFacts",
     "RetryRules",
+    "RoutingSpec",
     "RunSummary",
     "Score",
     "SkippedRuntime",

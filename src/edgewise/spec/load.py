@@ -3,14 +3,13 @@
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from edgewise.errors import InvalidSpec
+from edgewise.errors import EdgewiseError, InvalidSpec
 from edgewise.records import (
-    ApiKey,
     CalibrationChoice,
     CloudAnswers,
     CloudTier,
@@ -27,11 +26,13 @@ from edgewise.records import (
     PrivacyRules,
     ProjectSpec,
     Protocol,
+    RoutingSpec,
     Task,
     TierKind,
     Workload,
 )
 from edgewise.spec import model as shape
+from edgewise.spec.routed import key_of, routing_of
 
 Marks = dict[tuple[str | int, ...], tuple[int, int]]
 
@@ -63,7 +64,7 @@ def load_spec(path: Path) -> ProjectSpec:
     except ValidationError as wrong:
         raise _explained(wrong, marks, path) from wrong
     _check_tiers(project, marks, path)
-    return _spec(project, path.resolve())
+    return _spec(project, _routing(project, marks, path), path.resolve())
 
 
 def _parse(text: str, path: Path) -> tuple[Any, Marks]:
@@ -182,11 +183,16 @@ def _explained(wrong: ValidationError, marks: Marks, path: Path) -> InvalidSpec:
 
 def _section_at(at: Sequence[str | int]) -> type[BaseModel] | None:
     current: Any = shape.Project
+    inside = False  # a list or a mapping, whose next part is an index or a key of the user's
     for part in at:
+        if inside:
+            inside = False
+            continue
         field = current.model_fields.get(str(part)) if current is not None else None
         if field is None:
             return None
-        kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        inside = get_origin(field.annotation) in (list, dict)
+        kinds = [field.annotation, *get_args(field.annotation)]
         current = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
     found: type[BaseModel] | None = current
     return found
@@ -207,18 +213,48 @@ def _field_hint(at: Sequence[str | int]) -> str:
 
 
 def _check_tiers(project: shape.Project, marks: Marks, path: Path) -> None:
+    cloud = project.tiers.cloud
+    equals = {} if cloud is None else cloud.equals
+    names = ("edge", "cloud", *equals)
+    for name in equals:
+        where = _where(marks, ("tiers", "cloud", "equals", name, "<key>"), path)
+        if name in ("edge", "cloud"):
+            raise InvalidSpec(f"`{name}` is a tier", where=where, hint="take another name")
+        if cloud is not None and cloud.endpoint is None:
+            what = f"`{name}` is equal to a cloud without an endpoint"
+            raise InvalidSpec(what, where=where, hint="give `tiers.cloud.endpoint` too")
     for region, tiers in project.privacy.residency.items():
         for index, tier in enumerate(tiers):
-            if tier not in ("edge", "cloud"):
+            if tier not in names:
                 where = _where(marks, ("privacy", "residency", region, index), path)
-                raise InvalidSpec(f"`{tier}` is no tier", where=where, hint="tiers: edge, cloud")
+                hint = f"tiers: {', '.join(names)}"
+                raise InvalidSpec(f"`{tier}` is no tier", where=where, hint=hint)
     if project.task == "image-classification" and project.model.image is None:
         where = _where(marks, ("model",), path)
         hint = "add `image: {height: 224, width: 224}`"
         raise InvalidSpec("image classification needs model.image", where=where, hint=hint)
 
 
-def _spec(project: shape.Project, path: Path) -> ProjectSpec:
+def _routing(project: shape.Project, marks: Marks, path: Path) -> RoutingSpec:
+    preroute = project.routing.preroute
+    if preroute is not None:
+        where = _where(marks, ("routing", "preroute", "<key>"), path)
+        if project.task != "text-classification":
+            hint = "leave it out"
+            raise InvalidSpec("a pre-router reads text, not images", where=where, hint=hint)
+        if project.tiers.cloud is None:
+            hint = "add `tiers.cloud`"
+            raise InvalidSpec("there is no cloud to go to at once", where=where, hint=hint)
+    try:
+        return routing_of(project.routing, project.budget, project.offline, path.resolve().parent)
+    except EdgewiseError as wrong:
+        where = _where(marks, ("routing", "preroute", "weights"), path)
+        what = f"`routing.preroute.weights`: {wrong.where}: {wrong.what}"
+        hint = "write them by `write_json(path, PreRouter.fit(…).weights)`"
+        raise InvalidSpec(what, where=where, hint=hint) from wrong
+
+
+def _spec(project: shape.Project, routing: RoutingSpec, path: Path) -> ProjectSpec:
     def at(text: str) -> Path:
         return (path.parent / text).resolve()
 
@@ -253,6 +289,7 @@ def _spec(project: shape.Project, path: Path) -> ProjectSpec:
             memory_bytes=edge.memory,
             storage_bytes=edge.storage,
             threads=edge.threads,
+            max_in_flight=edge.max_in_flight,
         ),
         cloud=_cloud(project.tiers.cloud),
         objective=Objective(
@@ -278,6 +315,7 @@ def _spec(project: shape.Project, path: Path) -> ProjectSpec:
             residency_key=project.privacy.residency_key,
             residency={k: tuple(v) for k, v in project.privacy.residency.items()},
         ),
+        routing=routing,
         workload=Workload(**project.workload.model_dump()),
         path=path,
     )
@@ -301,13 +339,14 @@ def _cloud(cloud: shape.Cloud | None) -> CloudTier | None:
         return None
     column = cloud.answers.column if isinstance(cloud.answers, shape.Column) else None
     answers = CloudAnswers.COLUMN if column else CloudAnswers(cloud.answers)
-    key = cloud.api_key
     return CloudTier(
         kind=TierKind(cloud.kind),
         endpoint=cloud.endpoint,
+        equals=dict(cloud.equals),
+        max_in_flight=cloud.max_in_flight,
         protocol=Protocol(cloud.protocol),
         model=cloud.model,
-        api_key=ApiKey(env=key.env, file=key.file) if key else None,
+        api_key=key_of(cloud.api_key),
         usd_per_request=cloud.usd_per_request,
         rtt_p50_ms=cloud.rtt_ms.p50,
         rtt_p95_ms=cloud.rtt_ms.p95,

@@ -1,44 +1,16 @@
 """The shape of `edgewise.yaml`: every key with its type, default and meaning."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from edgewise.errors import UsageError
 from edgewise.records.privacy import PersonalKind
-from edgewise.units import parse_bytes
+from edgewise.spec.routing import Budget, Count, Offline, Routing
+from edgewise.spec.section import ApiKey, Finite, Names, Section, Share, Size, Url, Usd
 
 DETECTORS = ("email", "phone", "card", "iban", "ip")
 PRECISIONS = ("float32", "int8-dynamic")
-
-
-def _size(value: Any) -> int:
-    try:
-        return parse_bytes(value)
-    except UsageError as wrong:
-        raise ValueError(wrong.what) from wrong
-
-
-Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=str | int), Field(gt=0)]
-Share = Annotated[float, Field(gt=0.0, lt=1.0)]
-Usd = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-
-
-def _once(names: list[str]) -> list[str]:
-    twice = [name for at, name in enumerate(names) if name in names[:at]]
-    if twice:
-        raise ValueError(f"`{twice[0]}` is given twice")
-    return names
-
-
-Names = Annotated[list[str], AfterValidator(_once)]
-
-
-class Section(BaseModel):
-    """A part of the file: unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", strict=False)
+TIER_NAME = r"^[a-z0-9][a-z0-9_-]*$"
 
 
 class Image(Section):
@@ -101,19 +73,7 @@ class Edge(Section):
     memory: Size | None = Field(None, description="most that a process may take, such as 256MiB")
     storage: Size | None = Field(None, description="most that a bundle may take, such as 16MiB")
     threads: int = Field(1, gt=0, le=256, description="of the model")
-
-
-class ApiKey(Section):
-    """Where a secret is read from; never the secret."""
-
-    env: str | None = Field(None, description="name of a variable")
-    file: str | None = Field(None, description="path of a file")
-
-    @model_validator(mode="after")
-    def _one(self) -> "ApiKey":
-        if (self.env is None) == (self.file is None):
-            raise ValueError("give either `env` or `file`")
-        return self
+    max_in_flight: Count | None = Field(None, description="most calls at once; null: no limit")
 
 
 class Rtt(Section):
@@ -139,8 +99,12 @@ class Cloud(Section):
     """The far tier."""
 
     kind: Literal["cloud", "site"] = Field("cloud", description="cloud or site")
-    endpoint: str | None = Field(
-        None, pattern=r"^https?://", description="URL; without one it is planned for, not called"
+    endpoint: Url | None = Field(None, description="URL; without one it is planned for, not called")
+    equals: dict[Annotated[str, Field(pattern=TIER_NAME)], Url] = Field(
+        {}, description="name: URL of tiers that share its load and stand in for it"
+    )
+    max_in_flight: Count | None = Field(
+        None, description="most calls at once, each of them; null: no limit"
     )
     protocol: Literal["json", "oip", "openai"] = Field("oip", description="json, oip or openai")
     model: str = Field("", description="its name there")
@@ -236,4 +200,7 @@ class Project(Section):
     objective: Objective = Field(default_factory=Objective, description="what to keep to")
     optimize: Optimize = Field(default_factory=Optimize, description="what may be tried")
     privacy: Privacy = Field(default_factory=Privacy, description="what keeps a request near")
+    routing: Routing = Field(default_factory=Routing, description="how live requests go their way")
+    budget: Budget | None = Field(None, description="what calls of live requests may cost")
+    offline: Offline | None = Field(None, description="requests that may wait for the network")
     workload: Workload = Field(default_factory=Workload, description="for the plan")
