@@ -163,6 +163,7 @@ def test_an_example_of_a_local_language_model_is_linked_where_there_is_one() -> 
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 def test_the_page_on_routing_works_as_written(finished_run: Path, tmp_path: Path) -> None:
     page = "routing.md"
     project = Path(shutil.copytree(finished_run, tmp_path / "project"))

@@ -76,9 +76,8 @@ def _less_is_looser(before: float | None, after: float | None) -> Effect:
 
 
 def _limit(before: Any, after: Any) -> Effect:
-    """Judge rules that bind when they are there."""
-    if (before is None) == (after is None):
-        return Effect.CHANGES
+    """Judge rules that bind when they are there, and are there on one side."""
+    del after
     return Effect.TIGHTENS if before is None else Effect.LOOSENS
 
 
