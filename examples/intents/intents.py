@@ -28,6 +28,8 @@ def main() -> None:
     edgewise("run", "cloud.yaml", "--out", "runs/cloud", quiet=True)
     for name in ("calibration", "test"):
         rows = read(name)
+        if "cloud" in rows[0]:
+            continue
         answers = answers_of("runs/cloud", rows)
         write(name, [row | {"cloud": said} for row, said in zip(rows, answers, strict=True)])
 
@@ -125,7 +127,7 @@ async def route() -> None:
                 [{"text": row["text"]} for row in rows], concurrency=AT_ONCE
             )
         right = sum(one.prediction == row["label"] for one, row in zip(found, rows, strict=True))
-        sent = sum(any(one.tier == "cloud" for one in result.attempts) for result in found)
+        sent = sum(any(one["tier"] == "cloud" for one in result.attempts) for result in found)
         early = sum("pre_routed" in result.reasons for result in found)
         usd = sum(result.cost for result in found) * 1e6 / len(rows)
         n = len(rows)
