@@ -143,6 +143,8 @@ class HybridInferenceEngine:
         self._runner: asyncio.Runner | None = None
         self._sync_lock = threading.Lock()
         self._closed = False
+        self._closing: set[asyncio.Task[None]] = set()
+        self._swapping = asyncio.Lock()
 
     @property
     def policy(self) -> Policy:
@@ -181,12 +183,17 @@ class HybridInferenceEngine:
         if isinstance(policy, str | Path) and edge_model_path is None:
             path = None  # the bundle beside the policy's file
         setup = replace(self._setup, policy=policy, edge_model_path=path, confidence_threshold=None)
+        async with self._swapping:
+            return await self._exchange(setup, tiers)
+
+    async def _exchange(self, setup: Setup, tiers: Mapping[str, TierModel] | None) -> str:
         opened = await asyncio.to_thread(open_tiers, setup, self._clock, tiers)
         if opened[0].offline != self.policy.offline:
             what = "the rules of the offline queue belong to the engine that opened its file"
             raise UsageError(what, where="swap_policy", hint="close the engine and make another")
         before = self._serving
-        self._serving = Serving(*opened, before=before, clock=self._clock)
+        # In a thread: another process may hold the budget's file for a moment.
+        self._serving = await asyncio.to_thread(Serving, *opened, before=before, clock=self._clock)
         self._setup = setup
         if self._device is None and self.policy.device:
             self._device = DeviceMonitor(read_device)
@@ -213,8 +220,8 @@ class HybridInferenceEngine:
         deadline_ms
             Answer within this time, or say that it can't be done.
         idempotent
-            `False` where two answers to one request would do harm: then nothing is retried or
-            raced.
+            `False` where two answers to one request would do harm: then nothing is retried,
+            raced or stored.
         allow_late
             Where no tier can give a good answer now, store the request: the result's location is
             `queued`, and `late_answer` gives the answer once it is there. Needs a policy with
@@ -254,9 +261,7 @@ class HybridInferenceEngine:
         )
         run = Run(serving, facts, one, start_s)
         serving.in_flight += 1
-        self._prober.watch(serving)
-        if self._store is not None:
-            self._store.watch(serving)
+        self._watch(serving)
         try:
             await self._carrier.carry(run)
             if run.steps[-1].action is Action.QUEUE:
@@ -268,7 +273,7 @@ class HybridInferenceEngine:
         finally:
             if run.location != QUEUED:  # its decision is logged when it has ended
                 self._end(run)
-            await self._leave(serving)
+            self._leave(serving)
         return result
 
     async def late_answer(self, request_id: str) -> Mapping[str, Any] | None:
@@ -284,7 +289,9 @@ class HybridInferenceEngine:
         UsageError
             When the policy has no offline rules.
         """
-        return await self._opened_store().take(request_id)
+        store = self._opened_store()
+        self._watch(self._serving)
+        return await store.take(request_id)
 
     def late_answers(self) -> list[str]:
         """Give the ids of queued requests whose answers nobody has taken, the oldest first."""
@@ -344,6 +351,7 @@ class HybridInferenceEngine:
         if self._device is not None:
             self._device.close()
         await self._serving.aclose()
+        await asyncio.gather(*self._closing, return_exceptions=True)
         runner, self._runner = self._runner, None
         if runner is not None:
             await asyncio.to_thread(self._close_runner, runner)
@@ -357,6 +365,7 @@ class HybridInferenceEngine:
                 last.run(self.aclose())
 
     async def __aenter__(self) -> Self:
+        self._watch(self._serving)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -367,6 +376,12 @@ class HybridInferenceEngine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _watch(self, serving: Serving) -> None:
+        """Look after the tiers and what waits for them, on the running event loop."""
+        self._prober.watch(serving)
+        if self._store is not None:
+            self._store.watch(serving)
 
     def _open_store(self) -> Store | None:
         rules = self.policy.offline
@@ -382,7 +397,15 @@ class HybridInferenceEngine:
 
     async def _queued(self, run: Run) -> InferenceResult:
         step = run.steps[-1]
-        said = await self._opened_store().put(run.facts, run.one, step.allowed)
+        storing = asyncio.ensure_future(self._opened_store().put(run.facts, run.one, step.allowed))
+        try:
+            said = await asyncio.shield(storing)
+        except asyncio.CancelledError:
+            # A caller that goes away now leaves it stored: it is logged when it has ended.
+            await asyncio.wait([storing])
+            if storing.exception() is None and storing.result().accepted:
+                run.location = QUEUED
+            raise
         if not said.accepted:
             what = f"no tier can answer now, and the request can't wait: {said.value}"
             hint = "try again later, or make the queue larger"
@@ -405,7 +428,7 @@ class HybridInferenceEngine:
             found = result_of(run, self._clock.now_s())
             self._end(run)
         finally:
-            await self._leave(serving)
+            self._leave(serving)
         return found
 
     def _log_unanswered(self, end: LateAnswer) -> None:
@@ -426,11 +449,16 @@ class HybridInferenceEngine:
             calm = self._calm = replace(calm, device=device, hedges_left=hedges_left)
         return calm
 
-    async def _leave(self, serving: Serving) -> None:
-        """Note that a request has ended; the last one under an old policy closes its tiers."""
+    def _leave(self, serving: Serving) -> None:
+        """Note that a request has ended; after the last one under an old policy its tiers close.
+
+        Nobody waits for that: a model that hangs would hold up the request's answer.
+        """
         serving.in_flight -= 1
         if serving is not self._serving and serving.in_flight == 0:
-            await serving.aclose(keep=self._serving)
+            closing = asyncio.get_running_loop().create_task(serving.aclose(keep=self._serving))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     def _end(self, run: Run) -> None:
         if self._log is not None:

@@ -282,8 +282,7 @@ def _remote(tier: TierPolicy, policy: Policy, api_key: str | None) -> RemoteTier
             api_key=api_key,
         )
 
-    connect()  # a wrong URL is found before the first request
-    return RemoteTier(connect)
+    return RemoteTier(connect)  # connects once: a wrong URL is found before the first request
 
 
 def _few(labels: Sequence[str]) -> str:
