@@ -92,6 +92,9 @@ class RemoteError(TierUnavailable):
         The HTTP status of the answer; `None` where no whole answer came.
     retry_after_s
         How long the endpoint asked to be left alone, where it said so.
+    maybe_served
+        Whether the endpoint may have done the work, and charge for it: it answered nonsense, or the
+        connection broke after the request was sent.
     """
 
     def __init__(
@@ -102,10 +105,12 @@ class RemoteError(TierUnavailable):
         hint: str = "",
         status: int | None = None,
         retry_after_s: float | None = None,
+        maybe_served: bool = False,
     ) -> None:
         super().__init__(what, where=where, hint=hint)
         self.status = status
         self.retry_after_s = retry_after_s
+        self.maybe_served = maybe_served
 
 
 class DeadlineExceeded(TierUnavailable):

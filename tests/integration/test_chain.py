@@ -9,6 +9,8 @@ from tiny_project import SPEC, write_project
 
 from edgewise import HybridInferenceEngine
 from edgewise.cli import main
+from edgewise.records import DeviceState
+from edgewise.testing.route import FakeEndpoint
 
 pytestmark = pytest.mark.integration
 
@@ -46,6 +48,51 @@ def test_a_second_run_does_nothing(finished_run: Path, capsys: pytest.CaptureFix
 
     assert found["done"] == []
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_a_rule_that_changes_alone_reaches_the_policy_and_builds_nothing(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = Path(shutil.copytree(finished_run, tmp_path / "project"))
+    spec, out = project / "edgewise.yaml", project / "run"
+    rules = "privacy: {detect: [email]}\nrouting: {deadline_ms: 250, hedge: {}}\n"
+    spec.write_text(spec.read_text("utf-8") + rules, encoding="utf-8")
+
+    _, found = run_json(capsys, "run", str(spec), "--out", str(out))
+    _, again = run_json(capsys, "run", str(spec), "--out", str(out))
+    _, diff = run_json(capsys, "policy", "diff", str(finished_run / "run"), str(out))
+
+    assert found["done"] == ["publish"]
+    assert again["done"] == []
+    assert [one["path"] for one in diff["changes"]] == [
+        *("privacy.kinds.email", "hedge", "deadline_ms")
+    ]
+    assert main(["verify", str(out)]) == 0
+
+
+async def test_an_equal_cloud_stands_in_for_one_that_is_gone(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = Path(shutil.copytree(finished_run, tmp_path / "project"))
+    spec, out = project / "edgewise.yaml", project / "run"
+    says = {"label": "negative", "probabilities": {"negative": 0.9, "positive": 0.1}}
+    with FakeEndpoint([(200, says)]) as west:
+        gone = f'endpoint: "http://127.0.0.1:9", protocol: json, equals: {{west: "{west.url}"}}, '
+        text = spec.read_text("utf-8").replace("answers: assume", gone + "answers: assume")
+        rule = "routing: {device: [{name: heat, throttled: true}]}\n"
+        spec.write_text(text + rule, encoding="utf-8")
+        run_json(capsys, "run", str(spec), "--out", str(out))
+        hot = DeviceState(throttled=True)
+        async with HybridInferenceEngine(
+            policy=out / "policy.json", read_device=lambda: hot
+        ) as engine:
+            result = await engine.predict({"text": "good film"})
+            home = await engine.predict({"text": "good film", "privacy_flag": True})
+
+    assert (result.prediction, result.location) == ("negative", "west")
+    assert [one["tier"] for one in result.attempts] == ["cloud", "west"]
+    assert {"device_state", "tier_failed", "stand_in"} <= set(result.reasons)
+    assert home.location == "edge"
 
 
 def test_an_uninterrupted_run_verifies(

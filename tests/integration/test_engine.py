@@ -18,12 +18,16 @@ from edgewise.errors import (
     UsageError,
 )
 from edgewise.records import (
+    Certificate,
+    CertificateState,
     LatencyLimit,
+    Loss,
     Policy,
     Prediction,
     Protocol,
     TierKind,
     TierPolicy,
+    seal,
     write_json,
 )
 from edgewise.route import HybridInferenceEngine, SystemClock
@@ -193,6 +197,34 @@ def test_a_policy_for_another_bundle_is_refused(bundle: Path) -> None:
     assert policy_for(bundle, None).bundle_sha256 in caught.value.what
     assert caught.value.where == str(bundle)
     assert caught.value.hint == "use the policy.json and the bundle of one run"
+
+
+def test_a_certificate_that_was_edited_by_hand_is_refused(bundle: Path, tmp_path: Path) -> None:
+    policy = policy_for(bundle, None)
+    sealed = seal(
+        Certificate(
+            state=CertificateState.CERTIFIED,
+            loss=Loss.NET,
+            alpha=0.02,
+            delta=0.05,
+            n=500,
+            threshold=0.8,
+            deferral_rate=0.2,
+            bound=0.015,
+            bundle_sha256=policy.bundle_sha256,
+        )
+    )
+    path = tmp_path / "policy.json"
+    write_json(path, replace(policy, certificate=sealed))
+    HybridInferenceEngine(bundle, policy=path).close()
+    path.write_text(path.read_text("utf-8").replace('"n": 500', '"n": 90000'), "utf-8")
+
+    with pytest.raises(IntegrityError) as caught:
+        HybridInferenceEngine(bundle, policy=path)
+
+    assert caught.value.what == "it was changed after it was made"
+    assert caught.value.where == "certificate"
+    assert caught.value.hint == "certify anew: `edgewise calibrate` or `edgewise run`"
 
 
 def test_a_policy_with_other_labels_is_refused(bundle: Path) -> None:

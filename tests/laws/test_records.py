@@ -25,6 +25,7 @@ from edgewise.records import (
     Certificate,
     CertificateState,
     ConfidenceMap,
+    Effect,
     LearnedScore,
     OfflineRules,
     Policy,
@@ -42,6 +43,7 @@ from edgewise.records import (
     write_json,
 )
 from edgewise.records.preroute import READER
+from edgewise.route import compare_policies
 
 NAMES = st.text(string.ascii_letters + "é ._", max_size=8)
 LEAVES: dict[Any, st.SearchStrategy[Any]] = {
@@ -49,6 +51,7 @@ LEAVES: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(-(2**53), 2**53),
     bool: st.booleans(),
     float: st.floats(allow_nan=False, allow_infinity=False),
+    object: st.none() | st.booleans() | NAMES,
 }
 SHARES = st.floats(0.001, 0.999)
 USD = st.floats(0.0, 1e9)
@@ -195,7 +198,8 @@ def test_what_is_written_is_what_is_read(kind: Any, data: st.DataObject) -> None
 @given(data=st.data())
 def test_another_type_in_any_field_is_an_invalid_record(kind: Any, data: st.DataObject) -> None:
     body = encode(data.draw(records_of(kind)))
-    field = data.draw(st.sampled_from([key for key in body if key != "schema_version"]))
+    typed = [name for name, hint in typing.get_type_hints(kind).items() if hint is not object]
+    field = data.draw(st.sampled_from(typed))
 
     with pytest.raises(InvalidRecord) as caught:
         decode(kind, {**body, field: data.draw(st.sampled_from([object(), b"", 1j]))})
@@ -222,3 +226,20 @@ def test_file_holds_the_record(record: Policy, tmp_path_factory: pytest.TempPath
     write_json(path, record)
 
     assert read_json(Policy, path) == record
+
+
+@settings(max_examples=60, deadline=None)
+@given(before=records_of(Policy), other=records_of(Policy), data=st.data())
+def test_any_field_that_differs_is_a_change_in_words(
+    before: Policy, other: Policy, data: st.DataObject
+) -> None:
+    name = data.draw(st.sampled_from([field.name for field in dataclasses.fields(Policy)]))
+    after = dataclasses.replace(before, **{name: getattr(other, name)})
+
+    there, back = compare_policies(before, after), compare_policies(after, before)
+
+    assert bool(there.changes) is bool(back.changes) is (before != after)
+    assert all(one.meaning and one.path.startswith(name) for one in there.changes)
+    order = list(Effect)
+    places = [order.index(one.effect) for one in there.changes]
+    assert places == sorted(places)

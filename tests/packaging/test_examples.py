@@ -47,3 +47,24 @@ def test_the_text_example_ends_in_a_bundle_that_fits_and_answers(tmp_path: Path)
     assert found["chosen"]["size_bytes"] <= 24 * 2**20
     assert found["chosen"]["metric"] > 0.75
     assert "storage is 24.0 MiB" in found["candidates"][0]["why"][0]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_intents_example_certifies_and_routes_live_requests_by_three_policies() -> None:
+    order = [sys.executable, str(EXAMPLES / "intents/intents.py")]
+    done = subprocess.run(order, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    told = done.stdout
+    for line in ("  tiers.edge.threshold: ", "  certificate.alpha: 0.02 → 0.05", "loosens: "):
+        assert line in told
+    rows = re.findall(r"^(.{20}) +([\d.]+)% +([\d.]+)% +([\d.]+)% +([\d,]+)$", told, re.MULTILINE)
+    table = {name.strip(): [float(x.replace(",", "")) for x in values] for name, *values in rows}
+    always, strict, looser = table["always the cloud"], table["2 points"], table["5 points"]
+    # The promise is on what is drawn; a test split of 1,600 adds its own error of about a point.
+    assert strict[0] > always[0] - 3.0
+    assert looser[0] > always[0] - 6.0
+    assert looser[1] < strict[1] < 100.0
+    assert strict[3] < always[3]
+    assert strict[2] == 0.0

@@ -23,8 +23,10 @@ VERBS = {
     "calibrate": "certify a run anew with other labels",
     "simulate": "replay a trace of requests through a policy",
     "replay": "put the requests of a decision log through another policy",
+    "policy": "show a policy, or what differs between two",
     "predict": "answer one text or file through the engine of a run",
     "serve": "serve a bundle by the Open Inference Protocol v2 and plain JSON",
+    "log": "ask a decision log in SQL, or export it to Parquet",
     "verify": "check that the parts of a run are whole and belong together",
 }
 

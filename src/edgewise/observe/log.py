@@ -32,6 +32,7 @@ _INSERT = (
     "insert into decisions values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "on conflict (request_id) do nothing"
 )
+_COMPACT = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _WAITING = 10_000
 _LOCKED_S = 10.0
 
@@ -277,7 +278,7 @@ class DecisionLog:
 
 def _row(one: Decision) -> Row:
     try:
-        whole = json.dumps(encode(one), separators=(",", ":"), allow_nan=False)
+        whole = _COMPACT.encode(encode(one))
     except TypeError as wrong:
         what = f"a field has no JSON form: {wrong}"
         raise InvalidRecord(what, where="Decision", hint="give Python's own numbers") from wrong
@@ -299,4 +300,6 @@ def _row(one: Decision) -> Row:
 
 def _storable(value: str | float | None) -> str | float | None:
     """Lone surrogates have no UTF-8, so SQLite would refuse them."""
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-8", "backslashreplace").decode()

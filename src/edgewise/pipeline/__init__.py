@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgewise.pipeline.chain import run_project
     from edgewise.pipeline.model_optimizer import ModelOptimizer
     from edgewise.pipeline.optimizing import Order, optimize_source
+    from edgewise.pipeline.policy_file import open_policy
     from edgewise.pipeline.verify import Check, verify_run
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "ModelOptimizer",
     "Order",
     "calibrate_run",
+    "open_policy",
     "optimize_source",
     "run_project",
     "verify_run",
@@ -37,6 +39,7 @@ _HOMES = {
     "ModelOptimizer": "edgewise.pipeline.model_optimizer",
     "Order": "edgewise.pipeline.optimizing",
     "calibrate_run": "edgewise.pipeline.calibrating",
+    "open_policy": "edgewise.pipeline.policy_file",
     "optimize_source": "edgewise.pipeline.optimizing",
     "run_project": "edgewise.pipeline.chain",
     "verify_run": "edgewise.pipeline.verify",

@@ -1,7 +1,10 @@
 """What was measured and proved becomes the policy that the engine loads. Pure."""
 
+from dataclasses import replace
+
 from edgewise.records import (
     Certificate,
+    CloudTier,
     ConfidenceMap,
     LatencyLimit,
     Policy,
@@ -18,7 +21,7 @@ def make_policy(
     certificate: Certificate,
     confidence: ConfidenceMap,
 ) -> Policy:
-    """Join the certificate's threshold, the confidence map and the profile's latencies."""
+    """Join the certificate's threshold, the confidence map, latencies and rules of the spec."""
     edge = TierPolicy(
         name="edge",
         kind=spec.edge.kind,
@@ -29,32 +32,51 @@ def make_policy(
             for b in profile.buckets
         ),
         latency_limit_ms=spec.objective.latency_p95_ms,
+        max_in_flight=spec.edge.max_in_flight,
         service=spec.edge.service,
         servers=spec.edge.servers,
         queue=spec.edge.queue,
     )
-    tiers = [edge]
-    if spec.cloud is not None:
-        cloud = TierPolicy(
-            name="cloud",
-            kind=spec.cloud.kind,
-            rtt_p50_ms=spec.cloud.rtt_p50_ms,
-            rtt_p95_ms=spec.cloud.rtt_p95_ms,
-            usd_per_request=spec.cloud.usd_per_request,
-            endpoint=spec.cloud.endpoint,
-            protocol=spec.cloud.protocol,
-            model=spec.cloud.model,
-            api_key=spec.cloud.api_key,
-            service=spec.cloud.service,
-            servers=spec.cloud.servers,
-            queue=spec.cloud.queue,
-        )
-        tiers.append(cloud)
+    routing = spec.routing
     return Policy(
         task=spec.task.value,
         labels=labels,
-        tiers=tuple(tiers),
+        tiers=(edge, *_far(spec.cloud)),
         privacy=spec.privacy,
+        breaker=routing.breaker,
+        retry=routing.retry,
+        hedge=routing.hedge,
+        probe=routing.probe,
+        preroute=routing.preroute,
+        on_void=routing.on_void,
+        budget=routing.budget,
+        offline=routing.offline,
+        device=routing.device,
+        deadline_ms=routing.deadline_ms,
         bundle_sha256=certificate.bundle_sha256,
         certificate=certificate,
     )
+
+
+def _far(cloud: CloudTier | None) -> tuple[TierPolicy, ...]:
+    """Give the cloud and its equals, which answer as it does."""
+    if cloud is None:
+        return ()
+    far = TierPolicy(
+        name="cloud",
+        kind=cloud.kind,
+        rtt_p50_ms=cloud.rtt_p50_ms,
+        rtt_p95_ms=cloud.rtt_p95_ms,
+        usd_per_request=cloud.usd_per_request,
+        max_in_flight=cloud.max_in_flight,
+        group="cloud" if cloud.equals else "",
+        endpoint=cloud.endpoint,
+        protocol=cloud.protocol,
+        model=cloud.model,
+        api_key=cloud.api_key,
+        service=cloud.service,
+        servers=cloud.servers,
+        queue=cloud.queue,
+    )
+    equals = (replace(far, name=name, endpoint=url) for name, url in cloud.equals.items())
+    return far, *equals

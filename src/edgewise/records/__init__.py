@@ -59,6 +59,7 @@ from edgewise.records.policy import (
     TierKind,
     TierPolicy,
 )
+from edgewise.records.policy_diff import Effect, PolicyChange, PolicyDiff
 from edgewise.records.prediction import Input, Prediction
 from edgewise.records.preroute import PreRouterEvidence, PreRouterWeights
 from edgewise.records.privacy import PrivacyAction, PrivacyActions
@@ -90,6 +91,7 @@ from edgewise.records.project import (
     Workload,
 )
 from edgewise.records.resilience import BreakerRules, HedgeRules, ProbeRules, RetryRules
+from edgewise.records.routing import RoutingSpec
 from edgewise.records.run import (
     Answers,
     BundleSummary,
@@ -150,6 +152,7 @@ __all__ = [
     "DeviceRule",
     "DeviceState",
     "EdgeTier",
+    "Effect",
     "Energy",
     "EnergyReport",
     "Example",
@@ -180,6 +183,8 @@ __all__ = [
     "Plan",
     "PlanSummary",
     "Policy",
+    "PolicyChange",
+    "PolicyDiff",
     "PreRouteRules",
     "PreRouterEvidence",
     "PreRouterWeights",
@@ -201,6 +206,7 @@ __all__ = [
     "Reliability",
     "RequestFacts",
     "RetryRules",
+    "RoutingSpec",
     "RunSummary",
     "Score",
     "ServiceFormula",

@@ -3,13 +3,15 @@
 import contextlib
 import dataclasses
 import enum
+import functools
 import hashlib
 import json
 import math
+import operator
 import os
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -28,7 +30,12 @@ def encode(record: object) -> dict[str, Any]:
     InvalidRecord
         When a number is not finite: JSON has no word for it.
     """
-    return {"schema_version": SCHEMA_VERSION, **_encode(record, type(record).__name__)}
+    try:
+        return {"schema_version": SCHEMA_VERSION, **_encode(record)}
+    except _NotFiniteError as wrong:
+        where = type(record).__name__ + _place_of_not_finite(record)
+        what = f"not a finite number: {wrong}"
+        raise InvalidRecord(what, where=where) from None
 
 
 def decode(kind: type[R], value: object, *, where: str = "") -> R:
@@ -115,21 +122,56 @@ def read_json(kind: type[R], path: Path) -> R:
     return decode(kind, value, where=str(path))
 
 
-def _encode(value: object, where: str) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: _encode(getattr(value, field.name), f"{where}.{field.name}")
-            for field in dataclasses.fields(value)
-        }
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, Mapping):
-        return {str(key): _encode(item, f"{where}.{key}") for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_encode(item, f"{where}[{index}]") for index, item in enumerate(value)]
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidRecord(f"not a finite number: {value}", where=where)
+class _NotFiniteError(ValueError):
+    """A number that JSON has no word for; where it stands is looked up when it is met."""
+
+
+def _encode(value: Any) -> Any:
+    kind: Any = type(value)
+    return _encoder(kind)(value)
+
+
+@functools.cache
+def _encoder(kind: Any) -> Callable[[Any], Any]:
+    """Give what turns values of a type into what JSON holds; looked up once a type."""
+    if dataclasses.is_dataclass(kind):
+        names = tuple(field.name for field in dataclasses.fields(kind))
+        return lambda value: {name: _encode(getattr(value, name)) for name in names}
+    if issubclass(kind, enum.Enum):
+        return operator.attrgetter("value")
+    if issubclass(kind, Mapping):
+        return lambda value: {str(key): _encode(item) for key, item in value.items()}
+    if issubclass(kind, tuple | list):
+        return lambda value: [_encode(item) for item in value]
+    return _finite if issubclass(kind, float) else _as_it_is
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise _NotFiniteError(value)
     return value
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _place_of_not_finite(value: Any) -> str:
+    """Give the path of the first number that is not finite, from the record on."""
+    parts: list[tuple[str, Any]] = []
+    if dataclasses.is_dataclass(value):
+        names = [field.name for field in dataclasses.fields(value)]
+        parts = [(f".{name}", getattr(value, name)) for name in names]
+    elif isinstance(value, Mapping):
+        parts = [(f".{key}", item) for key, item in value.items()]
+    elif isinstance(value, tuple | list):
+        parts = [(f"[{index}]", item) for index, item in enumerate(value)]
+    for path, item in parts:
+        try:
+            _encode(item)
+        except _NotFiniteError:
+            return path + _place_of_not_finite(item)
+    return ""
 
 
 def _decode(kind: Any, value: Any, where: str) -> Any:  # noqa: PLR0911 - one return a kind of type

@@ -1,5 +1,6 @@
 """`edgewise.yaml` as a record. Made by `spec`, read by `pipeline`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -8,6 +9,7 @@ from edgewise.records.api_key import ApiKey
 from edgewise.records.bundle import ImageInput, Task
 from edgewise.records.certificate import CloudAnswers, Loss
 from edgewise.records.policy import PrivacyRules, Protocol, TierKind
+from edgewise.records.routing import RoutingSpec
 from edgewise.records.service import QueueRules, ServiceFormula
 
 
@@ -66,6 +68,7 @@ class EdgeTier:
     service: ServiceFormula | None = None
     servers: int | None = None
     queue: QueueRules | None = None
+    max_in_flight: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,10 @@ class CloudTier:
 
     kind: TierKind = TierKind.CLOUD
     endpoint: str | None = None
+    equals: Mapping[str, str] = field(default_factory=dict)
+    """Name and endpoint of tiers that share its load and stand in for it."""
+    max_in_flight: int | None = None
+    """Of each of them."""
     protocol: Protocol = Protocol.OIP
     model: str = ""
     api_key: ApiKey | None = None
@@ -145,6 +152,7 @@ class ProjectSpec:
     objective: Objective = field(default_factory=Objective)
     optimize: OptimizeSpec = field(default_factory=OptimizeSpec)
     privacy: PrivacyRules = field(default_factory=PrivacyRules)
+    routing: RoutingSpec = field(default_factory=RoutingSpec)
     workload: Workload = field(default_factory=Workload)
     path: Path = Path("edgewise.yaml")
     """The file it was read from."""
@@ -158,6 +166,7 @@ class TiersSpec:
     cloud: CloudTier | None
     privacy: PrivacyRules
     objective: Objective
+    routing: RoutingSpec
     path: Path
 
 

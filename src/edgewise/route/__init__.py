@@ -18,6 +18,7 @@ from edgewise.route.result import InferenceResult
 if TYPE_CHECKING:
     from edgewise.route.budget import Budget, Reservation
     from edgewise.route.client import CloudInferenceClient
+    from edgewise.route.comparing import compare_policies, shown_policy
     from edgewise.route.draining import drain
     from edgewise.route.engine import DecisionSink, HybridInferenceEngine
     from edgewise.route.offline import OfflineQueue
@@ -41,10 +42,12 @@ __all__ = [
     "TierModel",
     "TierMonitor",
     "allowed_tiers",
+    "compare_policies",
     "decide",
     "detect",
     "drain",
     "location_of",
+    "shown_policy",
 ]
 
 _HOMES = {
@@ -55,7 +58,9 @@ _HOMES = {
     "OfflineQueue": "offline",
     "Reservation": "budget",
     "TierModel": "tiers",
+    "compare_policies": "comparing",
     "drain": "draining",
+    "shown_policy": "comparing",
 }
 
 

@@ -285,6 +285,8 @@ class Budget:
                     "group by window order by max(place) desc limit -1 offset ?)",
                     (_WINDOWS_KEPT,),
                 )
+            with self._gate:
+                self._low.clear()  # or the lender would lease for accounts that nobody asks
             self._totals = self._accounts_for(_ALL, self.rules.total)
             self._callers = {}
             self._day = day
@@ -316,12 +318,14 @@ class Budget:
         while True:
             self._wake.wait()
             self._wake.clear()
-            with self._gate:
-                if self._closed:
-                    return
-                low, self._low = self._low, set()
-            for accounts in low:
+            while True:
                 with self._disk:
+                    with self._gate:
+                        if self._closed:
+                            return
+                        if not self._low:
+                            break
+                        accounts = self._low.pop()
                     self._lease(accounts, 0)
 
     def _lease_and_take(self, accounts: tuple[_Account, ...], nano: int) -> bool:

@@ -22,6 +22,8 @@ from edgewise.records import (
     TierState,
 )
 
+_STORING_MS = 20.0
+"""What is kept of a deadline to store the request on the disk, should no answer come."""
 _NO_TIME_MS = 0.001  # less than any call takes; what rounding leaves of a deadline is no time
 
 
@@ -195,6 +197,8 @@ class Candidates:
         """Give the step that asks a tier; the pause is the longest, and random where retried."""
         timeout_ms = self.remaining_ms
         if timeout_ms is not None:
+            if self.may_wait(-1):
+                timeout_ms = max(timeout_ms - _STORING_MS, timeout_ms / 2)
             timeout_ms = self._leave_time(tier, timeout_ms)
         if self.facts.redacted and tier.kind is not TierKind.DEVICE:
             reasons = (*reasons, Reason.REDACTED)
@@ -232,8 +236,11 @@ class Candidates:
         )
 
     def may_wait(self, rank: int) -> bool:
-        """Say whether the request may be stored for a tier that is farther than a rank."""
-        if not (self.facts.allow_late and self.system.queue_open):
+        """Say whether the request may be stored for a tier that is farther than a rank.
+
+        What is stored may be sent twice: the answer to the first time can get lost.
+        """
+        if not (self.facts.allow_late and self.facts.idempotent and self.system.queue_open):
             return False
         return any(
             tier.kind is not TierKind.DEVICE

@@ -238,7 +238,7 @@ class Carrier:
                 tier=name,
                 outcome=outcome,
                 latency_ms=(now_s - start_s) * 1000,
-                cost_usd=tier.usd_per_request if outcome in _COSTS else 0.0,
+                cost_usd=tier.usd_per_request if _costs(outcome, failure) else 0.0,
                 confidence=confidence,
                 error="" if failure is None else type(failure).__name__,
                 passing=_is_passing(failure),
@@ -279,6 +279,12 @@ def _tell(
         monitor.failed(call, now_s, retry_after_s=told_s)
     else:
         monitor.abandoned(call, latency_ms, now_s, sent)
+
+
+def _costs(outcome: Outcome, failure: EdgewiseError | None) -> bool:
+    """Say whether an attempt may be charged: unless it is certain that no work was done."""
+    served = isinstance(failure, RemoteError) and failure.maybe_served
+    return outcome in _COSTS or served
 
 
 def _is_passing(failure: EdgewiseError | None) -> bool:

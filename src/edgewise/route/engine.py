@@ -6,20 +6,16 @@ import random  # noqa: TID251 - only the type of the rng that is handed in
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from edgewise.errors import (
-    TierUnavailable,
-    UsageError,
-)
+from edgewise.errors import TierUnavailable, UsageError
 from edgewise.records import (
     Action,
     Decision,
     DeviceState,
     Input,
-    Outcome,
     Policy,
     RequestFacts,
     SystemState,
@@ -29,16 +25,15 @@ from edgewise.route.allowance import Allowance
 from edgewise.route.breaker import CircuitState
 from edgewise.route.carrying import Carrier, Run
 from edgewise.route.clock import Clock, SystemClock
-from edgewise.route.decide import allowed_tiers, location_of
 from edgewise.route.device import DeviceMonitor, RequestRate, read_device
 from edgewise.route.facts import Asked, facts_of
-from edgewise.route.giving_up import gave_up
 from edgewise.route.late import LateAnswer
 from edgewise.route.opening import Setup, open_tiers
 from edgewise.route.probing import Prober
 from edgewise.route.result import InferenceResult
 from edgewise.route.serving import Serving
 from edgewise.route.storing import Store, Stored
+from edgewise.route.telling import decision_of, result_of, told
 from edgewise.route.tiers import TierModel
 
 _NO_HEDGES = 0.0
@@ -148,6 +143,8 @@ class HybridInferenceEngine:
         self._runner: asyncio.Runner | None = None
         self._sync_lock = threading.Lock()
         self._closed = False
+        self._closing: set[asyncio.Task[None]] = set()
+        self._swapping = asyncio.Lock()
 
     @property
     def policy(self) -> Policy:
@@ -186,12 +183,17 @@ class HybridInferenceEngine:
         if isinstance(policy, str | Path) and edge_model_path is None:
             path = None  # the bundle beside the policy's file
         setup = replace(self._setup, policy=policy, edge_model_path=path, confidence_threshold=None)
+        async with self._swapping:
+            return await self._exchange(setup, tiers)
+
+    async def _exchange(self, setup: Setup, tiers: Mapping[str, TierModel] | None) -> str:
         opened = await asyncio.to_thread(open_tiers, setup, self._clock, tiers)
         if opened[0].offline != self.policy.offline:
             what = "the rules of the offline queue belong to the engine that opened its file"
             raise UsageError(what, where="swap_policy", hint="close the engine and make another")
         before = self._serving
-        self._serving = Serving(*opened, before=before, clock=self._clock)
+        # In a thread: another process may hold the budget's file for a moment.
+        self._serving = await asyncio.to_thread(Serving, *opened, before=before, clock=self._clock)
         self._setup = setup
         if self._device is None and self.policy.device:
             self._device = DeviceMonitor(read_device)
@@ -218,8 +220,8 @@ class HybridInferenceEngine:
         deadline_ms
             Answer within this time, or say that it can't be done.
         idempotent
-            `False` where two answers to one request would do harm: then nothing is retried or
-            raced.
+            `False` where two answers to one request would do harm: then nothing is retried,
+            raced or stored.
         allow_late
             Where no tier can give a good answer now, store the request: the result's location is
             `queued`, and `late_answer` gives the answer once it is there. Needs a policy with
@@ -259,21 +261,19 @@ class HybridInferenceEngine:
         )
         run = Run(serving, facts, one, start_s)
         serving.in_flight += 1
-        self._prober.watch(serving)
-        if self._store is not None:
-            self._store.watch(serving)
+        self._watch(serving)
         try:
             await self._carrier.carry(run)
             if run.steps[-1].action is Action.QUEUE:
                 return await self._queued(run)
-            result = self._result(run)
+            result = result_of(run, self._clock.now_s())
         except BaseException as failure:
             run.error = type(failure).__name__
             raise
         finally:
             if run.location != QUEUED:  # its decision is logged when it has ended
                 self._end(run)
-            await self._leave(serving)
+            self._leave(serving)
         return result
 
     async def late_answer(self, request_id: str) -> Mapping[str, Any] | None:
@@ -289,7 +289,9 @@ class HybridInferenceEngine:
         UsageError
             When the policy has no offline rules.
         """
-        return await self._opened_store().take(request_id)
+        store = self._opened_store()
+        self._watch(self._serving)
+        return await store.take(request_id)
 
     def late_answers(self) -> list[str]:
         """Give the ids of queued requests whose answers nobody has taken, the oldest first."""
@@ -349,6 +351,7 @@ class HybridInferenceEngine:
         if self._device is not None:
             self._device.close()
         await self._serving.aclose()
+        await asyncio.gather(*self._closing, return_exceptions=True)
         runner, self._runner = self._runner, None
         if runner is not None:
             await asyncio.to_thread(self._close_runner, runner)
@@ -362,6 +365,7 @@ class HybridInferenceEngine:
                 last.run(self.aclose())
 
     async def __aenter__(self) -> Self:
+        self._watch(self._serving)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -372,6 +376,12 @@ class HybridInferenceEngine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _watch(self, serving: Serving) -> None:
+        """Look after the tiers and what waits for them, on the running event loop."""
+        self._prober.watch(serving)
+        if self._store is not None:
+            self._store.watch(serving)
 
     def _open_store(self) -> Store | None:
         rules = self.policy.offline
@@ -387,13 +397,21 @@ class HybridInferenceEngine:
 
     async def _queued(self, run: Run) -> InferenceResult:
         step = run.steps[-1]
-        said = await self._opened_store().put(run.facts, run.one, step.allowed)
+        storing = asyncio.ensure_future(self._opened_store().put(run.facts, run.one, step.allowed))
+        try:
+            said = await asyncio.shield(storing)
+        except asyncio.CancelledError:
+            # A caller that goes away now leaves it stored: it is logged when it has ended.
+            await asyncio.wait([storing])
+            if storing.exception() is None and storing.result().accepted:
+                run.location = QUEUED
+            raise
         if not said.accepted:
             what = f"no tier can answer now, and the request can't wait: {said.value}"
             hint = "try again later, or make the queue larger"
             raise TierUnavailable(what, where=f"request {run.facts.request_id}", hint=hint)
         run.location = QUEUED
-        return self._told(run, "", 0.0, {})
+        return told(run, self._clock.now_s())
 
     async def _answer_stored(self, stored: Stored) -> Mapping[str, Any]:
         """Answer a stored request by the first of its tiers that can; logs its one decision."""
@@ -407,10 +425,10 @@ class HybridInferenceEngine:
             await self._carrier.carry(run)
             if run.steps[-1].action is not Action.ANSWER and run.failure is not None:
                 raise run.failure
-            found = self._result(run)
+            found = result_of(run, self._clock.now_s())
             self._end(run)
         finally:
-            await self._leave(serving)
+            self._leave(serving)
         return found
 
     def _log_unanswered(self, end: LateAnswer) -> None:
@@ -431,66 +449,20 @@ class HybridInferenceEngine:
             calm = self._calm = replace(calm, device=device, hedges_left=hedges_left)
         return calm
 
-    async def _leave(self, serving: Serving) -> None:
-        """Note that a request has ended; the last one under an old policy closes its tiers."""
+    def _leave(self, serving: Serving) -> None:
+        """Note that a request has ended; after the last one under an old policy its tiers close.
+
+        Nobody waits for that: a model that hangs would hold up the request's answer.
+        """
         serving.in_flight -= 1
         if serving is not self._serving and serving.in_flight == 0:
-            await serving.aclose(keep=self._serving)
-
-    def _result(self, run: Run) -> InferenceResult:
-        step = run.steps[-1]
-        reasons = run.reasons()
-        if step.action is Action.GIVE_UP or step.tier is None:
-            raise gave_up(run, reasons)
-        answer = run.answers[step.tier]
-        kept = next(
-            one for one in run.attempts if one.tier == step.tier and one.outcome is Outcome.ANSWERED
-        )
-        run.location = location_of(run.serving.policy, run.attempts, step.tier, reasons)
-        run.confidence = kept.confidence
-        labels = run.serving.policy.labels
-        probabilities = dict(zip(labels, answer.probabilities, strict=False))
-        return self._told(run, answer.label, kept.confidence or 0.0, probabilities)
-
-    def _told(
-        self, run: Run, label: str, confidence: float, probabilities: dict[str, float]
-    ) -> InferenceResult:
-        return InferenceResult(
-            prediction=label,
-            label=label,
-            confidence=confidence,
-            latency_ms=(self._clock.now_s() - run.start_s) * 1000,
-            cost=sum(one.cost_usd for one in run.attempts),
-            location=run.location or "",
-            probabilities=probabilities,
-            reasons=tuple(reason.value for reason in run.reasons()),
-            policy_version=run.serving.version,
-            certificate=run.serving.certificate,
-            request_id=run.facts.request_id,
-            attempts=[{**asdict(one), "outcome": one.outcome.value} for one in run.attempts],
-            steps=tuple(run.steps),
-        )
+            closing = asyncio.get_running_loop().create_task(serving.aclose(keep=self._serving))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     def _end(self, run: Run) -> None:
-        if self._log is None:
-            return
-        certificate = run.serving.policy.certificate
-        decision = Decision(
-            request_id=run.facts.request_id,
-            at_s=self._clock.utc_s(),
-            policy_version=run.serving.version,
-            facts=run.facts,
-            allowed=allowed_tiers(run.serving.policy, run.facts),
-            reasons=run.reasons(),
-            attempts=tuple(run.attempts),
-            location=run.location,
-            latency_ms=(self._clock.now_s() - run.start_s) * 1000,
-            cost_usd=sum(one.cost_usd for one in run.attempts),
-            confidence=run.confidence,
-            error=run.error,
-            certificate_state="" if certificate is None else certificate.state.value,
-        )
-        self._log.append(decision)
+        if self._log is not None:
+            self._log.append(decision_of(run, self._clock.now_s(), self._clock.utc_s()))
 
     def _close_runner(self, runner: asyncio.Runner) -> None:
         async def close_remote() -> None:

@@ -13,6 +13,7 @@ from edgewise.records import (
     Task,
     TierKind,
     TierPolicy,
+    check_certificate,
     read_json,
 )
 from edgewise.route.clock import Clock
@@ -59,7 +60,7 @@ def open_tiers(
     UsageError
         When the arguments leave nothing to ask, or contradict each other.
     IntegrityError
-        When the policy belongs to another bundle.
+        When the policy belongs to another bundle, or its certificate was changed.
     """
     _check(setup)
     policy = setup.policy
@@ -234,6 +235,9 @@ def _with_arguments(policy: Policy, setup: Setup) -> Policy:
 
 def _check_policy(policy: Policy, model: LocalModel | None, bundle: Path | None) -> None:
     detect("", policy.privacy.detect)
+    if policy.certificate is not None:
+        bundle_sha256, threshold = policy.bundle_sha256, policy.tiers[0].threshold
+        check_certificate(policy.certificate, bundle_sha256=bundle_sha256, threshold=threshold)
     if model is None:
         return
     if policy.bundle_sha256 and policy.bundle_sha256 != model.sha256:
@@ -278,8 +282,7 @@ def _remote(tier: TierPolicy, policy: Policy, api_key: str | None) -> RemoteTier
             api_key=api_key,
         )
 
-    connect()  # a wrong URL is found before the first request
-    return RemoteTier(connect)
+    return RemoteTier(connect)  # connects once: a wrong URL is found before the first request
 
 
 def _few(labels: Sequence[str]) -> str:

@@ -76,19 +76,24 @@ class LocalTier:
         """Do nothing: what is in memory is there."""
 
     async def aclose(self) -> None:
-        """Free the worker and the model."""
-        self._worker.shutdown(wait=True)
+        """Free the worker and the model, when the last call has ended."""
+        await asyncio.to_thread(self._worker.shutdown, wait=True)
         self.model.close()
 
 
 class RemoteTier:
-    """An endpoint. Connections belong to an event loop, so each loop that asks has its own."""
+    """An endpoint. Connections belong to an event loop, so each loop that asks has its own.
+
+    The first is prepared at once, so that the first request does not wait for it.
+    """
 
     remote = True
     ready = True
 
     def __init__(self, connect: Callable[[], RemoteModel]) -> None:
         self._connect = connect
+        self._spare: RemoteModel | None = connect()
+        self._spare.prepare()
         self._models: dict[asyncio.AbstractEventLoop, RemoteModel] = {}
 
     async def ask(
@@ -113,5 +118,6 @@ class RemoteTier:
         if model is None:
             for gone in [one for one in self._models if one.is_closed()]:
                 del self._models[gone]
-            model = self._models[loop] = self._connect()
+            spare, self._spare = self._spare, None
+            model = self._models[loop] = self._connect() if spare is None else spare
         return model

@@ -21,6 +21,8 @@ T = TypeVar("T")
 _MAX_BODY_BYTES = 16_000_000
 _MAX_REFUSAL_BYTES = 64_000
 _MOST_CONNECTIONS = 100
+_MOST_IDLE = 20
+"""The pool looks at each idle connection whenever a call ends: hundreds would hold up the loop."""
 _MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,40}")
 _HINTS = {
     401: "check the API key",
@@ -127,9 +129,16 @@ class RemoteModel:
         if answer.status_code >= 500:
             raise self._refused(answer)
 
+    def prepare(self) -> None:
+        """Load what the first call needs: it would hold up the event loop for a tenth of a second.
+
+        Any thread may call it, before the first call.
+        """
+        self._client()
+
     def _client(self) -> Any:
         if self._async is None:
-            self._async = _open_client()
+            self._async = _open_client(self._url)
         return self._async
 
     async def _timed(self, call: Coroutine[Any, Any, T], limit_ms: float) -> T:
@@ -151,7 +160,7 @@ class RemoteModel:
         """Answer inputs in order, blocking."""
         with self._lock:
             if self._sync is None or not self._sync[0].lives_here:
-                self._sync = Blocking(), _open_client()
+                self._sync = Blocking(), _open_client(self._url)
                 weakref.finalize(self, self._sync[0].stop)
             blocking, client = self._sync
         return blocking.run(self._ask(client, inputs, timeout_ms))
@@ -249,7 +258,7 @@ class RemoteModel:
             raise self._nonsense(what, "check protocol and labels") from None
 
     def _nonsense(self, what: str, hint: str) -> RemoteError:
-        return RemoteError(what, where=self.where, hint=hint, status=200)
+        return RemoteError(what, where=self.where, hint=hint, status=200, maybe_served=True)
 
     def _refused(self, answer: Any) -> RemoteError:
         status = int(answer.status_code)
@@ -268,17 +277,19 @@ class RemoteModel:
 
     def _broken(self, failure: Exception) -> RemoteError:
         name = type(failure).__name__
-        if name.startswith(("Connect", "Proxy", "Unsupported")):
-            what, hint = f"can't be reached: {name}", "is it running, and is the URL right?"
-        else:
+        sent = not name.startswith(("Connect", "Proxy", "Unsupported"))
+        what, hint = f"can't be reached: {name}", "is it running, and is the URL right?"
+        if sent:
             what, hint = f"the connection broke: {name}", "try again, or read the endpoint's log"
-        return RemoteError(what, where=self.where, hint=hint)
+        return RemoteError(what, where=self.where, hint=hint, maybe_served=sent)
 
 
-def _open_client() -> Any:
+def _open_client(url: str) -> Any:
     import httpx2  # noqa: PLC0415 - heavy
 
-    return httpx2.AsyncClient(limits=httpx2.Limits(max_connections=_MOST_CONNECTIONS))
+    limits = httpx2.Limits(max_connections=_MOST_CONNECTIONS, max_keepalive_connections=_MOST_IDLE)
+    # Reading the certificates takes tens of milliseconds: only where they are used.
+    return httpx2.AsyncClient(limits=limits, verify=url.startswith("https"))
 
 
 async def _drain(answer: Any) -> None:

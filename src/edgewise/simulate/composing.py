@@ -1,6 +1,6 @@
 """Files in, a simulation out: what `edgewise simulate` asks for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -112,12 +112,27 @@ def read_policy(path: Path) -> Policy:
 
 def policy_of(spec: TiersSpec) -> Policy:
     """Give the policy of a project that is not built: nothing is certified, all is deferred."""
-    tiers = []
+    tiers: list[TierPolicy] = []
     if spec.edge is not None:
         tiers.append(_edge(spec.edge, spec.objective.latency_p95_ms))
     if spec.cloud is not None:
-        tiers.append(_cloud(spec.cloud))
-    return Policy(task="", labels=(), tiers=tuple(tiers), privacy=spec.privacy)
+        far = _cloud(spec.cloud)
+        tiers += [far, *(replace(far, name=name) for name in spec.cloud.equals)]
+    routing = spec.routing
+    return Policy(
+        task="",
+        labels=(),
+        tiers=tuple(tiers),
+        privacy=spec.privacy,
+        breaker=routing.breaker,
+        retry=routing.retry,
+        hedge=routing.hedge,
+        preroute=routing.preroute,
+        on_void=routing.on_void,
+        budget=routing.budget,
+        device=routing.device,
+        deadline_ms=routing.deadline_ms,
+    )
 
 
 def _edge(edge: EdgeTier, limit_ms: float | None) -> TierPolicy:
@@ -125,6 +140,7 @@ def _edge(edge: EdgeTier, limit_ms: float | None) -> TierPolicy:
         name="edge",
         kind=edge.kind,
         latency_limit_ms=limit_ms,
+        max_in_flight=edge.max_in_flight,
         service=edge.service,
         servers=edge.servers,
         queue=edge.queue,
@@ -138,6 +154,8 @@ def _cloud(cloud: CloudTier) -> TierPolicy:
         rtt_p50_ms=cloud.rtt_p50_ms,
         rtt_p95_ms=cloud.rtt_p95_ms,
         usd_per_request=cloud.usd_per_request,
+        max_in_flight=cloud.max_in_flight,
+        group="cloud" if cloud.equals else "",
         service=cloud.service,
         servers=cloud.servers,
         queue=cloud.queue,

@@ -3,16 +3,13 @@
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from edgewise.errors import InvalidSpec
+from edgewise.errors import EdgewiseError, InvalidSpec
 from edgewise.records import (
-    ApiKey,
-    Autoscaling,
-    Batching,
     CalibrationChoice,
     CloudAnswers,
     CloudTier,
@@ -29,14 +26,15 @@ from edgewise.records import (
     PrivacyRules,
     ProjectSpec,
     Protocol,
-    QueueRules,
-    ServiceFormula,
+    RoutingSpec,
     Task,
     TierKind,
     TiersSpec,
     Workload,
 )
 from edgewise.spec import model as shape
+from edgewise.spec.routed import key_of, routing_of
+from edgewise.spec.serving import queue_of, service_of
 
 Marks = dict[tuple[str | int, ...], tuple[int, int]]
 
@@ -59,7 +57,7 @@ def load_spec(path: Path) -> ProjectSpec:
         where = _where(marks, ("model",), path)
         hint = "add `image: {height: 224, width: 224}`"
         raise InvalidSpec("image classification needs model.image", where=where, hint=hint)
-    return _spec(project, path.resolve())
+    return _spec(project, _routing(project, marks, path), path.resolve())
 
 
 def load_tiers(path: Path) -> TiersSpec:
@@ -81,6 +79,7 @@ def load_tiers(path: Path) -> TiersSpec:
         cloud=_cloud(tiers.cloud),
         privacy=_privacy(sketch.privacy),
         objective=_objective(sketch.objective),
+        routing=_routing(sketch, marks, path),
         path=path.resolve(),
     )
 
@@ -220,11 +219,16 @@ def _explained(wrong: ValidationError, marks: Marks, path: Path) -> InvalidSpec:
 
 def _section_at(at: Sequence[str | int]) -> type[BaseModel] | None:
     current: Any = shape.Project
+    inside = False  # a list or a mapping, whose next part is an index or a key of the user's
     for part in at:
+        if inside:
+            inside = False
+            continue
         field = current.model_fields.get(str(part)) if current is not None else None
         if field is None:
             return None
-        kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        inside = get_origin(field.annotation) in (list, dict)
+        kinds = [field.annotation, *get_args(field.annotation)]
         current = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
     found: type[BaseModel] | None = current
     return found
@@ -245,14 +249,44 @@ def _field_hint(at: Sequence[str | int]) -> str:
 
 
 def _check_tiers(project: shape.Project, marks: Marks, path: Path) -> None:
+    cloud = project.tiers.cloud
+    equals = {} if cloud is None else cloud.equals
+    names = ("edge", "cloud", *equals)
+    for name in equals:
+        where = _where(marks, ("tiers", "cloud", "equals", name, "<key>"), path)
+        if name in ("edge", "cloud"):
+            raise InvalidSpec(f"`{name}` is a tier", where=where, hint="take another name")
+        if cloud is not None and cloud.endpoint is None:
+            what = f"`{name}` is equal to a cloud without an endpoint"
+            raise InvalidSpec(what, where=where, hint="give `tiers.cloud.endpoint` too")
     for region, tiers in project.privacy.residency.items():
         for index, tier in enumerate(tiers):
-            if tier not in ("edge", "cloud"):
+            if tier not in names:
                 where = _where(marks, ("privacy", "residency", region, index), path)
-                raise InvalidSpec(f"`{tier}` is no tier", where=where, hint="tiers: edge, cloud")
+                hint = f"tiers: {', '.join(names)}"
+                raise InvalidSpec(f"`{tier}` is no tier", where=where, hint=hint)
 
 
-def _spec(project: shape.Project, path: Path) -> ProjectSpec:
+def _routing(project: shape.Project, marks: Marks, path: Path) -> RoutingSpec:
+    preroute = project.routing.preroute
+    if preroute is not None:
+        where = _where(marks, ("routing", "preroute", "<key>"), path)
+        if project.task != "text-classification":
+            hint = "leave it out"
+            raise InvalidSpec("a pre-router reads text, not images", where=where, hint=hint)
+        if project.tiers.cloud is None:
+            hint = "add `tiers.cloud`"
+            raise InvalidSpec("there is no cloud to go to at once", where=where, hint=hint)
+    try:
+        return routing_of(project.routing, project.budget, project.offline, path.resolve().parent)
+    except EdgewiseError as wrong:
+        where = _where(marks, ("routing", "preroute", "weights"), path)
+        what = f"`routing.preroute.weights`: {wrong.where}: {wrong.what}"
+        hint = "write them by `write_json(path, PreRouter.fit(…).weights)`"
+        raise InvalidSpec(what, where=where, hint=hint) from wrong
+
+
+def _spec(project: shape.Project, routing: RoutingSpec, path: Path) -> ProjectSpec:
     def at(text: str) -> Path:
         return (path.parent / text).resolve()
 
@@ -294,6 +328,7 @@ def _spec(project: shape.Project, path: Path) -> ProjectSpec:
             calibration=CalibrationChoice(project.optimize.calibration),
         ),
         privacy=_privacy(project.privacy),
+        routing=routing,
         workload=Workload(**project.workload.model_dump()),
         path=path,
     )
@@ -305,9 +340,10 @@ def _edge(edge: shape.Edge) -> EdgeTier:
         memory_bytes=edge.memory,
         storage_bytes=edge.storage,
         threads=edge.threads,
-        service=_service(edge.service),
+        max_in_flight=edge.max_in_flight,
+        service=service_of(edge.service),
         servers=edge.servers,
-        queue=_queue(edge.queue),
+        queue=queue_of(edge.queue),
     )
 
 
@@ -330,21 +366,6 @@ def _privacy(privacy: shape.Privacy) -> PrivacyRules:
     )
 
 
-def _service(service: shape.Service | None) -> ServiceFormula | None:
-    return None if service is None else ServiceFormula(**service.model_dump())
-
-
-def _queue(queue: shape.Queue | None) -> QueueRules | None:
-    if queue is None:
-        return None
-    batching, scaling = queue.batching, queue.autoscaling
-    return QueueRules(
-        most_waiting=queue.most_waiting,
-        batching=None if batching is None else Batching(**batching.model_dump()),
-        autoscaling=None if scaling is None else Autoscaling(**scaling.model_dump()),
-    )
-
-
 def _image(image: shape.Image | None) -> ImageInput | None:
     if image is None:
         return None
@@ -363,20 +384,21 @@ def _cloud(cloud: shape.Cloud | None) -> CloudTier | None:
         return None
     column = cloud.answers.column if isinstance(cloud.answers, shape.Column) else None
     answers = CloudAnswers.COLUMN if column else CloudAnswers(cloud.answers)
-    key = cloud.api_key
     return CloudTier(
         kind=TierKind(cloud.kind),
         endpoint=cloud.endpoint,
+        equals=dict(cloud.equals),
+        max_in_flight=cloud.max_in_flight,
         protocol=Protocol(cloud.protocol),
         model=cloud.model,
-        api_key=ApiKey(env=key.env, file=key.file) if key else None,
+        api_key=key_of(cloud.api_key),
         usd_per_request=cloud.usd_per_request,
         rtt_p50_ms=cloud.rtt_ms.p50,
         rtt_p95_ms=cloud.rtt_ms.p95,
         answers=answers,
         answers_column=column,
         budget_usd=cloud.budget_usd,
-        service=_service(cloud.service),
+        service=service_of(cloud.service),
         servers=cloud.servers,
-        queue=_queue(cloud.queue),
+        queue=queue_of(cloud.queue),
     )

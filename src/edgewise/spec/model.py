@@ -2,43 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from edgewise.errors import UsageError
 from edgewise.records.privacy import PersonalKind
-from edgewise.units import parse_bytes
+from edgewise.spec.routing import Budget, Count, Offline, Routing
+from edgewise.spec.section import ApiKey, Finite, Names, Section, Share, Size, Url, Usd
+from edgewise.spec.serving import Queue, Service
 
 DETECTORS = ("email", "phone", "card", "iban", "ip")
 PRECISIONS = ("float32", "int8-dynamic")
-
-
-def _size(value: Any) -> int:
-    try:
-        return parse_bytes(value)
-    except UsageError as wrong:
-        raise ValueError(wrong.what) from wrong
-
-
-Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=str | int), Field(gt=0)]
-Share = Annotated[float, Field(gt=0.0, lt=1.0)]
-Usd = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-
-
-def _once(names: list[str]) -> list[str]:
-    twice = [name for at, name in enumerate(names) if name in names[:at]]
-    if twice:
-        raise ValueError(f"`{twice[0]}` is given twice")
-    return names
-
-
-Names = Annotated[list[str], AfterValidator(_once)]
-
-
-class Section(BaseModel):
-    """A part of the file: unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", strict=False)
+TIER_NAME = r"^[a-z0-9][a-z0-9_-]*$"
 
 
 class Image(Section):
@@ -94,48 +67,6 @@ class Data(Section):
     columns: Columns = Field(default_factory=Columns, description="names of columns")
 
 
-class Service(Section):
-    """Time that a server works on a request."""
-
-    base_ms: Finite = Field(0.0, ge=0, description="for any request")
-    per_input_token_ms: Finite = Field(0.0, ge=0, description="for each token in")
-    per_output_token_ms: Finite = Field(0.0, ge=0, description="for each token out")
-
-
-class Batching(Section):
-    """Requests that a server answers together."""
-
-    most: int = Field(8, gt=0, description="of a batch")
-    wait_ms: Finite = Field(0.0, ge=0, description="of its first request for others")
-    added_share: Finite = Field(0.0, ge=0, description="of time for each request but the longest")
-
-
-class Autoscaling(Section):
-    """How many servers there are."""
-
-    least: int = Field(1, gt=0, description="servers")
-    most: int = Field(4, gt=0, description="servers")
-    delay_s: Finite = Field(60.0, ge=0, description="until one that is added works")
-    look_s: Finite = Field(15.0, gt=0, description="between two looks at the load")
-    target_utilization: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.7, description="that the number aims at"
-    )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "Autoscaling":
-        if self.least > self.most:
-            raise ValueError("`least` is above `most`")
-        return self
-
-
-class Queue(Section):
-    """What stands before a tier's servers."""
-
-    most_waiting: int | None = Field(None, ge=0, description="beyond it requests are refused")
-    batching: Batching | None = Field(None, description="requests answered together")
-    autoscaling: Autoscaling | None = Field(None, description="servers that come and go")
-
-
 class Edge(Section):
     """The device."""
 
@@ -143,22 +74,10 @@ class Edge(Section):
     memory: Size | None = Field(None, description="most that a process may take, such as 256MiB")
     storage: Size | None = Field(None, description="most that a bundle may take, such as 16MiB")
     threads: int = Field(1, gt=0, le=256, description="of the model")
+    max_in_flight: Count | None = Field(None, description="most calls at once; null: no limit")
     service: Service | None = Field(None, description="time of an answer, for simulations")
     servers: int | None = Field(None, gt=0, description="requests answered at once; default: all")
     queue: Queue | None = Field(None, description="batches, limits, servers that come and go")
-
-
-class ApiKey(Section):
-    """Where a secret is read from; never the secret."""
-
-    env: str | None = Field(None, description="name of a variable")
-    file: str | None = Field(None, description="path of a file")
-
-    @model_validator(mode="after")
-    def _one(self) -> "ApiKey":
-        if (self.env is None) == (self.file is None):
-            raise ValueError("give either `env` or `file`")
-        return self
 
 
 class Rtt(Section):
@@ -184,8 +103,12 @@ class Cloud(Section):
     """The far tier."""
 
     kind: Literal["cloud", "site"] = Field("cloud", description="cloud or site")
-    endpoint: str | None = Field(
-        None, pattern=r"^https?://", description="URL; without one it is planned for, not called"
+    endpoint: Url | None = Field(None, description="URL; without one it is planned for, not called")
+    equals: dict[Annotated[str, Field(pattern=TIER_NAME)], Url] = Field(
+        {}, description="name: URL of tiers that share its load and stand in for it"
+    )
+    max_in_flight: Count | None = Field(
+        None, description="most calls at once, each of them; null: no limit"
     )
     protocol: Literal["json", "oip", "openai"] = Field("oip", description="json, oip or openai")
     model: str = Field("", description="its name there")
@@ -284,6 +207,9 @@ class Project(Section):
     objective: Objective = Field(default_factory=Objective, description="what to keep to")
     optimize: Optimize = Field(default_factory=Optimize, description="what may be tried")
     privacy: Privacy = Field(default_factory=Privacy, description="what keeps a request near")
+    routing: Routing = Field(default_factory=Routing, description="how live requests go their way")
+    budget: Budget | None = Field(None, description="what calls of live requests may cost")
+    offline: Offline | None = Field(None, description="requests that may wait for the network")
     workload: Workload = Field(default_factory=Workload, description="for the plan")
 
 

@@ -149,12 +149,23 @@ def _explain_section(section: type[BaseModel], depth: int) -> Iterator[str]:
     for name, field in section.model_fields.items():
         meaning = field.description or ""
         inner = _section_of(field.annotation)
-        if inner is None or isinstance(field.default, str):
+        if inner is None or isinstance(field.default, str | list | dict):
             yield f"{indent}{name}: {_default(field)}  # {meaning}"
+            if inner is not None and not isinstance(field.default, str):
+                yield from _explain_items(inner, isinstance(field.default, list), f"{indent}  # | ")
             continue
         lines = [f"{name}:  # {meaning}", *_explain_section(inner, 1)]
         mark = "" if field.annotation is inner else "# "
         yield from (f"{indent}{mark}{line}" for line in lines)
+
+
+def _explain_items(section: type[BaseModel], is_list: bool, indent: str) -> Iterator[str]:  # noqa: FBT001 - one of two forms
+    """Give an item of a list, or of a mapping by names of the user's, as a comment."""
+    if not is_list:
+        yield f"{indent}NAME:  # of your own"
+    for place, line in enumerate(_explain_section(section, 0)):
+        lead = "- " if is_list and place == 0 else "  "
+        yield f"{indent}{lead}{line}"
 
 
 def _section_of(annotation: Any) -> type[BaseModel] | None:

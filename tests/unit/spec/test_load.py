@@ -7,8 +7,9 @@ import jsonschema
 import pytest
 import yaml
 
+from edgewise import PreRouter
 from edgewise.errors import InvalidData, InvalidSpec
-from edgewise.records import ApiKey, CloudAnswers
+from edgewise.records import ApiKey, CloudAnswers, write_json
 from edgewise.spec import check_overlap, explain, json_schema, load_spec, read_split
 
 GOOD = """name: tiny
@@ -101,10 +102,12 @@ def test_the_schema_accepts_what_loads() -> None:
 
 
 NEEDED = {"name": "tiny", "task": "text-classification", "source": "model", "height": 8, "width": 8}
+NEEDED |= {"weights": "weights.json", "min_gain": 0.1}
 NEEDED |= {"train": "train.csv", "calibration": "calibration.csv", "test": "test.csv"}
 
 
 def filled(text: str) -> str:
+    text = "\n".join(line for line in text.splitlines() if "# | " not in line)
     for key, value in NEEDED.items():
         text = re.sub(rf"\b{key}: …", f"{key}: {value}", text)
     assert ": …" not in text.replace("# column: …", "")
@@ -121,8 +124,13 @@ def test_the_explanation_with_its_gaps_filled_is_the_project_of_defaults(tmp_pat
 def test_the_explanation_without_its_comment_signs_is_a_project_too(tmp_path: Path) -> None:
     whole = re.sub(r"^( *)# (?=[ #a-z_0-9]+:)", r"\1", filled(explain()), flags=re.MULTILINE)
     whole = re.sub(r"^( *)# (?=[ #a-z_0-9]+:)", r"\1", whole, flags=re.MULTILINE)
+    whole = whole.replace("usd_per_day: null", "usd_per_day: 1")
+    router = PreRouter.fit(["one", "two"] * 20, [0.0, 1.0] * 20, [1.0, 0.5] * 20)
+    write_json(tmp_path / "weights.json", router.weights)
     spec = load_spec(write(tmp_path, whole.replace("env: null", "env: KEY")))
 
+    assert spec.routing.preroute is not None
+    assert spec.routing.preroute.weights == router.weights
     assert spec.cloud is not None
     assert spec.cloud.api_key == ApiKey(env="KEY")
     assert spec.model.image is not None

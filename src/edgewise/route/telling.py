@@ -1,0 +1,86 @@
+"""What a request that has ended tells: its caller the result, the log the decision."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from edgewise.records import Action, Attempt, Decision, Outcome
+from edgewise.route.carrying import Run
+from edgewise.route.decide import allowed_tiers, location_of
+from edgewise.route.giving_up import gave_up
+from edgewise.route.result import InferenceResult
+
+_NOTHING: Mapping[str, float] = {}
+_ATTEMPT_KEYS = tuple(one.name for one in fields(Attempt))
+
+
+def result_of(run: Run, now_s: float) -> InferenceResult:
+    """Give the answer that stands, or raise why there is none.
+
+    Raises
+    ------
+    EdgewiseError
+        When the request was given up.
+    """
+    step = run.steps[-1]
+    reasons = run.reasons()
+    if step.action is Action.GIVE_UP or step.tier is None:
+        raise gave_up(run, reasons)
+    answer = run.answers[step.tier]
+    kept = next(
+        one for one in run.attempts if one.tier == step.tier and one.outcome is Outcome.ANSWERED
+    )
+    run.location = location_of(run.serving.policy, run.attempts, step.tier, reasons)
+    run.confidence = kept.confidence
+    labels = run.serving.policy.labels
+    probabilities = dict(zip(labels, answer.probabilities, strict=False))
+    return told(run, now_s, answer.label, probabilities)
+
+
+def told(
+    run: Run, now_s: float, label: str = "", probabilities: Mapping[str, float] = _NOTHING
+) -> InferenceResult:
+    """Give the result of a run whose location is known; without a label, one that waits."""
+    return InferenceResult(
+        prediction=label,
+        label=label,
+        confidence=run.confidence or 0.0,
+        latency_ms=(now_s - run.start_s) * 1000,
+        cost=sum(one.cost_usd for one in run.attempts),
+        location=run.location or "",
+        probabilities=dict(probabilities),
+        reasons=tuple(reason.value for reason in run.reasons()),
+        policy_version=run.serving.version,
+        certificate=run.serving.certificate,
+        request_id=run.facts.request_id,
+        attempts=[_told_attempt(one) for one in run.attempts],
+        steps=tuple(run.steps),
+    )
+
+
+def _told_attempt(one: Attempt) -> dict[str, Any]:
+    # Not `asdict`: its deep copy costs 30 microseconds an attempt.
+    found = {name: getattr(one, name) for name in _ATTEMPT_KEYS}
+    found["outcome"] = one.outcome.value
+    return found
+
+
+def decision_of(run: Run, now_s: float, utc_s: float) -> Decision:
+    """Give the one decision that a request leaves in the log."""
+    policy = run.serving.policy
+    certificate = policy.certificate
+    return Decision(
+        request_id=run.facts.request_id,
+        at_s=utc_s,
+        policy_version=run.serving.version,
+        facts=run.facts,
+        allowed=allowed_tiers(policy, run.facts),
+        reasons=run.reasons(),
+        attempts=tuple(run.attempts),
+        location=run.location,
+        latency_ms=(now_s - run.start_s) * 1000,
+        cost_usd=sum(one.cost_usd for one in run.attempts),
+        confidence=run.confidence,
+        error=run.error,
+        certificate_state="" if certificate is None else certificate.state.value,
+    )
