@@ -41,6 +41,15 @@ from edgewise.records.decision import (
     TierState,
 )
 from edgewise.records.device import DeviceRule, DeviceState
+from edgewise.records.generation import (
+    Generation,
+    StreamRules,
+    TextChunk,
+    TextConfidence,
+    TextScore,
+    TokenUsage,
+    ToolCall,
+)
 from edgewise.records.offline import OfflineRules
 from edgewise.records.optimizing import (
     CandidateRow,
@@ -141,6 +150,7 @@ __all__ = [
     "Example",
     "Fidelity",
     "Figure",
+    "Generation",
     "Hedge",
     "HedgeRules",
     "ImageInput",
@@ -194,12 +204,18 @@ __all__ = [
     "SpendingLimit",
     "Split",
     "Step",
+    "StreamRules",
     "SystemState",
     "Target",
     "Task",
+    "TextChunk",
+    "TextConfidence",
+    "TextScore",
     "TierKind",
     "TierPolicy",
     "TierState",
+    "TokenUsage",
+    "ToolCall",
     "Workload",
     "check_certificate",
     "decode",

@@ -18,6 +18,7 @@ from edgewise.runtimes.bundle import (
     read_manifest,
     write_manifest,
 )
+from edgewise.runtimes.chat_wire import ChatWire
 from edgewise.runtimes.fit import RuntimeFit, find_fits
 from edgewise.runtimes.http import RemoteModel
 from edgewise.runtimes.protocol import Runtime, Session
@@ -26,6 +27,7 @@ from edgewise.runtimes.wire import WIRES, Wire
 __all__ = [
     "RUNTIMES",
     "WIRES",
+    "ChatWire",
     "LocalModel",
     "RemoteModel",
     "Runtime",
