@@ -1,5 +1,6 @@
 """What a text model answers: whole, and as it comes."""
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -136,7 +137,8 @@ class TextConfidence:
             return min(read)
         if self.score is TextScore.MEAN_LOGPROB:
             return sum(read) / len(read)
-        return sum(read) / ((_LENGTH_SHIFT + len(read)) / (_LENGTH_SHIFT + 1)) ** _LENGTH_POWER
+        length = (_LENGTH_SHIFT + len(read)) / (_LENGTH_SHIFT + 1)
+        return sum(read) / math.pow(length, _LENGTH_POWER)
 
     def __call__(self, logprobs: tuple[float, ...], first_margin: float | None) -> float:
         """Give the calibrated confidence; 0, not sure, where it can't be read."""

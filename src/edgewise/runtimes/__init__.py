@@ -18,7 +18,7 @@ from edgewise.runtimes.bundle import (
     read_manifest,
     write_manifest,
 )
-from edgewise.runtimes.chat_wire import ChatWire
+from edgewise.runtimes.chat_wire import ChatWire, as_chunk
 from edgewise.runtimes.fit import RuntimeFit, find_fits
 from edgewise.runtimes.http import RemoteModel
 from edgewise.runtimes.protocol import Runtime, Session
@@ -34,6 +34,7 @@ __all__ = [
     "RuntimeFit",
     "Session",
     "Wire",
+    "as_chunk",
     "bundle_sha256",
     "find_fits",
     "find_runtime",

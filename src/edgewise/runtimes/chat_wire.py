@@ -8,10 +8,9 @@ from typing import Any
 from edgewise.records import Generation, Input, Prediction, TextChunk, TokenUsage, ToolCall
 from edgewise.records import Protocol as ProtocolName
 from edgewise.runtimes.gathering import Gathered
-from edgewise.tasks.chat import OPTIONS, most_input_tokens, read_chat
+from edgewise.tasks.chat import OPTIONS, read_chat
 
 _MAX_TOKENS = 512
-_BYTES_PER_TOKEN = 4
 DONE = "[DONE]"
 
 
@@ -98,9 +97,17 @@ def prediction_of(found: Generation) -> Prediction:
     return Prediction(found.text, confidence, (), generation=found)
 
 
-def estimated_input_tokens(chat: Input) -> int:
-    """Estimate the tokens of an input by its bytes, where the tier tells no number."""
-    return -(-most_input_tokens(chat) // _BYTES_PER_TOKEN)
+def as_chunk(answer: Prediction) -> TextChunk:
+    """Give a whole answer as one piece."""
+    found = answer.generation or Generation(text=answer.label)
+    return TextChunk(
+        text=found.text,
+        finish_reason=found.finish_reason,
+        usage=None if found.usage.estimated else found.usage,
+        logprobs=found.logprobs,
+        first_margin=found.first_margin,
+        tool_calls=found.tool_calls,
+    )
 
 
 def _chunk(body: Any, choice: Any, message: Any) -> TextChunk:

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from edgewise.errors import DeadlineExceeded, InvalidData, RemoteError, UsageError
-from edgewise.records import Generation, Input, Prediction, TextChunk
+from edgewise.records import Input, Prediction, TextChunk
 from edgewise.records import Protocol as ProtocolName
 from edgewise.runtimes.blocking import Blocking
-from edgewise.runtimes.chat_wire import DONE, ChatWire
+from edgewise.runtimes.chat_wire import DONE, ChatWire, as_chunk
 from edgewise.runtimes.events import EventReader
 from edgewise.runtimes.wire import Wire, find_wire
 
@@ -164,7 +164,7 @@ class RemoteModel:
                 await self._expect_plain(answer)
                 if answer.headers.get("content-type", "").startswith("application/json"):
                     received = await self._whole(answer)
-                    yield _as_chunk(self._read("application/json", received, 1)[0])
+                    yield as_chunk(self._read("application/json", received, 1)[0])
                     return
                 async for piece in self._events(wire, answer):
                     yield piece
@@ -401,18 +401,6 @@ async def _end(parts: AsyncIterator[bytes]) -> None:
         async with asyncio.timeout(_END_S):
             async for _ in parts:
                 return
-
-
-def _as_chunk(answer: Prediction) -> TextChunk:
-    found = answer.generation or Generation(text=answer.label)
-    return TextChunk(
-        text=found.text,
-        finish_reason=found.finish_reason,
-        usage=None if found.usage.estimated else found.usage,
-        logprobs=found.logprobs,
-        first_margin=found.first_margin,
-        tool_calls=found.tool_calls,
-    )
 
 
 async def _drain(answer: Any) -> None:

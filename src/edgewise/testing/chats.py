@@ -178,8 +178,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     @property
     def _endpoint(self) -> ChatEndpoint:
-        found: ChatEndpoint = self.server.endpoint  # type: ignore[attr-defined] - a `_Server`
-        return found
+        assert isinstance(self.server, _Server)
+        return self.server.endpoint
 
 
 def _told(turn: Saying, first: int, last: int) -> dict[str, Any] | None:
