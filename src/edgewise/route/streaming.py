@@ -198,7 +198,8 @@ class Streamer:
             run.serving.tiers[tier.name], one, timeout_ms, request_id=run.facts.request_id
         )
         begun = _Held(call, stream, ChunkRestorer(run.way_back(tier)))
-        outcome, failure = Outcome.CANCELLED, None
+        outcome = Outcome.CANCELLED
+        failure: EdgewiseError | None = None
         try:
             async with _within(timeout_ms, run, begun):
                 await self._read(run, begun)
@@ -248,7 +249,8 @@ class Streamer:
         )
 
     async def _hand_out(self, run: Run, chosen: _Held) -> Pieces:
-        outcome, failure = Outcome.CANCELLED, None
+        outcome = Outcome.CANCELLED
+        failure: EdgewiseError | None = None
         try:
             while True:
                 while chosen.read:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edgewise.errors import DeadlineExceeded
 from edgewise.records import Input, Prediction, TextChunk
@@ -37,6 +37,7 @@ class TierModel(Protocol):
         ...
 
 
+@runtime_checkable
 class StreamingTier(TierModel, Protocol):
     """A tier whose answers come in pieces. Closing the iterator ends the tier's work."""
 
@@ -57,10 +58,8 @@ def stream_of(
     tier: TierModel, one: Input, timeout_ms: float | None, *, request_id: str
 ) -> AsyncGenerator[TextChunk, None]:
     """Give a tier's answer in pieces: in one where the tier knows no others."""
-    streaming: Callable[..., AsyncGenerator[TextChunk, None]] | None
-    streaming = getattr(tier, "stream", None)
-    if streaming is not None:
-        return streaming(one, timeout_ms, request_id=request_id)
+    if isinstance(tier, StreamingTier):
+        return tier.stream(one, timeout_ms, request_id=request_id)
     return _as_one(tier, one, timeout_ms, request_id)
 
 
