@@ -20,7 +20,8 @@ class ChatWire:
     Parameters
     ----------
     logprobs
-        Whether to ask for the tokens' log-probabilities; some endpoints refuse that.
+        Whether to ask for the tokens' log-probabilities where an input does not; some endpoints
+        refuse that.
     """
 
     name = ProtocolName.OPENAI
@@ -40,7 +41,7 @@ class ChatWire:
         chat = read_chat(inputs[0], _MAX_TOKENS)
         body = {"model": model, "messages": chat["messages"]}
         body |= {key: chat[key] for key in OPTIONS if chat.get(key) is not None}
-        if self._logprobs:
+        if self._logprobs or inputs[0].get("logprobs") is True:
             body |= {"logprobs": True, "top_logprobs": 2}
         return body
 

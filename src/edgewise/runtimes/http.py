@@ -6,7 +6,7 @@ import json
 import re
 import threading
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
@@ -116,7 +116,7 @@ class RemoteModel:
         """Answer inputs in order: in one call where the protocol takes many."""
         return await self._ask(self._client(), inputs, timeout_ms)
 
-    async def astream(
+    def astream(
         self, one: Input, *, timeout_ms: float | None = None, request_id: str = ""
     ) -> AsyncGenerator[TextChunk, None]:
         """Give the pieces of one answer as they come; closing it ends the call at the endpoint.
@@ -135,6 +135,23 @@ class RemoteModel:
         UsageError
             When the protocol has no streams.
         """
+        return self._streamed(self._client(), one, timeout_ms, request_id)
+
+    def stream(
+        self, one: Input, *, timeout_ms: float | None = None
+    ) -> Generator[TextChunk, None, None]:
+        """Give the pieces of one answer, blocking; as `astream`."""
+        blocking, client = self._blocking()
+        pieces = self._streamed(client, one, timeout_ms, "")
+        try:
+            while (piece := blocking.run(_next(pieces))) is not None:
+                yield piece
+        finally:
+            blocking.run(pieces.aclose())
+
+    async def _streamed(
+        self, client: Any, one: Input, timeout_ms: float | None, request_id: str
+    ) -> AsyncGenerator[TextChunk, None]:
         wire = self._wire
         if not isinstance(wire, ChatWire):
             hint = "stream text generation over protocol openai"
@@ -142,7 +159,7 @@ class RemoteModel:
         limit_ms = self._timeout_ms if timeout_ms is None else timeout_ms
         content = json.dumps(wire.streamed(self._body([one]))).encode()
         headers = {**self._call_headers(limit_ms, request_id), "accept": "text/event-stream"}
-        pieces = self._pieces(wire, content, headers)
+        pieces = self._pieces(client, wire, content, headers)
         try:
             while True:
                 piece = await self._timed(_next(pieces), limit_ms)
@@ -153,11 +170,10 @@ class RemoteModel:
             await pieces.aclose()
 
     async def _pieces(
-        self, wire: ChatWire, content: bytes, headers: dict[str, str]
+        self, client: Any, wire: ChatWire, content: bytes, headers: dict[str, str]
     ) -> AsyncGenerator[TextChunk, None]:
         import httpx2  # noqa: PLC0415 - heavy
 
-        client = self._client()
         post = client.stream("POST", self._url, content=content, headers=headers, timeout=None)
         try:
             async with post as answer:
@@ -246,12 +262,15 @@ class RemoteModel:
         self, inputs: Sequence[Input], *, timeout_ms: float | None = None
     ) -> list[Prediction]:
         """Answer inputs in order, blocking."""
+        blocking, client = self._blocking()
+        return blocking.run(self._ask(client, inputs, timeout_ms))
+
+    def _blocking(self) -> tuple[Blocking, Any]:
         with self._lock:
             if self._sync is None or not self._sync[0].lives_here:
                 self._sync = Blocking(), _open_client(self._url)
                 weakref.finalize(self, self._sync[0].stop)
-            blocking, client = self._sync
-        return blocking.run(self._ask(client, inputs, timeout_ms))
+            return self._sync
 
     async def aclose(self) -> None:
         """Close the connections of both faces."""
