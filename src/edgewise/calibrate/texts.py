@@ -139,8 +139,8 @@ def certify_texts(  # noqa: PLR0913 - three arrays, and what may be said of them
     """
     n = len(answers)
     edge, cloud = np.asarray(edge_quality, dtype=float), np.asarray(cloud_quality, dtype=float)
-    _check(edge, n)
-    _check(cloud, n)
+    for given in (edge, cloud):
+        _check(given, n, fewest=_FEWEST * _FOLDS)
     names = None if clusters is None else names_of(clusters, n, "clusters")
     numbers = None if names is None else np.unique(names, return_inverse=True)[1]
     fits = folds_of(n, _FOLDS, numbers) == 0
@@ -170,10 +170,10 @@ def certify_texts(  # noqa: PLR0913 - three arrays, and what may be said of them
     )
 
 
-def _check(quality: Floats, n: int) -> None:
-    if quality.shape != (n,) or n < _FEWEST:
+def _check(quality: Floats, n: int, fewest: int = _FEWEST) -> None:
+    if quality.shape != (n,) or n < fewest:
         what = f"qualities of shape {quality.shape} for {n} answers"
-        hint = f"give one for each of {_FEWEST} answers or more"
+        hint = f"give one for each of {fewest} answers or more"
         raise InvalidData(what, where="quality", hint=hint)
     if not ((quality >= 0.0) & (quality <= 1.0)).all():
         hint = "give 1 for a perfect answer, 0 for a useless one"

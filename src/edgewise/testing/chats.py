@@ -7,7 +7,7 @@ its script says: before the answer, in the middle of it, or by silence.
 import json
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -47,11 +47,14 @@ class Saying:
 class ChatEndpoint:
     """Answers as its script says, the last for all later; a context manager.
 
+    With `answer`, that says what to answer to a request's body instead.
+
     `bodies` and `headers` hold what was asked. `sent` counts pieces, `client_left` is set when a
     client went before its answer was whole.
     """
 
     script: Sequence[Saying] = (Saying(),)
+    answer: Callable[[Any], Saying] | None = None
     bodies: list[Any] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     sent: int = 0
@@ -78,8 +81,10 @@ class ChatEndpoint:
         if self._thread is not None:
             self._thread.join()
 
-    def next_turn(self) -> Saying:
+    def next_turn(self, body: Any) -> Saying:
         """Give what is to be answered now."""
+        if self.answer is not None:
+            return self.answer(body)
         return self._turns.pop(0) if len(self._turns) > 1 else self._turns[0]
 
 
@@ -104,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._endpoint.headers.append({k.lower(): v for k, v in self.headers.items()})
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self._endpoint.bodies.append(body)
-        turn = self._endpoint.next_turn()
+        turn = self._endpoint.next_turn(body)
         if turn.status != 200:
             self._whole(turn.status, {"error": {"message": "as told"}}, turn)
         elif body.get("stream") and turn.streams:

@@ -107,17 +107,17 @@ def test_what_can_not_be_certified_defers_everything() -> None:
 @pytest.mark.parametrize(
     ("quality", "what", "hint"),
     [
-        (np.ones(19), "qualities of shape (19,) for 20 answers", "give one for each of 10"),
-        (np.full(20, 1.5), "a quality outside 0 to 1", "give 1 for a perfect answer"),
-        (np.full(20, np.nan), "a quality outside 0 to 1", "give 1 for a perfect answer"),
+        (np.ones(59), "qualities of shape (59,) for 60 answers", "give one for each of "),
+        (np.full(60, 1.5), "a quality outside 0 to 1", "give 1 for a perfect answer"),
+        (np.full(60, np.nan), "a quality outside 0 to 1", "give 1 for a perfect answer"),
     ],
 )
 def test_qualities_that_are_none_are_refused(quality: Any, what: str, hint: str) -> None:
-    answers, _ = answers_of(20)
+    answers, _ = answers_of(60)
     with pytest.raises(InvalidData) as fitted:
         fit_text_confidence(answers, quality)
     with pytest.raises(InvalidData) as certified:
-        certify_texts(POLICY, answers, np.ones(20), quality)
+        certify_texts(POLICY, answers, np.ones(60), quality)
 
     assert fitted.value.what == certified.value.what == what
     assert fitted.value.where == certified.value.where == "quality"
@@ -128,6 +128,8 @@ def test_too_few_answers_are_refused() -> None:
     answers, quality = answers_of(9)
     with pytest.raises(InvalidData, match="for 9 answers"):
         fit_text_confidence(answers, quality)
+    with pytest.raises(InvalidData, match="give one for each of 50 answers or more"):
+        certify_texts(POLICY, *answers_of(49), np.ones(49))
 
 
 def test_answers_without_log_probabilities_can_not_be_fitted_to() -> None:
