@@ -4,7 +4,7 @@ import importlib.util
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from edgewise import HybridInferenceEngine
 from edgewise.errors import TierUnavailable
 from edgewise.records import Policy, Protocol, StreamRules, TierKind, TierPolicy
 from edgewise.runtimes import ChatWire, LlamaServer, RemoteModel
+from edgewise.testing.chat_laws import ChatEndpointLaws
 
 pytestmark = [pytest.mark.heavy, pytest.mark.integration]
 ASK = {"prompt": "Name a colour.", "max_tokens": 12, "temperature": 0, "seed": 1}
@@ -74,17 +75,12 @@ async def test_the_engine_keeps_or_defers_by_the_probability_of_the_tokens(
     assert text == stream.result["prediction"] == kept["prediction"]
 
 
-async def test_a_stream_that_is_left_stops_the_servers_work(server: LlamaServer) -> None:
-    model = RemoteModel(server.url, wire=ChatWire(), timeout_ms=60_000)
-    stream = model.astream({**ASK, "prompt": "Tell a long story.", "max_tokens": 900})
-    await anext(stream)
-    await stream.aclose()
-    # The server has one slot: were the story still written, this would wait for half a minute.
-    answer = await model.apredict({**ASK, "max_tokens": 1}, timeout_ms=15_000)
-    await model.aclose()
-
-    assert answer.generation is not None
-    assert answer.generation.usage.output_tokens == 1
+class TestLlama(ChatEndpointLaws):
+    @pytest.fixture
+    async def model(self, server: LlamaServer) -> AsyncIterator[RemoteModel]:
+        model = RemoteModel(server.url, wire=ChatWire(), timeout_ms=60_000)
+        yield model
+        await model.aclose()
 
 
 def test_a_server_does_not_outlive_who_started_it() -> None:
