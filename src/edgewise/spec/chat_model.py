@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from edgewise.spec.model import ApiKey, Finite, Privacy, Rtt, Section, Served, Usd
+from edgewise.spec.model import ApiKey, Finite, Privacy, Rtt, Section, Usd
 
 Endpoint = Annotated[str, Field(pattern=r"^https?://", description="URL of the server")]
 TokenUsd = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
@@ -67,7 +67,7 @@ class Budget(Section):
     usd_per_month: Usd | None = Field(None, description="in a UTC month")
 
 
-class ChatProject(Served):
+class ChatProject(Section):
     """A whole project for text generation."""
 
     name: str = Field(

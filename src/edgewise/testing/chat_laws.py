@@ -4,6 +4,7 @@
 
 import traceback
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from edgewise.runtimes.gathering import Gathered
 from edgewise.testing.endpoints import RawEndpoint, Turn
 from edgewise.testing.remotes import BROKEN, KEY, NONSENSE, PAYLOAD, REFUSALS, SLOW
 
-ASK = {"prompt": "Name a colour.", "max_tokens": 8, "temperature": 0, "seed": 1}
+ASK: dict[str, Any] = {"prompt": "Name a colour.", "max_tokens": 8, "temperature": 0, "seed": 1}
 _LIMIT_MS = 400.0
 
 

@@ -7,10 +7,16 @@ its script says: before the answer, in the middle of it, or by silence.
 import json
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+
+from edgewise.errors import EdgewiseError
+from edgewise.records import Input, Prediction, TextChunk
+from edgewise.route import Clock
+from edgewise.runtimes.chat_wire import prediction_of
+from edgewise.runtimes.gathering import Gathered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +92,58 @@ class ChatEndpoint:
         if self.answer is not None:
             return self.answer(body)
         return self._turns.pop(0) if len(self._turns) > 1 else self._turns[0]
+
+
+class FakeTextTier:
+    """A tier that says its pieces in virtual time, and fails where its script says.
+
+    Parameters
+    ----------
+    script
+        For each call pieces to give or errors to raise, in order; the last one is for all later.
+    """
+
+    remote = True
+    ready = True
+
+    def __init__(self, clock: Clock, script: Sequence[Sequence[TextChunk | EdgewiseError]]) -> None:
+        self.script = list(script)
+        self.asked: list[Input] = []
+        self.open = 0
+        """Streams that were begun and not ended or closed."""
+        self._clock = clock
+
+    async def stream(
+        self, one: Input, timeout_ms: float | None, *, request_id: str = ""
+    ) -> AsyncGenerator[TextChunk, None]:
+        """Give the pieces of the next turn, a millisecond each."""
+        del timeout_ms, request_id
+        self.asked.append(one)
+        turn = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        self.open += 1
+        try:
+            for piece in turn:
+                await self._clock.await_(0.001)
+                if isinstance(piece, EdgewiseError):
+                    raise piece
+                yield piece
+        finally:
+            self.open -= 1
+
+    async def ask(
+        self, one: Input, timeout_ms: float | None, *, request_id: str = ""
+    ) -> Prediction:
+        """Give the next turn as a whole."""
+        gathered = Gathered()
+        async for piece in self.stream(one, timeout_ms, request_id=request_id):
+            gathered.add(piece)
+        return prediction_of(gathered.generation(0))
+
+    async def probe(self, timeout_ms: float) -> None:
+        """Do nothing."""
+
+    async def aclose(self) -> None:
+        """Do nothing."""
 
 
 class _Server(ThreadingHTTPServer):
