@@ -9,6 +9,7 @@ from edgewise.records import Generation, TextChunk, ToolCall
 from edgewise.runtimes import ChatWire, RemoteModel
 from edgewise.runtimes.gathering import Gathered
 from edgewise.testing.chats import ChatEndpoint, Saying
+from edgewise.testing.endpoints import RawEndpoint, Turn
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio]
 HI = {"prompt": "hi"}
@@ -119,3 +120,36 @@ async def test_what_is_no_chat_is_not_sent() -> None:
         await model.aclose()
 
     assert endpoint.bodies == []
+
+
+EVENTS = (("content-type", "text/event-stream"),)
+PIECE = b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n'
+STREAMS = {
+    "an end without a reason": (Turn(body=PIECE, headers=EVENTS), "the stream ended before"),
+    "no JSON": (Turn(body=b"data: {\n\n", headers=EVENTS), "a piece that is no JSON"),
+    "an endless hush": (
+        Turn(body=b": " + b"hush" * 250_000 + b"\n", times=100, headers=EVENTS),
+        "the answer is too large",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "an end without a reason",
+        "no JSON",
+        pytest.param("an endless hush", marks=pytest.mark.slow),
+    ],
+)
+async def test_a_stream_that_is_none_is_told_as_such(name: str) -> None:
+    turn, what = STREAMS[name]
+    with RawEndpoint([turn]) as endpoint:
+        model = RemoteModel(endpoint.url, wire=ChatWire(), timeout_ms=20_000.0)
+        with pytest.raises(RemoteError) as caught:
+            [piece async for piece in model.astream(HI)]
+        await model.aclose()
+
+    assert what in caught.value.what
+    assert caught.value.where == endpoint.url + "/v1/chat/completions"
+    assert caught.value.hint.startswith("try again")

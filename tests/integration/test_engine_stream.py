@@ -13,6 +13,7 @@ from edgewise import HybridInferenceEngine
 from edgewise.errors import (
     AnswerBrokenOff,
     DeadlineExceeded,
+    InvalidData,
     PrivacyViolation,
     TierUnavailable,
     UsageError,
@@ -38,7 +39,7 @@ from edgewise.records import (
     TokenUsage,
 )
 from edgewise.route import AnswerStream
-from edgewise.testing.chats import ChatEndpoint, Saying
+from edgewise.testing.chats import ChatEndpoint, FakeTextTier, Saying
 from edgewise.testing.route import FakeClock, FakeTier, ListSink
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio]
@@ -405,3 +406,31 @@ async def test_a_tier_of_another_protocol_has_no_chats() -> None:
     assert caught.value.what == "tier `cloud` speaks oip, which has no chats"
     assert caught.value.where == "policy"
     assert caught.value.hint == "text generation needs protocol openai"
+
+
+async def test_a_chat_that_is_none_is_refused_and_not_logged_as_accepted() -> None:
+    with pair(SURE, FAR) as two:
+        async with two.engine as engine:
+            with pytest.raises(InvalidData, match="no `messages`"):
+                await anext(engine.stream({}))
+
+    assert two.log.decisions == []
+
+
+async def test_a_tier_that_can_not_read_the_chat_says_so() -> None:
+    clock = FakeClock()
+    wrong = InvalidData("too many images", where="input", hint="send fewer")
+    tier = FakeTextTier(clock, [[wrong]])
+    policy = policy_of("http://127.0.0.1:9", "http://127.0.0.1:9")
+    async with HybridInferenceEngine(policy=policy, tiers={"edge": tier}, clock=clock) as engine:
+        with pytest.raises(InvalidData, match="too many images"):
+            await anext(engine.stream(ASK))
+
+    assert tier.open == 0
+
+
+async def test_an_engine_that_is_closed_answers_no_stream() -> None:
+    with pair(SURE, FAR) as two:
+        await two.engine.aclose()
+        with pytest.raises(UsageError, match="the engine is closed"):
+            await anext(two.engine.stream(ASK))

@@ -22,7 +22,7 @@ from edgewise.runtimes.wire import Wire, find_wire
 
 T = TypeVar("T")
 _MAX_BODY_BYTES = 16_000_000
-_MAX_STREAM_BYTES = 256_000_000  # pieces repeat their envelope, and are not kept
+_MAX_STREAM_BYTES = 64_000_000  # pieces repeat their envelope, and are not kept
 _MAX_REFUSAL_BYTES = 64_000
 _END_S = 0.05
 _MOST_CONNECTIONS = 100
