@@ -22,6 +22,7 @@ from edgewise.records import (
     BudgetRules,
     ConfidenceMap,
     HedgeRules,
+    OfflineRules,
     Outcome,
     Policy,
     Prediction,
@@ -30,6 +31,7 @@ from edgewise.records import (
     PrivacyActions,
     PrivacyRules,
     Protocol,
+    RetryRules,
     SpendingLimit,
     StreamRules,
     TextConfidence,
@@ -434,3 +436,20 @@ async def test_an_engine_that_is_closed_answers_no_stream() -> None:
         await two.engine.aclose()
         with pytest.raises(UsageError, match="the engine is closed"):
             await anext(two.engine.stream(ASK))
+
+
+async def test_a_chat_can_wait_for_the_far_tier(tmp_path: Path) -> None:
+    rules = OfflineRules(path=str(tmp_path / "queue"))
+    more = {"offline": rules, "retry": RetryRules(most=0)}
+    with pair(UNSURE, [Saying(status=503), FAR], **more) as two:
+        async with two.engine as engine:
+            queued = await engine.predict({**ASK, "max_tokens": 9}, allow_late=True)
+            async with asyncio.timeout(30):
+                while (found := await engine.late_answer(queued["request_id"])) is None:
+                    await asyncio.sleep(0.02)
+
+    assert queued["location"] == "queued"
+    assert found["prediction"] == "far knows"
+    assert found["generation"]["usage"]["output_tokens"] == 2
+    assert found["cost"] == pytest.approx(11.0)
+    assert two.far.bodies[1]["max_tokens"] == 9

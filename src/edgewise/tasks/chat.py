@@ -1,7 +1,7 @@
 """Text generation: what is asked of a text model, in one form that is checked once.
 
 What leaves here is what privacy looks at and what is sent: parts of a message's text are joined,
-and a tool call's arguments are written without escapes, so that no data hides in a form.
+and what tools are given and answer is written without escapes, so that no data hides in a form.
 """
 
 import json
@@ -33,6 +33,7 @@ _MOST_TOKENS = 1_000_000
 _MESSAGE_TOKENS = 16
 """More than templates of known models add around a message."""
 _WORD = re.compile(r"\w+")
+_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 def read_chat(one: Input, max_tokens: int) -> dict[str, Any]:
@@ -124,6 +125,8 @@ def _message(item: Any, at: int) -> dict[str, Any]:
     content, calls = item.get("content"), item.get("tool_calls")
     if isinstance(content, list | tuple):
         found["content"] = _joined(content, at)
+    elif item["role"] == "tool" and isinstance(content, str):
+        found["content"] = _unescaped(content)
     elif content is not None and not isinstance(content, str):
         raise _wrong(f"message {at}: its content is a {type(content).__name__}")
     elif content is None and not calls:
@@ -158,16 +161,25 @@ def _joined(parts: Sequence[Any], at: int) -> Any:
 
 
 def _call(one: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a tool call's arguments without escapes of characters that need none."""
     found = dict(one)
     function = one.get("function")
     if isinstance(function, Mapping) and isinstance(function.get("arguments"), str):
-        try:
-            value = json.loads(function["arguments"])
-        except (ValueError, RecursionError):
-            return found
-        found["function"] = {**function, "arguments": json.dumps(value, ensure_ascii=False)}
+        found["function"] = {**function, "arguments": _unescaped(function["arguments"])}
     return found
+
+
+def _unescaped(text: str) -> str:
+    """Write the strings of a JSON text without escapes of characters that need none."""
+    return _JSON_STRING.sub(_plain, text) if "\\" in text else text
+
+
+def _plain(found: re.Match[str]) -> str:
+    try:
+        plain = json.dumps(json.loads(found[0], strict=False), ensure_ascii=False)
+        plain.encode()
+    except ValueError:
+        return found[0]
+    return plain
 
 
 def _wrong(what: str) -> InvalidData:

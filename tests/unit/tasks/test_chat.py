@@ -44,6 +44,15 @@ def test_arguments_of_tool_calls_are_written_without_escapes() -> None:
     assert calls[1:] == [broken, bare]
 
 
+def test_answers_of_tools_are_written_without_escapes_and_else_as_they_are() -> None:
+    said = r'{"to": "ana\u0040example.org", "n": 1.10, "q": "\"\ud800", "\u0061": [] }'
+    answer = {"role": "tool", "tool_call_id": "1", "content": said}
+
+    content = read_chat({"messages": [answer]}, 5)["messages"][0]["content"]
+
+    assert content == r'{"to": "ana@example.org", "n": 1.10, "q": "\"\ud800", "a": [] }'
+
+
 def test_the_prompt_is_what_the_user_said_last() -> None:
     chat = [USER, {"role": "user", "content": "last"}, {"role": "assistant", "content": "so"}]
 
