@@ -6,7 +6,7 @@ import pytest
 
 from edgewise.errors import InvalidSpec
 from edgewise.records import Price, PrivacyAction, Protocol, SpendingLimit, TierKind
-from edgewise.spec import load_chat_policy, load_spec
+from edgewise.spec import explain, json_schema, load_chat_policy, load_spec
 
 LEAST = """
 name: assistant
@@ -123,3 +123,15 @@ def test_text_generation_has_nothing_to_build(tmp_path: Path) -> None:
     assert caught.value.what == "a project for text generation has nothing to build"
     assert caught.value.where == f"{path}:3:7"
     assert caught.value.hint == "serve it: `edgewise.spec.load_chat_policy` gives its policy"
+
+
+def test_every_key_of_the_file_is_explained(tmp_path: Path) -> None:
+    told = explain(chats=True)
+    given = told.replace("name: …", "name: a").replace("task: …", "task: text-generation")
+    given = given.replace("endpoint: …", "endpoint: http://127.0.0.1:1", 1)
+
+    policy = load_chat_policy(written(tmp_path, given))
+
+    assert policy == load_chat_policy(written(tmp_path, LEAST.replace("8081", "1")))
+    properties = json_schema(chats=True)["properties"]
+    assert all(f"{name}:" in told for name in properties)
