@@ -4,19 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgewise.records import (
-    ApiKey,
-    BudgetRules,
     Policy,
     Price,
     Protocol,
-    SpendingLimit,
     StreamRules,
     Task,
     TierKind,
     TierPolicy,
 )
 from edgewise.spec import chat_model as shape
-from edgewise.spec.load import privacy_rules, read_shape
+from edgewise.spec.load import privacy_rules, read_chat_project
+from edgewise.spec.routed import key_of
 
 _MILLION = 1e6
 
@@ -32,7 +30,7 @@ def load_chat_policy(path: Path) -> Policy:
     InvalidSpec
         With the file, line and column, when anything in it can't be.
     """
-    project = read_shape(shape.ChatProject, path)
+    project, routing = read_chat_project(path)
     edge, cloud = project.tiers.edge, project.tiers.cloud
     tiers = [replace(_tier("edge", edge, TierKind(edge.kind)), threshold=edge.threshold)]
     if cloud is not None:
@@ -44,15 +42,22 @@ def load_chat_policy(path: Path) -> Policy:
         labels=(),
         tiers=tuple(tiers),
         privacy=privacy_rules(project.privacy),
-        budget=_budget(project.budget, path),
-        deadline_ms=project.deadline_ms,
+        breaker=routing.breaker,
+        retry=routing.retry,
+        hedge=routing.hedge,
+        probe=routing.probe,
+        preroute=routing.preroute,
+        on_void=routing.on_void,
+        budget=routing.budget,
+        offline=routing.offline,
+        device=routing.device,
+        deadline_ms=routing.deadline_ms,
         stream=StreamRules(commit_after_tokens=project.stream.commit_after_tokens),
         max_output_tokens=project.max_output_tokens,
     )
 
 
 def _tier(name: str, tier: shape.ChatTier, kind: TierKind) -> TierPolicy:
-    key = tier.api_key
     cached = tier.usd_per_cached_input_token
     price = Price(
         usd_per_million_tokens_in=tier.usd_per_input_token * _MILLION,
@@ -65,14 +70,7 @@ def _tier(name: str, tier: shape.ChatTier, kind: TierKind) -> TierPolicy:
         endpoint=tier.endpoint,
         protocol=Protocol(tier.protocol),
         model=tier.model,
-        api_key=ApiKey(env=key.env, file=key.file) if key else None,
+        api_key=key_of(tier.api_key),
         usd_per_request=tier.usd_per_request,
         token_price=None if price == Price() else price,
     )
-
-
-def _budget(budget: shape.Budget | None, path: Path) -> BudgetRules | None:
-    if budget is None:
-        return None
-    limit = SpendingLimit(usd_per_day=budget.usd_per_day, usd_per_month=budget.usd_per_month)
-    return BudgetRules(path=str((path.resolve().parent / budget.path).resolve()), total=limit)

@@ -4,16 +4,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from edgewise.spec.model import ApiKey, Finite, Privacy, Rtt, Section, Usd
+from edgewise.spec.model import Privacy, Rtt
+from edgewise.spec.routing import Budget, Offline, Routing
+from edgewise.spec.section import ApiKey, Section, Url, Usd
 
-Endpoint = Annotated[str, Field(pattern=r"^https?://", description="URL of the server")]
 TokenUsd = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 
 class ChatTier(Section):
     """One text model behind an endpoint."""
 
-    endpoint: Endpoint
+    endpoint: Url = Field(description="URL of the server")
     protocol: Literal["openai"] = Field("openai", description="openai")
     model: str = Field("", description="its name there")
     api_key: ApiKey | None = Field(None, description="{env: NAME} or {file: PATH}")
@@ -59,14 +60,6 @@ class Stream(Section):
     )
 
 
-class Budget(Section):
-    """What may be spent by all together."""
-
-    path: str = Field(description="file that remembers, relative to this one")
-    usd_per_day: Usd | None = Field(None, description="in a UTC day")
-    usd_per_month: Usd | None = Field(None, description="in a UTC month")
-
-
 class ChatProject(Section):
     """A whole project for text generation."""
 
@@ -78,7 +71,8 @@ class ChatProject(Section):
     max_output_tokens: int = Field(
         512, gt=0, le=1_000_000, description="of requests that bring no `max_tokens`"
     )
-    deadline_ms: Finite | None = Field(None, gt=0, description="of requests that bring none")
     stream: Stream = Field(default_factory=Stream, description="when pieces are handed out")
+    routing: Routing = Field(default_factory=Routing, description="how live requests go their way")
     privacy: Privacy = Field(default_factory=Privacy, description="what keeps a request near")
-    budget: Budget | None = Field(None, description="what may be spent")
+    budget: Budget | None = Field(None, description="what may be spent on calls")
+    offline: Offline | None = Field(None, description="requests may wait for the network")

@@ -29,10 +29,11 @@ tiers:
     usd_per_output_token: 6.0e-7
     rtt_ms: {p50: 40, p95: 90}
 max_output_tokens: 300
-deadline_ms: 20000
+routing: {deadline_ms: 20000, retry: {most: 2}}
 stream: {commit_after_tokens: 8}
 privacy: {detect: [email], actions: {email: redact}, residency: {eu: [edge]}}
 budget: {path: spent.db, usd_per_day: 2, usd_per_month: 30}
+offline: {max_count: 9}
 """
 
 
@@ -60,7 +61,10 @@ def test_a_file_becomes_a_policy(tmp_path: Path) -> None:
     assert policy.privacy.actions.of("email") is PrivacyAction.REDACT
     assert policy.privacy.residency == {"eu": ("edge",)}
     assert policy.budget is not None
-    assert policy.budget.path == str(tmp_path / "spent.db")
+    assert policy.budget.path == "spent.db"
+    assert policy.retry.most == 2
+    assert policy.offline is not None
+    assert policy.offline.max_count == 9
     assert policy.budget.total == SpendingLimit(usd_per_day=2.0, usd_per_month=30.0)
 
 
