@@ -11,6 +11,7 @@ EdgewiseError
 ├── MissingExtra          an optional dependency is not installed
 ├── PrivacyViolation      the call would take private input where it may not go
 ├── TierUnavailable       no allowed tier could answer
+│   ├── AnswerBrokenOff   a stream failed after a piece of it was handed out
 │   ├── RemoteError       a remote tier failed or answered nonsense
 │   └── DeadlineExceeded  the answer did not come in time
 └── StorageError          no space, no permission, or a file that can't be written
@@ -81,6 +82,10 @@ class PrivacyViolation(EdgewiseError):
 
 class TierUnavailable(EdgewiseError):
     """No allowed tier could answer."""
+
+
+class AnswerBrokenOff(TierUnavailable):
+    """A stream failed after a piece of it was handed out: no other tier can take over."""
 
 
 class RemoteError(TierUnavailable):

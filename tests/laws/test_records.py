@@ -35,6 +35,8 @@ from edgewise.records import (
     Score,
     ServiceFormula,
     SpendingLimit,
+    StreamRules,
+    TextConfidence,
     TierPolicy,
     decode,
     digest,
@@ -74,6 +76,8 @@ CHECKED: dict[Any, dict[str, st.SearchStrategy[Any]]] = {
         **dict.fromkeys(("max_age_s", "keep_answers_s"), TIMES_S),
     },
     Price: {one.name: USD for one in dataclasses.fields(Price)},
+    StreamRules: {"commit_after_tokens": st.none() | COUNTS},
+    TextConfidence: {"first_tokens": st.none() | COUNTS},
     SpendingLimit: {one.name: st.none() | USD for one in dataclasses.fields(SpendingLimit)},
 }
 """Fields that a record checks by itself."""

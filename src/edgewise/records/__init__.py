@@ -41,6 +41,15 @@ from edgewise.records.decision import (
     TierState,
 )
 from edgewise.records.device import DeviceRule, DeviceState
+from edgewise.records.generation import (
+    Generation,
+    StreamRules,
+    TextChunk,
+    TextConfidence,
+    TextScore,
+    TokenUsage,
+    ToolCall,
+)
 from edgewise.records.offline import OfflineRules
 from edgewise.records.optimizing import (
     CandidateRow,
@@ -158,6 +167,7 @@ __all__ = [
     "Example",
     "Fidelity",
     "Figure",
+    "Generation",
     "Hedge",
     "HedgeRules",
     "ImageInput",
@@ -218,13 +228,19 @@ __all__ = [
     "SpendingLimit",
     "Split",
     "Step",
+    "StreamRules",
     "SystemState",
     "Target",
     "Task",
+    "TextChunk",
+    "TextConfidence",
+    "TextScore",
     "TierKind",
     "TierPolicy",
     "TierState",
     "TiersSpec",
+    "TokenUsage",
+    "ToolCall",
     "Workload",
     "check_certificate",
     "decode",

@@ -24,6 +24,7 @@ from edgewise.records import (
 
 _STORING_MS = 20.0
 """What is kept of a deadline to store the request on the disk, should no answer come."""
+_BYTES_PER_TOKEN = 4  # about: the facts know the most that tokens can be, which is the bytes
 _NO_TIME_MS = 0.001  # less than any call takes; what rounding leaves of a deadline is no time
 
 
@@ -271,7 +272,9 @@ class Candidates:
         if rules is None or gain is None or far is None:
             return False
         if rules.usd_per_quality is not None:
-            gain -= far.usd_per_request / rules.usd_per_quality
+            facts = self.facts
+            usd = far.usd(facts.input_tokens // _BYTES_PER_TOKEN, facts.output_tokens)
+            gain -= usd / rules.usd_per_quality
         if rules.late_ms_per_quality is not None:
             later_ms = self.expected(far)[0] - self.expected(near)[0]
             gain -= max(0.0, later_ms) / rules.late_ms_per_quality

@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import random  # noqa: TID251 - only the type of the rng that is handed in
 import threading
-import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -19,20 +18,24 @@ from edgewise.records import (
     Policy,
     RequestFacts,
     SystemState,
+    Task,
+    TextChunk,
 )
 from edgewise.records import Protocol as RemoteProtocol
 from edgewise.route.allowance import Allowance
 from edgewise.route.breaker import CircuitState
-from edgewise.route.carrying import Carrier, Run
+from edgewise.route.carrying import Carrier
 from edgewise.route.clock import Clock, SystemClock
 from edgewise.route.device import DeviceMonitor, RequestRate, read_device
-from edgewise.route.facts import Asked, facts_of
+from edgewise.route.facts import Asked, as_asked, facts_of
 from edgewise.route.late import LateAnswer
 from edgewise.route.opening import Setup, open_tiers
 from edgewise.route.probing import Prober
 from edgewise.route.result import InferenceResult
+from edgewise.route.running import Run
 from edgewise.route.serving import Serving
 from edgewise.route.storing import Store, Stored
+from edgewise.route.streaming import AnswerStream, Streamer
 from edgewise.route.telling import decision_of, result_of, told
 from edgewise.route.tiers import TierModel
 
@@ -132,9 +135,9 @@ class HybridInferenceEngine:
         self._store = self._open_store()
         hedge = self.policy.hedge
         self._hedges = Allowance(share=_NO_HEDGES if hedge is None else hedge.share)
-        self._carrier = Carrier(
-            self._clock, rng if rng is not None else random.Random(), self._hedges, self._system
-        )
+        rng = random.Random() if rng is None else rng
+        self._carrier = Carrier(self._clock, rng, self._hedges, self._system)
+        self._streamer = Streamer(self._clock, rng, self._system)
         self._device = DeviceMonitor(read_device) if self.policy.device else None
         self._rate = RequestRate()
         self._calm = SystemState(queue_open=self._store is not None)
@@ -239,29 +242,14 @@ class HybridInferenceEngine:
         InvalidData, UsageError
             When the input or the call is wrong.
         """
-        if self._closed:
-            raise UsageError("the engine is closed", where="predict", hint="make another one")
-        start_s = self._clock.now_s()
-        serving = self._serving
-        if self._device is not None:
-            self._rate.note(start_s)
-        facts = facts_of(
-            serving.policy,
-            one,
-            serving.length,
-            Asked(
-                request_id=uuid.uuid4().hex,
-                force_location=force_location,
-                deadline_ms=deadline_ms,
-                idempotent=idempotent,
-                allow_late=allow_late,
-                caller=caller,
-            ),
-            serving.gain,
+        asked = Asked(
+            force_location=force_location,
+            deadline_ms=deadline_ms,
+            idempotent=idempotent,
+            allow_late=allow_late,
+            caller=caller,
         )
-        run = Run(serving, facts, one, start_s)
-        serving.in_flight += 1
-        self._watch(serving)
+        run = self._accept(one, asked)
         try:
             await self._carrier.carry(run)
             if run.steps[-1].action is Action.QUEUE:
@@ -273,8 +261,65 @@ class HybridInferenceEngine:
         finally:
             if run.location != QUEUED:  # its decision is logged when it has ended
                 self._end(run)
-            self._leave(serving)
+            self._leave(run.serving)
         return result
+
+    def stream(
+        self,
+        one: Input,
+        force_location: str | None = None,
+        deadline_ms: float | None = None,
+        *,
+        idempotent: bool = True,
+        caller: str = "",
+    ) -> AnswerStream:
+        """Answer a chat in pieces as they come: `async for piece in engine.stream(one)`.
+
+        The policy's `stream` rules say when pieces are handed out that a farther tier could still
+        replace. The iteration raises as `predict` does; what fails after a piece was handed out
+        is `AnswerBrokenOff`, or `DeadlineExceeded` where the answer is not whole in time.
+        """
+        asked = Asked(
+            force_location=force_location,
+            deadline_ms=deadline_ms,
+            idempotent=idempotent,
+            caller=caller,
+        )
+        return AnswerStream(lambda end: self._pieces(one, asked, end))
+
+    async def _pieces(
+        self, one: Input, asked: Asked, end: Callable[[InferenceResult], None]
+    ) -> AsyncGenerator[TextChunk, None]:
+        if self.policy.task != Task.TEXT_GENERATION.value:
+            hint = "ask `predict`, or give a policy whose task is text-generation"
+            raise UsageError("only text comes in pieces", where="stream", hint=hint)
+        run = self._accept(one, asked)
+        try:
+            async with contextlib.aclosing(self._streamer.carry(run)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            end(result_of(run, self._clock.now_s()))
+        except BaseException as failure:
+            run.error = type(failure).__name__
+            raise
+        finally:
+            self._end(run)
+            self._leave(run.serving)
+
+    def _accept(self, one: Input, asked: Asked) -> Run:
+        """Check a request and count it; from here on it ends in one logged decision."""
+        if self._closed:
+            raise UsageError("the engine is closed", where="predict", hint="make another one")
+        start_s = self._clock.now_s()
+        serving = self._serving
+        if self._device is not None:
+            self._rate.note(start_s)
+        one = as_asked(serving.policy, one)
+        facts = facts_of(serving.policy, one, serving.length, asked, serving.gain)
+        run = Run(serving, facts, one, start_s)
+        serving.in_flight += 1
+        self._watch(serving)
+        return run
 
     async def late_answer(self, request_id: str) -> Mapping[str, Any] | None:
         """Give the answer of a request that was queued, once; `None` while it waits.

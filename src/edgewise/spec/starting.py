@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from edgewise.errors import InvalidData, StorageError
 from edgewise.records import write_text
+from edgewise.spec.chat_model import ChatProject
 from edgewise.spec.model import Project
 from edgewise.spec.splits import read_rows
 
@@ -30,20 +31,21 @@ _CLOUD = """\
 _SHARES = (("train", 60), ("calibration", 80), ("test", 100))
 
 
-def json_schema() -> dict[str, Any]:
-    """Give the JSON schema of `edgewise.yaml`, for editors."""
+def json_schema(*, chats: bool = False) -> dict[str, Any]:
+    """Give the JSON schema of `edgewise.yaml`, for editors; with `chats` for text generation."""
+    shape = ChatProject if chats else Project
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Project.model_json_schema(),
+        **shape.model_json_schema(),
     }
 
 
-def explain() -> str:
-    """Give an `edgewise.yaml` with every key, its default and its meaning."""
+def explain(*, chats: bool = False) -> str:
+    """Give an `edgewise.yaml` with every key, its default and its meaning; or for `chats`."""
     head = (
         "# Every key of edgewise.yaml with its default; … has to be given, a comment may be absent."
     )
-    return "\n".join([head, *_explain_section(Project, 0)])
+    return "\n".join([head, *_explain_section(ChatProject if chats else Project, 0)])
 
 
 def start_project(data: Path, model: Path, out: Path) -> list[Path]:
