@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from placements import problems, workloads
 
 from edgewise import records
 from edgewise.errors import InvalidRecord
@@ -23,12 +24,23 @@ from edgewise.records import (
     Certificate,
     CertificateState,
     ConfidenceMap,
+    CutPoint,
+    DeviceClass,
     Effect,
+    Handover,
     LearnedScore,
+    ModelProfile,
+    ModelQuality,
     OfflineRules,
+    PlacementModel,
+    PlacementProblem,
+    PlacementTier,
+    PlacementWorkload,
     Policy,
+    Pool,
     PreRouterWeights,
     Price,
+    RelaxationPrices,
     Score,
     SpendingLimit,
     TierPolicy,
@@ -61,6 +73,36 @@ CHECKED: dict[Any, dict[str, st.SearchStrategy[Any]]] = {
     SpendingLimit: {one.name: st.none() | USD for one in dataclasses.fields(SpendingLimit)},
 }
 """Fields that a record checks by itself."""
+SHARES_TO_ONE, POINTS = st.floats(0.0, 1.0), st.none() | st.floats(0.0, 9.0)
+INTERVALS = st.tuples(SHARES_TO_ONE, SHARES_TO_ONE, SHARES_TO_ONE).map(sorted)
+WHOLE: dict[Any, st.SearchStrategy[Any]] = {
+    PlacementProblem: problems(),
+    PlacementWorkload: workloads("w", whole=None, limits=True),
+    PlacementTier: problems().map(lambda one: one.tiers[0]),
+    DeviceClass: problems().map(lambda one: one.device_classes[0]),
+    Pool: problems().map(lambda one: one.pools[0]),
+    PlacementModel: problems().map(lambda one: one.models[0]),
+    ModelProfile: problems().map(lambda one: one.profiles[0]),
+    ModelQuality: problems().map(lambda one: one.qualities[0]),
+    Handover: st.builds(
+        lambda share, ends: Handover(
+            workload="w", near="n", far="f", share=share, low=ends[0], value=ends[1], high=ends[2]
+        ),
+        SHARES_TO_ONE,
+        INTERVALS,
+    ),
+    CutPoint: st.builds(
+        CutPoint,
+        name=NAMES,
+        activation_bytes=COUNTS.map(lambda n: n % 10**9),
+        before_ms=TIMES_S,
+        after_ms=TIMES_S,
+    ),
+    RelaxationPrices: st.builds(
+        RelaxationPrices, **{one.name: POINTS for one in dataclasses.fields(RelaxationPrices)}
+    ),
+}
+"""Records whose fields belong together."""
 
 
 @functools.cache
@@ -82,6 +124,8 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
 
 @functools.cache
 def records_of(kind: Any) -> st.SearchStrategy[Any]:
+    if kind in WHOLE:
+        return WHOLE[kind]
     given_fields = {name: values_of(hint) for name, hint in typing.get_type_hints(kind).items()}
     if kind is Certificate:
         given_fields |= {"alpha": SHARES, "delta": SHARES}
