@@ -5,6 +5,7 @@ Read `breakeven.py` and `planning.py` first.
 """
 
 from edgewise.plan.breakeven import BreakEven, break_even
+from edgewise.plan.placement import check_placement, place
 from edgewise.plan.planning import plan
 
-__all__ = ["BreakEven", "break_even", "plan"]
+__all__ = ["BreakEven", "break_even", "check_placement", "place", "plan"]

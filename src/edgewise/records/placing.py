@@ -233,6 +233,17 @@ class CutPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCuts:
+    """Where a model may be cut for a workload: its head on a class near, its tail far."""
+
+    workload: str
+    model: str
+    near: str
+    far: str
+    points: tuple[CutPoint, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RelaxationPrices:
     """What it costs, in points, to give way by the whole of a limit; `None`: it is never relaxed.
 
@@ -269,11 +280,12 @@ class PlacementProblem:
     profiles: tuple[ModelProfile, ...]
     qualities: tuple[ModelQuality, ...] = ()
     handovers: tuple[Handover, ...] = ()
+    cuts: tuple[ModelCuts, ...] = ()
     budget_usd_per_month: float | None = None
     joules_per_month: float | None = None
     """Most that the inferences of a month may use, above what waiting machines draw."""
     usd_per_kwh: float = 0.15
-    utilizations: tuple[float, ...] = (0.5, 0.7, 0.85)
+    utilizations: tuple[float, ...] = (0.05, 0.3, 0.5, 0.7, 0.85)
     """How full machines may be run; a pool is run at one of these or below."""
     prices: RelaxationPrices = field(default_factory=RelaxationPrices)
 
@@ -313,6 +325,21 @@ class PlacementProblem:
             _known("workload", one.workload, workloads, "handover")
             _known("model", one.near, models, f"handover of workload {one.workload}")
             _known("model", one.far, models, f"handover of workload {one.workload}")
+        self._check_cuts()
+
+    def _check_cuts(self) -> None:
+        profiles = {(one.model, one.device_class) for one in self.profiles}
+        qualities = {(one.workload, one.model) for one in self.qualities}
+        for cuts in self.cuts:
+            where = f"cuts of model {cuts.model} for workload {cuts.workload}"
+            absent = [at for at in (cuts.near, cuts.far) if (cuts.model, at) not in profiles]
+            if absent:
+                what = f"the whole model has no profile on {absent[0]}"
+                raise InvalidRecord(what, where=where, hint="profile it there: the ends are rivals")
+            if (cuts.workload, cuts.model) not in qualities:
+                what, hint = "the whole model has no quality", "a cut model has that of the whole"
+                raise InvalidRecord(what, where=where, hint=hint)
+            _once("cut", (f"{one.name} of {cuts.model}" for one in cuts.points))
 
 
 def _at(record: object) -> str:

@@ -10,6 +10,7 @@ with extras.needed("optimize"):
     from edgewise.spec.inputs import read_inputs
     from edgewise.spec.load import load_spec
     from edgewise.spec.pixels import PixelWords, parse_pixels
+    from edgewise.spec.placement import load_placement
     from edgewise.spec.samples import read_columns, read_sample
     from edgewise.spec.splits import check_overlap, read_split
     from edgewise.spec.starting import explain, json_schema, start_project
@@ -20,6 +21,7 @@ __all__ = [
     "check_overlap",
     "explain",
     "json_schema",
+    "load_placement",
     "load_spec",
     "parse_pixels",
     "parse_target",

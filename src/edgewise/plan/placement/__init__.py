@@ -6,7 +6,7 @@ Read `routes.py` for what a way is, `programme.py` for the model, `check.py` for
 """
 
 from edgewise.plan.placement.check import check_placement
-from edgewise.plan.placement.cutting import paying_cuts, with_cuts
+from edgewise.plan.placement.cutting import paying_cuts
 from edgewise.plan.placement.front import front
 from edgewise.plan.placement.moving import relaxed
 from edgewise.plan.placement.optimum import Effort
@@ -19,5 +19,4 @@ __all__ = [
     "paying_cuts",
     "place",
     "relaxed",
-    "with_cuts",
 ]

@@ -4,6 +4,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
+from edgewise.plan.placement.cutting import with_cuts
 from edgewise.plan.placement.queueing import wait_p95_ms
 from edgewise.records import (
     Assignment,
@@ -25,7 +26,7 @@ def check_placement(problem: PlacementProblem, placement: Placement) -> tuple[st
     the chosen traffic makes, where requests may go, memory, storage, machines, availability by
     going through which tiers are up, budgets, energy and the cost itself.
     """
-    return tuple(_Check(problem, placement).run())
+    return tuple(_Check(with_cuts(problem), placement).run())
 
 
 class _Check:

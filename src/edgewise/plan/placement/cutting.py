@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from edgewise.errors import UsageError
 from edgewise.records import (
     CutPoint,
     Handover,
+    ModelCuts,
     ModelProfile,
     Origin,
     PlacementModel,
@@ -40,54 +40,37 @@ def paying_cuts(
     )
 
 
-def with_cuts(
-    problem: PlacementProblem,
-    cuts: Sequence[CutPoint],
-    *,
-    workload: str,
-    model: str,
-    near: str,
-    far: str,
-) -> PlacementProblem:
-    """Give the problem with the cuts of a model that pay as ways for a workload.
+def with_cuts(problem: PlacementProblem) -> PlacementProblem:
+    """Give the problem with the cuts that pay as models, profiles and handovers of their own.
 
     Times of the parts are the cuts'; the ratio of their p95 to their mean and their memory are
-    taken from the whole model on the same device, and memory is said to be assumed.
-
-    Parameters
-    ----------
-    near, far
-        Device classes of the head and of the tail.
-
-    Raises
-    ------
-    UsageError
-        The whole model has no quality for the workload, or no profile on one of the classes.
+    taken from the whole model on the same device, and memory is said to be assumed. Workloads that
+    cut a model at one place share its parts.
     """
+    for cuts in problem.cuts:
+        problem = _opened(problem, cuts)
+    return replace(problem, cuts=())
+
+
+def _opened(problem: PlacementProblem, cuts: ModelCuts) -> PlacementProblem:
+    model, workload = cuts.model, cuts.workload
     whole = {one.device_class: one for one in problem.profiles if one.model == model}
-    works = [one for one in problem.workloads if one.name == workload]
-    qualities = [one for one in problem.qualities if (one.workload, one.model) == (workload, model)]
-    if near not in whole or far not in whole or not qualities or not works:
-        what = f"`{model}` has no profile on `{near}` and `{far}`, or no quality for `{workload}`"
-        raise UsageError(
-            what, where="with_cuts", hint="give the whole model's profiles and quality"
-        )
+    near, far = whole[cuts.near], whole[cuts.far]
+    work = next(one for one in problem.workloads if one.name == workload)
+    quality = next(
+        one for one in problem.qualities if (one.workload, one.model) == (workload, model)
+    )
     paying = paying_cuts(
-        cuts,
-        near_ms=whole[near].mean_ms,
-        far_ms=whole[far].mean_ms,
-        request_bytes=works[0].request_bytes,
+        cuts.points, near_ms=near.mean_ms, far_ms=far.mean_ms, request_bytes=work.request_bytes
     )
     size = next(one.size_bytes for one in problem.models if one.name == model)
-    models, profiles, handovers = [], [], []
+    models: list[PlacementModel] = []
+    profiles: list[ModelProfile] = []
+    handovers: list[Handover] = []
     for cut in paying:
         head, tail = f"{model}@{cut.name}.head", f"{model}@{cut.name}.tail"
         models += [PlacementModel(name=one, size_bytes=size) for one in (head, tail)]
-        profiles += [
-            _part(whole[near], head, cut.before_ms),
-            _part(whole[far], tail, cut.after_ms),
-        ]
-        quality = qualities[0]
+        profiles += [_part(near, head, cut.before_ms), _part(far, tail, cut.after_ms)]
         handovers.append(
             Handover(
                 workload=workload,
@@ -100,10 +83,15 @@ def with_cuts(
                 sent_bytes=cut.activation_bytes,
             )
         )
+    named = {one.name for one in problem.models}
+    placed = {(one.model, one.device_class) for one in problem.profiles}
     return replace(
         problem,
-        models=(*problem.models, *models),
-        profiles=(*problem.profiles, *profiles),
+        models=(*problem.models, *(one for one in models if one.name not in named)),
+        profiles=(
+            *problem.profiles,
+            *(one for one in profiles if (one.model, one.device_class) not in placed),
+        ),
         handovers=(*problem.handovers, *handovers),
     )
 

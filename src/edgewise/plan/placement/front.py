@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from edgewise.plan.placement.cutting import with_cuts
 from edgewise.plan.placement.highs import Outcome, solve
 from edgewise.plan.placement.optimum import Effort
 from edgewise.plan.placement.programme import Programme, write
@@ -30,7 +31,7 @@ def front(
     find the outside of the front, and runs with a bound on the other aim, at `steps` even steps of
     its range, find points inside that no weights reach.
     """
-    sweep = _Sweep(Book(problem), effort or Effort(seconds=2.0))
+    sweep = _Sweep(Book(with_cuts(problem)), effort or Effort(seconds=2.0))
     found = [sweep.best({aim: 1.0}, {}) for aim in aims]
     points = [one for one in found if one is not None]
     if not points:

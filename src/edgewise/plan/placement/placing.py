@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from edgewise.plan.placement.binding import bindings_of
 from edgewise.plan.placement.conflict import find_conflict
+from edgewise.plan.placement.cutting import with_cuts
 from edgewise.plan.placement.highs import Outcome
 from edgewise.plan.placement.optimum import Effort, Found, find
 from edgewise.plan.placement.relax import relax
@@ -44,6 +45,7 @@ def place(
         SciPy is not installed, and something is shared.
     """
     effort = effort or Effort()
+    problem = with_cuts(problem)
     found = find(problem, effort)
     figures = tuple(_figures(problem))
     if found.outcome is Outcome.SOLVED:
