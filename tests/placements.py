@@ -220,8 +220,8 @@ def large_problem(
                 name=name,
                 requests_per_month=float(rng.uniform(1e5, 1e7)),
                 peak_per_s=float(rng.uniform(5.0, 200.0)),
-                arrival_cv2=float(rng.uniform(1.0, 4.0)),
-                latency_p95_ms=float(rng.choice([150.0, 300.0, 1000.0])),
+                arrival_cv2=float(rng.uniform(1.0, 2.0)),
+                latency_p95_ms=float(rng.choice([500.0, 1000.0, 3000.0])),
                 quality_floor=0.72,
                 kinds=(TierKind.SITE, TierKind.DEVICE) if rng.random() < 0.1 else (),
                 splittable=bool(rng.random() < 0.7),
@@ -241,7 +241,7 @@ def large_problem(
         device_classes=tuple(
             DeviceClass(
                 name=name,
-                memory_bytes=int(rng.integers(8, 64)) * 10**9 // 8,
+                memory_bytes=int(rng.integers(4, 33)) * 10**9,
                 servers=int(rng.integers(1, 9)),
                 usd_per_month=float(60.0 / fast * rng.uniform(0.8, 1.6)),
             )

@@ -146,6 +146,19 @@ def in_time(book: Book, routes: Sequence[Route], levels: dict[str, Level]) -> bo
 
 
 @LAW
+@given(problem=problems())
+def test_two_steps_keep_to_everything_and_their_bound_holds(problem: PlacementProblem) -> None:
+    steps = place(problem, effort=replace(CLOSE, many_routes=0), explain=False)
+    optimum = best(problem)
+
+    assert steps.feasible == (optimum < float("inf"))
+    if steps.feasible:
+        assert check_placement(problem, steps) == ()
+        assert no_more(optimum, cost(steps))
+        assert no_more(steps.bound_usd_per_month or 0.0, optimum)
+
+
+@LAW
 @given(problem=problems(), data=st.data())
 def test_one_more_option_never_raises_the_optimum(
     problem: PlacementProblem, data: st.DataObject

@@ -46,6 +46,10 @@ class _Check:
                 self._legs[pool].append((one, model, reach))
 
     def run(self) -> Iterator[str]:
+        absent = sorted(set(self._legs) - set(self._used))
+        if absent:
+            yield f"{absent[0]}: it is used, and not among the pools"
+            return
         for work in self._problem.workloads:
             mine = [one for one in self._placement.assignments if one.workload == work.name]
             yield from self._traffic(work, mine)

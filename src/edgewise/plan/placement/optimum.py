@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from edgewise.plan.placement.highs import Outcome, solve
-from edgewise.plan.placement.programme import write
+from edgewise.plan.placement.highs import Outcome, Solved, solve
+from edgewise.plan.placement.large import MANY_ROUTES, solve_large
+from edgewise.plan.placement.programme import Programme, write
 from edgewise.plan.placement.pruning import without_dominated
 from edgewise.plan.placement.reading import Choice, assignments_of, choice_of, pools_of, usd_of
 from edgewise.plan.placement.routes import Book, Route
@@ -22,6 +23,8 @@ class Effort:
     gap_share: float = 1e-4
     separately: bool = True
     """Decide what shares nothing apart."""
+    many_routes: int = MANY_ROUTES
+    """From as many ways on a programme is solved in two steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +79,8 @@ def _apart(book: Book, routes: Sequence[Route], effort: Effort) -> Found:
             continue
         method = PlacementMethod.PROGRAMME
         part = Book(restricted(book.problem, names))
-        kept = without_dominated(part, mine)
-        made = write(part, kept)
         seconds = effort.seconds * len(mine) / len(routes)
-        solved = solve(made.rows, seconds=seconds, gap_share=effort.gap_share)
+        made, solved = _solved(part, mine, replace(effort, seconds=seconds))
         if solved.outcome is not Outcome.SOLVED:
             return Found(outcome=solved.outcome, culprits=names)
         chosen.append(choice_of(made, solved))
@@ -95,11 +96,20 @@ def _joined(chosen: Sequence[Choice]) -> Choice:
 
 
 def _programme(book: Book, routes: Sequence[Route], effort: Effort) -> Found:
-    made = write(book, without_dominated(book, routes))
-    solved = solve(made.rows, seconds=effort.seconds, gap_share=effort.gap_share)
+    made, solved = _solved(book, routes, effort)
     if solved.outcome is not Outcome.SOLVED:
         return Found(outcome=solved.outcome, culprits=tuple(book.workloads))
     return _found(book, choice_of(made, solved), solved.bound, PlacementMethod.PROGRAMME)
+
+
+def _solved(book: Book, routes: Sequence[Route], effort: Effort) -> tuple[Programme, Solved]:
+    """Solve a programme at once or, where it is large, in two steps while they give something."""
+    if len(routes) >= effort.many_routes:
+        found = solve_large(book, routes, seconds=effort.seconds, gap_share=effort.gap_share)
+        if found is not None:
+            return found
+    made = write(book, without_dominated(book, routes))
+    return made, solve(made.rows, seconds=effort.seconds, gap_share=effort.gap_share)
 
 
 def _found(book: Book, choice: Choice, bound: float, method: PlacementMethod) -> Found:
