@@ -176,6 +176,7 @@ def test_too_few_machines_conflict_with_residency() -> None:
     found = place(problem)
 
     assert {one.limit for one in found.conflict} == {Limit.UNITS, Limit.KINDS}
+    assert place(relaxed(problem, found.relaxation)).feasible
     (given,) = found.relaxation
     assert (given.before, given.after, given.unit) == (1.0, 2.0, "machines")
     assert given.text == "site/box: number from 1 machines to 2 machines (1 points)"
@@ -227,6 +228,7 @@ def test_memory_counts_models_together_and_gives_way() -> None:
 
     found = place(two)
 
+    assert place(two, effort=Effort(many_routes=0)) == found
     assert {one.limit for one in found.conflict} <= {Limit.MEMORY, Limit.STORAGE}
     assert {one.constraint.limit: one.after for one in found.relaxation} == {
         Limit.MEMORY: pytest.approx(1600, abs=2),
@@ -247,6 +249,10 @@ def test_an_elastic_machine_must_hold_a_model_too() -> None:
 
     assert [one.limit for one in found.conflict] == [Limit.MEMORY]
     assert found.relaxation[0].after == pytest.approx(50, abs=1)
+    stored = replace(
+        problem, device_classes=(small[0], DeviceClass(name="rented", storage_bytes=9))
+    )
+    assert [one.limit for one in place(stored).conflict] == [Limit.STORAGE]
     never = replace(problem, prices=RelaxationPrices(memory=None))
     assert place(never).relaxation_points is None
     assert "no relaxation" in place(never).reasons[-1]
@@ -276,6 +282,8 @@ def test_a_deadline_of_a_day_plans_for_the_mean_and_gives_way_as_latency() -> No
     found = place(problem)
     assert found.conflict[0].text == "a: p95 of at most 1 s and an answer within 0.05 s"
     assert place(relaxed(problem, found.relaxation)).feasible
+    only = with_workload(sharing_site(), "a", deadline_s=0.05)
+    assert place(relaxed(only, place(only).relaxation)).feasible
     day = with_workload(sharing_site(), "a", deadline_s=86_400.0, quality_floor=0.99)
     assert [one.limit for one in place(day).conflict] == [Limit.QUALITY]
 
@@ -398,16 +406,20 @@ def test_a_dominated_way_is_left_out_unless_its_model_is_shared() -> None:
     assert {one.legs[0].model for one in without_dominated(shared, shared.routes)} == {"m", "n"}
 
 
-def test_few_fates_are_weighed_the_smallest_first() -> None:
+def twelve_tiers(**asked: float) -> PlacementProblem:
     tiers = [f"t{at}" for at in range(12)]
     base = sharing_site()
-    problem = replace(
+    return replace(
         base,
-        workloads=(replace(base.workloads[0], availability=0.9999),),
+        workloads=(replace(base.workloads[0], **asked),),  # type: ignore[arg-type] # by name
         qualities=base.qualities[:1],
         tiers=tuple(PlacementTier(name=t, kind=TierKind.SITE, availability=0.99) for t in tiers),
         pools=tuple(Pool(tier=t, device_class="box", max_units=2) for t in tiers),
     )
+
+
+def test_few_fates_are_weighed_the_smallest_first() -> None:
+    problem = twelve_tiers(availability=0.9999)
 
     found = place(problem)
 
@@ -736,10 +748,21 @@ def test_what_machines_can_not_carry_whatever_is_relaxed_is_said() -> None:
 def test_doubt_about_a_conflict_is_said() -> None:
     problem = with_workload(sharing_site(), "a", quality_floor=0.99)
 
-    found = find_conflict(problem, Found(outcome=Outcome.INFEASIBLE), Effort(seconds=0.0))
+    found = find_conflict(
+        problem, Found(outcome=Outcome.INFEASIBLE, culprits=("a", "b")), Effort(seconds=0.0)
+    )
 
     assert [one.limit for one in found.constraints] == [Limit.QUALITY]
     assert not found.is_irreducible
+
+
+def test_a_conflict_that_may_be_smaller_says_so() -> None:
+    problem = twelve_tiers(availability=0.9999, quality_floor=0.99)
+
+    found = place(problem, effort=Effort(seconds=0.0))
+
+    assert found.conflict
+    assert found.reasons[1] == "time ran out: some of these may be spared"
 
 
 def test_many_steps_of_a_latency_are_thinned_and_still_enough() -> None:

@@ -31,8 +31,7 @@ def bindings_of(problem: PlacementProblem, found: Found, effort: Effort) -> tupl
     named = {(one.limit, one.subject): one for one in constraints_of(problem)}
     texts: dict[Constraint, str] = {}
     for key, text in (*_shut(book, found), *_full(book, found)):
-        if key in named:
-            texts.setdefault(named[key], text)
+        texts.setdefault(named[key], text)
     bindings = []
     for one, text in texts.items():
         saves = _saves(problem, one, found, effort) if len(book.routes) <= _FEW_ROUTES else None

@@ -28,10 +28,7 @@ def find_conflict(problem: PlacementProblem, found: Found, effort: Effort) -> Co
     first, in halves.
     """
     seeking = _Seeking(effort)
-    if found.culprits:
-        part = restricted(problem, found.culprits)
-        if not seeking.can(part, ()):
-            problem = part
+    problem = restricted(problem, found.culprits)
     every = constraints_of(problem)
     if not seeking.can(problem, every):
         return Conflict(constraints=(), is_irreducible=seeking.is_sure)

@@ -25,7 +25,10 @@ _MORE_POOLS = 6
 def solve_large(
     book: Book, routes: Sequence[Route], *, seconds: float, gap_share: float
 ) -> tuple[Programme, Solved] | None:
-    """Give a programme, its solution and a bound for the whole; `None` where the steps fail."""
+    """Give a programme, its solution and a bound for the whole; `None` where the steps fail.
+
+    A solution that did not come in time is not sought again.
+    """
     coarse_book, coarse_routes = coarsened(book, routes)
     coarse = write(coarse_book, without_dominated(coarse_book, coarse_routes))
     rough = solve(coarse.rows, seconds=_COARSE_SHARE * seconds, gap_share=gap_share)
@@ -35,10 +38,8 @@ def solve_large(
     for extra in (0, _MORE_POOLS):
         fine = write(book, without_dominated(book, _keeping_to(book, routes, used, extra)))
         found = solve(fine.rows, seconds=_FINE_SHARE * seconds, gap_share=gap_share)
-        if found.outcome is Outcome.SOLVED:
+        if found.outcome is not Outcome.INFEASIBLE:
             return fine, replace(found, bound=min(rough.bound, found.objective))
-        if found.outcome is Outcome.UNDECIDED:
-            break
     return None
 
 

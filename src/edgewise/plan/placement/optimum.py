@@ -38,7 +38,7 @@ class Found:
     bound: float = 0.0
     method: PlacementMethod = PlacementMethod.ENUMERATION
     culprits: tuple[str, ...] = ()
-    """Workloads that can't be placed together, where that is known to be why."""
+    """Where it is not solved: workloads that can't be placed together, by what is known."""
 
 
 def find(problem: PlacementProblem, effort: Effort) -> Found:
