@@ -17,8 +17,8 @@ from edgewise.plan.placement.routes import Book, Leg, Route
 
 MANY_ROUTES = 800
 """From as many ways on a programme is solved in two steps."""
-_COARSE_SHARE = 0.4
-_FINE_SHARE = 0.5
+_COARSE_SHARE = 0.6
+_FINE_SHARE = 0.3
 _MORE_POOLS = 6
 
 
