@@ -24,14 +24,17 @@ from edgewise.records import (
     CertificateState,
     ConfidenceMap,
     Effect,
+    Distribution,
     LearnedScore,
     OfflineRules,
     Policy,
     PreRouterWeights,
     Price,
     Score,
+    Shape,
     SpendingLimit,
     TierPolicy,
+    VolumeDiscount,
     decode,
     digest,
     encode,
@@ -58,6 +61,7 @@ CHECKED: dict[Any, dict[str, st.SearchStrategy[Any]]] = {
         **dict.fromkeys(("max_age_s", "keep_answers_s"), TIMES_S),
     },
     Price: {one.name: USD for one in dataclasses.fields(Price)},
+    VolumeDiscount: {"from_requests": USD, "share": SHARES},
     SpendingLimit: {one.name: st.none() | USD for one in dataclasses.fields(SpendingLimit)},
 }
 """Fields that a record checks by itself."""
@@ -96,6 +100,8 @@ def records_of(kind: Any) -> st.SearchStrategy[Any]:
             lambda state: state is not CertificateState.CERTIFIED
         )
         return st.builds(kind, **given_fields) | st.builds(kind, **given_fields | promise)
+    if kind is Distribution:
+        return distributions()
     if kind is ConfidenceMap:
         return maps(given_fields)
     if kind is LearnedScore:
@@ -107,6 +113,14 @@ def records_of(kind: Any) -> st.SearchStrategy[Any]:
         tiers = st.lists(records_of(TierPolicy), min_size=1, max_size=2, unique_by=_name)
         given_fields["tiers"] = tiers.map(tuple)
     return st.builds(kind, **given_fields | CHECKED.get(kind, {}))
+
+
+@st.composite
+def distributions(draw: st.DrawFn) -> Distribution:
+    low, mode, high = sorted(draw(st.lists(st.floats(0.001, 1e9), min_size=3, max_size=3)))
+    shape = draw(st.sampled_from(Shape))
+    peak = mode if shape is Shape.TRIANGULAR else None
+    return Distribution(shape=shape, low=low, high=high, mode=peak)
 
 
 @st.composite

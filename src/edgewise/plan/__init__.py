@@ -1,10 +1,10 @@
 """Where a workload should run and what it costs.
 
 A spec, a `Profile`, a `Certificate` and a `Quality` go in, a `Plan` comes out. Pure; numpy alone.
-Read `breakeven.py` and `planning.py` first.
+Read `numbers.py`, `cost.py` and `planning.py` first.
 """
 
-from edgewise.plan.breakeven import BreakEven, break_even
+from edgewise.plan.breakeven import BreakEven, Fleet, break_even, fleets_at
 from edgewise.plan.planning import plan
 
-__all__ = ["BreakEven", "break_even", "plan"]
+__all__ = ["BreakEven", "Fleet", "break_even", "fleets_at", "plan"]
