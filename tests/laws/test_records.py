@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from edgewise import records
 from edgewise.errors import InvalidRecord
 from edgewise.records import (
+    MEASURES,
     BundleManifest,
     CalibrationKind,
     Certificate,
@@ -30,6 +31,7 @@ from edgewise.records import (
     Policy,
     PreRouterWeights,
     Price,
+    PriceRow,
     Score,
     Shape,
     SpendingLimit,
@@ -61,6 +63,11 @@ CHECKED: dict[Any, dict[str, st.SearchStrategy[Any]]] = {
         **dict.fromkeys(("max_age_s", "keep_answers_s"), TIMES_S),
     },
     Price: {one.name: USD for one in dataclasses.fields(Price)},
+    PriceRow: {
+        "item": NAMES.filter(bool),
+        "measure": st.sampled_from(MEASURES),
+        "value": USD,
+    },
     VolumeDiscount: {"from_requests": USD, "share": SHARES},
     SpendingLimit: {one.name: st.none() | USD for one in dataclasses.fields(SpendingLimit)},
 }

@@ -22,6 +22,8 @@ VERBS = {
     "profile": "measure a bundle on this machine, or compare several",
     "calibrate": "certify a run anew with other labels",
     "policy": "show a policy, or what differs between two",
+    "plan": "say where to run, what it costs and how sure that is",
+    "prices": "list, show and import the price tables that plans use",
     "predict": "answer one text or file through the engine of a run",
     "serve": "serve a bundle by the Open Inference Protocol v2 and plain JSON",
     "log": "ask a decision log in SQL, or export it to Parquet",

@@ -22,6 +22,7 @@ from edgewise.pipeline.answers import (
 )
 from edgewise.pipeline.cache import Cache, hash_path
 from edgewise.pipeline.policy import make_policy
+from edgewise.pipeline.pricing import price_tables
 from edgewise.pipeline.publish import Outcome, publish
 from edgewise.pipeline.quality import TestAnswers, measure_quality
 from edgewise.pipeline.racing import make_race
@@ -154,7 +155,8 @@ def _run(
         source.close()
     quality = measure_quality(test, certificate)
     policy = make_policy(spec, model.labels, profile, certificate, confidence)
-    made = plan(spec, profile, certificate, quality)
+    tables = price_tables(spec.path.parent)
+    made = plan(spec, profile, certificate, quality, tables=tables)
     return publish(
         Outcome(
             spec=spec,

@@ -5,6 +5,18 @@ Read `numbers.py`, `cost.py` and `planning.py` first.
 """
 
 from edgewise.plan.breakeven import BreakEven, Fleet, break_even, fleets_at
-from edgewise.plan.planning import plan
+from edgewise.plan.evidence import Evidence, measured
+from edgewise.plan.planning import basis_of, plan, plan_from, plan_unmeasured
 
-__all__ = ["BreakEven", "Fleet", "break_even", "fleets_at", "plan"]
+__all__ = [
+    "BreakEven",
+    "Evidence",
+    "Fleet",
+    "basis_of",
+    "break_even",
+    "fleets_at",
+    "measured",
+    "plan",
+    "plan_from",
+    "plan_unmeasured",
+]

@@ -51,7 +51,7 @@ def monthly_flow(
 ) -> FloatArray:
     """Give what is paid in month 0, 1, … for an option, in USD."""
     flow = np.zeros(months + 1)
-    growth = (1 + numbers["costs.growth_per_month"]) ** np.arange(months)
+    growth = (1 + numbers["costs.growth_per_month"]) ** np.arange(float(months))
     requests: FloatArray = numbers["workload.requests_per_month"] * growth
     lines = model.lines(option, {**numbers, "workload.requests_per_month": requests})
     once = ("devices", "engineering")

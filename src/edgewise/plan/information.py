@@ -33,7 +33,8 @@ def worth_of_one(costs: FloatArray, values: FloatArray) -> float:
     -----
     Source: Strong, Oakley and Brennan, Estimating multiparameter partial expected value of perfect
     information from a probabilistic sensitivity analysis sample, 2014: an option's mean cost given
-    the number is a regression, here on Legendre polynomials up to degree 6 of the number's rank.
+    the number is a regression, here on Legendre polynomials of the number's rank, of the degree in
+    0..6 that the Bayesian information criterion takes, so that noise alone is worth nothing.
     """
     draws = len(values)
     order = np.argsort(values, kind="stable")
@@ -41,7 +42,18 @@ def worth_of_one(costs: FloatArray, values: FloatArray) -> float:
     rank[order] = np.linspace(-1, 1, draws)
     if values[order[0]] == values[order[-1]]:
         return 0.0
-    basis = np.polynomial.legendre.legvander(rank, _DEGREE)
-    fitted = basis @ np.linalg.lstsq(basis, costs.T, rcond=None)[0]
-    known = float(costs.mean(axis=1).min() - fitted.min(axis=1).mean())
+    basis, _ = np.linalg.qr(np.polynomial.legendre.legvander(rank, _DEGREE))
+    gains = np.stack([_fitted(basis, row - costs[0]) for row in costs])
+    known = float(gains.mean(axis=1).min() - gains.min(axis=0).mean())
     return min(max(known, 0.0), worth_of_all(costs))
+
+
+def _fitted(basis: FloatArray, values: FloatArray) -> FloatArray:
+    """Give the regression of the degree that the Bayesian information criterion takes."""
+    draws = len(values)
+    weights = basis.T @ values
+    left = np.maximum(values @ values - np.cumsum(weights**2), 1e-12 * (values @ values) + 1e-300)
+    criterion = draws * np.log(left) + np.log(draws) * np.arange(1, len(weights) + 1)
+    kept = int(np.argmin(criterion)) + 1
+    fitted: FloatArray = basis[:, :kept] @ weights[:kept]
+    return fitted

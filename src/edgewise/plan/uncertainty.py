@@ -7,8 +7,8 @@ import numpy as np
 
 from edgewise.errors import UsageError
 from edgewise.plan.cost import CostModel
-from edgewise.plan.numbers import NUMBERS, FloatArray, Numbers
-from edgewise.records import Distribution, Shape, Spread
+from edgewise.plan.numbers import FloatArray, Numbers
+from edgewise.records import NUMBERS, Distribution, Shape, Spread
 
 _Z95 = 1.6448536269514722
 _FEWEST, _MOST = 100, 1_000_000

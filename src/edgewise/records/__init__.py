@@ -51,6 +51,7 @@ from edgewise.records.decision import (
     TierState,
 )
 from edgewise.records.device import DeviceRule, DeviceState
+from edgewise.records.numbers import NUMBERS
 from edgewise.records.offline import OfflineRules
 from edgewise.records.optimizing import (
     CandidateRow,
@@ -83,6 +84,7 @@ from edgewise.records.policy import (
 from edgewise.records.policy_diff import Effect, PolicyChange, PolicyDiff
 from edgewise.records.prediction import Input, Prediction
 from edgewise.records.preroute import PreRouterEvidence, PreRouterWeights
+from edgewise.records.prices import MEASURES, PriceRow, PriceTable
 from edgewise.records.privacy import PrivacyAction, PrivacyActions
 from edgewise.records.profile import (
     NOT_MEASURED,
@@ -126,7 +128,9 @@ from edgewise.records.run import (
 from edgewise.records.score import LearnedScore, Score
 
 __all__ = [
+    "MEASURES",
     "NOT_MEASURED",
+    "NUMBERS",
     "SCHEMA_VERSION",
     "Action",
     "Answers",
@@ -203,6 +207,8 @@ __all__ = [
     "PreRouterWeights",
     "Prediction",
     "Price",
+    "PriceRow",
+    "PriceTable",
     "PrivacyAction",
     "PrivacyActions",
     "PrivacyRules",

@@ -50,7 +50,7 @@ class Distribution:
         if self.mode is not None:
             return self.mode
         if self.shape is Shape.LOGNORMAL:
-            return math.sqrt(self.low) * math.sqrt(self.high)
+            return self.low * math.sqrt(self.high / self.low)
         return self.low / 2 + self.high / 2
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -32,7 +33,9 @@ from edgewise.records import (
     Workload,
 )
 from edgewise.spec import model as shape
+from edgewise.spec.costing import costs_record
 from edgewise.spec.routed import key_of, routing_of
+from edgewise.spec.uncertain import convert_money, take_distributions
 
 Marks = dict[tuple[str | int, ...], tuple[int, int]]
 
@@ -59,12 +62,15 @@ def load_spec(path: Path) -> ProjectSpec:
         what, hint = f"can't be read: {failure.strerror}", "give the path of a project file"
         raise InvalidSpec(what, where=str(path), hint=hint) from failure
     values, marks = _parse(text, path)
+    uncertain = take_distributions(values, lambda at: _where(marks, at, path))
+    uncertain = convert_money(values, uncertain)
     try:
         project = shape.Project.model_validate(values)
     except ValidationError as wrong:
         raise _explained(wrong, marks, path) from wrong
     _check_tiers(project, marks, path)
-    return _spec(project, _routing(project, marks, path), path.resolve())
+    spec = _spec(project, _routing(project, marks, path), path.resolve())
+    return replace(spec, costs=costs_record(project.costs, uncertain))
 
 
 def _parse(text: str, path: Path) -> tuple[Any, Marks]:

@@ -5,14 +5,14 @@ import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from edgewise.errors import InvalidData, StorageError
-from edgewise.records import write_text
+from edgewise.records import NUMBERS, write_text
 from edgewise.spec.model import Project
 from edgewise.spec.splits import read_rows
 
@@ -32,10 +32,30 @@ _SHARES = (("train", 60), ("calibration", 80), ("test", 100))
 
 def json_schema() -> dict[str, Any]:
     """Give the JSON schema of `edgewise.yaml`, for editors."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Project.model_json_schema(),
+    schema = Project.model_json_schema()
+    parts = schema["$defs"]
+    number = {"type": "number"}
+    parts["Distribution"] = {
+        "description": "{low, mode, high}, or {p5, p95}",
+        "oneOf": [
+            {
+                "type": "object",
+                "properties": dict.fromkeys(keys, number),
+                "required": list(keys),
+                "additionalProperties": False,
+            }
+            for keys in (("low", "mode", "high"), ("p5", "p95"))
+        ],
     }
+    for name in NUMBERS:
+        *sections, key = name.split(".")
+        owner: Any = Project
+        for section in sections:
+            owner = _section_of(owner.model_fields[section].annotation)
+        properties = parts[owner.__name__]["properties"]
+        one = properties[key]
+        properties[key] = {"anyOf": [one, {"$ref": "#/$defs/Distribution"}]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def explain() -> str:
@@ -169,6 +189,8 @@ def _explain_items(section: type[BaseModel], is_list: bool, indent: str) -> Iter
 
 
 def _section_of(annotation: Any) -> type[BaseModel] | None:
+    if get_origin(annotation) in (list, dict):
+        return None
     for kind in (annotation, *getattr(annotation, "__args__", ())):
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             return kind

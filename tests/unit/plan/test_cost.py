@@ -7,9 +7,9 @@ import pytest
 from plan_numbers import basis, model, numbers
 
 from edgewise.plan.cost import CostModel
-from edgewise.plan.numbers import NUMBERS, numbers_of
+from edgewise.plan.numbers import numbers_of
 from edgewise.plan.servers import Staffing
-from edgewise.records import Costs, VolumeDiscount
+from edgewise.records import NUMBERS, Costs, VolumeDiscount
 
 
 def test_the_edge_writes_its_devices_off_and_the_cloud_bills_its_calls() -> None:

@@ -22,7 +22,7 @@ from edgewise.records import Distribution, Shape
 VOLUME, PRICE, DEFERRED = (
     "workload.requests_per_month",
     "workload.device_usd",
-    "run.deferral_share",
+    "costs.assume.deferral_share",
 )
 GROWTH = "costs.growth_per_month"
 N = 100_000
