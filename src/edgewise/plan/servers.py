@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from edgewise.plan.numbers import FloatArray
 
-_TABLE = 400
+_TABLE = 128
 LATE_SHARE = 0.05
 """Of the requests, that may wait longer than one service takes."""
 
@@ -24,8 +24,8 @@ class Staffing:
     Notes
     -----
     Source: Allen, Probability, Statistics and Queueing Theory, 1990 (the Allen–Cunneen
-    approximation), and Halfin and Whitt, Heavy-traffic limits for queues with many exponential
-    servers, 1981: above 400 servers the reserve grows with the root of the load.
+    approximation). Above 128 servers every request is taken to wait, which is nearly so there and
+    never too few servers: the reserve is then the same for any load.
     """
 
     def __init__(self, arrival_cv2: float = 1.0) -> None:
@@ -36,11 +36,8 @@ class Staffing:
         """Give the servers for each load, in requests a second times seconds of one service."""
         loads = np.asarray(load, dtype=float)
         few = np.searchsorted(self._most, loads, side="left") + 1.0
-        last = float(self._most[-1])
-        reserve = (_TABLE - last) / math.sqrt(last)
-        return np.where(
-            loads <= last, np.where(loads > 0, few, 0.0), np.ceil(loads + reserve * np.sqrt(loads))
-        )
+        many = np.ceil(loads + math.log(1 / LATE_SHARE) / self._pace)
+        return np.where(loads <= self._most[-1], np.where(loads > 0, few, 0.0), many)
 
     def _largest_loads(self) -> FloatArray:
         """Give the largest load that 1, 2, … servers take, by halving."""

@@ -108,9 +108,9 @@ def flip_of(model: CostModel, numbers: Mapping[str, float], option: str) -> Flip
         lifetime_months=n["costs.edge.lifetime_months"],
         opex_usd_per_device_month=running / n["workload.devices"],
         fixed_usd=n["workload.fixed_usd"] * n["costs.edge.lifetime_months"] / model.horizon_months,
-        usd_per_request=max(saved, 0.0) / requests if requests else 0.0,
+        usd_per_request=max(saved, 0.0),
     )
-    flip = one.flips(requests)
+    flip = one.flips(1.0)
     capital = float(model.purchase(n)) + n["workload.fixed_usd"]
     month = saved - running
     return replace(
