@@ -29,10 +29,17 @@ class Evidence:
     promised: bool = True
     """Whether a certificate, or an assumption, stands behind the hybrid."""
     joules_per_request: float | None = None
+    deferral_curve: tuple[tuple[float, float], ...] = ()
+    """(share deferred, quality lost) of other thresholds: seen, not promised."""
     figures: tuple[Figure, ...] = ()
 
 
-def measured(profile: Profile, certificate: Certificate, quality: Quality) -> Evidence:
+def measured(
+    profile: Profile,
+    certificate: Certificate,
+    quality: Quality,
+    deferral_curve: tuple[tuple[float, float], ...] = (),
+) -> Evidence:
     """Give what a run has measured.
 
     Peak memory is that of a process that answered the workload's own inputs; where the profile
@@ -74,6 +81,7 @@ def measured(profile: Profile, certificate: Certificate, quality: Quality) -> Ev
         deferral_rows=certificate.n,
         promised=certificate.state is CertificateState.CERTIFIED,
         joules_per_request=joules,
+        deferral_curve=deferral_curve,
         figures=tuple(rows),
     )
 

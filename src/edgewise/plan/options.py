@@ -1,11 +1,12 @@
 """Each way to serve the workload, held against the objective, in all that a choice weighs."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from edgewise.plan.cost import CostModel
 from edgewise.plan.evidence import Evidence
 from edgewise.plan.latency import mixture_p95
-from edgewise.plan.numbers import JOULES_A_KWH, SECONDS_A_MONTH
+from edgewise.plan.numbers import DEFERRAL, JOULES_A_KWH, SECONDS_A_MONTH
 from edgewise.plan.pareto import mark_beaten
 from edgewise.records import Option, PlanBasis, Tradeoff
 from edgewise.units import format_bytes, format_ms
@@ -23,26 +24,37 @@ def options_of(
 
 
 def tradeoffs_of(
-    options: list[Option], evidence: Evidence, numbers: Mapping[str, float]
+    basis: PlanBasis,
+    options: list[Option],
+    evidence: Evidence,
+    model: CostModel,
+    numbers: Mapping[str, float],
 ) -> tuple[Tradeoff, ...]:
-    """Give the options in cost, latency, quality, energy and exposure, and who beats whom."""
-    deferral = evidence.deferral_share
-    exposed = {"edge": 0.0, "cloud": 1.0, "hybrid": deferral}
+    """Give the options in cost, latency, quality, energy and exposure, and who beats whom.
+
+    The hybrid at other thresholds stands beside them, for what their trade-off is worth.
+    """
+    rows = [_tradeoff(one, numbers, numbers[DEFERRAL]) for one in options]
+    for share, loss in evidence.deferral_curve if basis.cloud is not None else ():
+        other = {**numbers, DEFERRAL: share}
+        seen = replace(evidence, deferral_share=share, hybrid_loss=loss)
+        one = _hybrid(basis, seen, float(model.monthly("hybrid", other)))
+        rows.append(_tradeoff(replace(one, name=f"hybrid at {share:.0%}"), other, share))
+    return mark_beaten(rows)
+
+
+def _tradeoff(one: Option, numbers: Mapping[str, float], deferral: float) -> Tradeoff:
+    kind = one.name.split()[0]
     joules, grams = _energy(numbers, deferral)
     requests = numbers["workload.requests_per_month"]
-    return mark_beaten(
-        [
-            Tradeoff(
-                option=one.name,
-                usd_per_month=one.monthly_usd,
-                latency_p95_ms=one.latency_p95_ms,
-                quality_loss=one.quality_loss,
-                joules_per_request=joules[one.name],
-                exposed_share=exposed[one.name],
-                grams_per_month=_times(grams[one.name], requests),
-            )
-            for one in options
-        ]
+    return Tradeoff(
+        option=one.name,
+        usd_per_month=one.monthly_usd,
+        latency_p95_ms=one.latency_p95_ms,
+        quality_loss=one.quality_loss,
+        joules_per_request=joules[kind],
+        exposed_share={"edge": 0.0, "cloud": 1.0, "hybrid": deferral}[kind],
+        grams_per_month=_times(grams[kind], requests),
     )
 
 

@@ -38,13 +38,16 @@ def plan(
     quality: Quality,
     *,
     tables: Sequence[PriceTable] = (),
+    deferral_curve: Sequence[tuple[float, float]] = (),
 ) -> Plan:
     """Hold each way to serve the workload against the objective and price it.
 
     Costs come from the spec's prices and the tables, latencies from the profile and the spec's
-    round trip, quality from the test split, the deferral share from the certificate.
+    round trip, quality from the test split, the deferral share from the certificate. Other
+    thresholds, as (share deferred, quality lost), are trade-offs to look at.
     """
-    return plan_from(basis_of(spec, tables), measured(profile, certificate, quality))
+    evidence = measured(profile, certificate, quality, tuple(deferral_curve))
+    return plan_from(basis_of(spec, tables), evidence)
 
 
 def basis_of(spec: ProjectSpec, tables: Sequence[PriceTable] = ()) -> PlanBasis:
@@ -119,10 +122,11 @@ def plan_from(
         certainty=certainty(
             model, numbers, uncertain, [one.name for one in weighed], draws=draws, seed=seed
         ),
-        tradeoffs=tradeoffs_of(options, evidence, numbers),
+        tradeoffs=tradeoffs_of(basis, options, evidence, model, numbers),
         complexity=complexity(
             model.options, numbers["costs.edge.updates_per_month"], basis.costs.upkeep
         ),
+        deferral_curve=evidence.deferral_curve,
         basis=basis,
     )
 

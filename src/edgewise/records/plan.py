@@ -92,5 +92,7 @@ class Plan:
     certainty: Certainty | None = None
     tradeoffs: tuple[Tradeoff, ...] = ()
     complexity: tuple[Complexity, ...] = ()
+    deferral_curve: tuple[tuple[float, float], ...] = ()
+    """(share deferred, quality lost against the cloud) of other thresholds, on the test split."""
     basis: PlanBasis | None = None
     """What it was planned from."""

@@ -108,13 +108,14 @@ def trade_offs(plan: Plan) -> str:
             radius=4 + 12 * one.exposed_share**0.5,
             note=f"{one.option}: {format_ms(p95)}, {format_usd(usd)} a month, "
             f"{one.exposed_share:.1%} of the requests leave the device",
-            style=_STYLES[one.option],
+            style=_style(one.option),
         )
         for one, p95, usd in known
     ]
     names = [
-        Line(name=one.option, points=[(p95, usd), (p95, usd)], style=_STYLES[one.option])
+        Line(name=one.option, points=[(p95, usd), (p95, usd)], style=_style(one.option))
         for one, p95, usd in known
+        if one.option in _STYLES
     ]
     lines = [Line(name="none beats", points=front, style="s3"), *names] if front else names
     return draw(
@@ -129,6 +130,10 @@ def trade_offs(plan: Plan) -> str:
             y_format=short,
         )
     )
+
+
+def _style(option: str) -> str:
+    return _STYLES[option.split(maxsplit=1)[0]]
 
 
 def short(value: float) -> str:

@@ -5,7 +5,7 @@ from html import escape
 
 from edgewise.records import Swing
 
-_WIDTH, _LEFT, _RIGHT, _TOP, _ROW = 560, 16, 16, 34, 40
+_WIDTH, _LEFT, _RIGHT, _TOP, _ROW = 560, 16, 16, 50, 40
 _MOST = 12
 
 
@@ -37,7 +37,12 @@ def draw_tornado(swings: Sequence[Swing], lead: str) -> str:
         f"<title>Tornado</title><desc>{escape(_words(shown, lead))}</desc>",
         f'<text class="label" x="{_LEFT}" y="14">{escape(lead)}, USD a month</text>',
         f'<line class="mark" x1="{at(0):.1f}" x2="{at(0):.1f}" y1="{_TOP - 8}" y2="{height}"/>',
-        f'<text class="note" x="{at(0):.1f}" y="{_TOP - 10}" text-anchor="middle">0</text>',
+        *(
+            f'<text class="note" x="{at(usd):.1f}" y="{_TOP - 12}" text-anchor="middle">'
+            f"{_short(usd)}</text>"
+            for usd in sorted({low, 0.0, high})
+            if usd == 0 or abs(at(usd) - at(0)) > 40
+        ),
     ]
     for number, one in enumerate(shown):
         y = _TOP + _ROW * number

@@ -260,3 +260,23 @@ def test_trade_offs_count_energy_carbon_and_what_leaves_the_device() -> None:
 def test_a_model_bends_by_what_the_basis_says() -> None:
     assert model_of(basis()).options == ("edge", "cloud", "hybrid")
     assert model_of(replace(basis(), cloud=None)).options == ("edge",)
+
+
+def test_the_hybrid_at_other_thresholds_is_a_trade_off_beside_the_options() -> None:
+    seen = replace(KNOWN, deferral_curve=((0.1, 0.03), (0.5, 0.0)))
+
+    rows = plan_from(basis(), seen).tradeoffs
+
+    assert [one.option for one in rows] == [
+        "edge",
+        "cloud",
+        "hybrid",
+        "hybrid at 10%",
+        "hybrid at 50%",
+    ]
+    tenth, half = rows[3:]
+    assert tenth.usd_per_month == pytest.approx(200 + 200)
+    assert (tenth.exposed_share, tenth.quality_loss) == (0.1, 0.03)
+    # A quarter deferred loses as little as half of them, and costs less.
+    assert "hybrid" in half.beaten_by
+    assert plan_from(replace(basis(), cloud=None), seen).tradeoffs[-1].option == "edge"
