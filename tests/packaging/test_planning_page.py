@@ -80,3 +80,20 @@ def alone(drawn: str) -> str:
     """Give a plot of the report as a file of its own."""
     head, body = drawn.split(">", 1)
     return f'{head} xmlns="http://www.w3.org/2000/svg">{STYLE}{body}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "choice"),
+    [("retail-site", "cloud"), ("phone-fleet", "hybrid"), ("assistant", "cloud")],
+)
+def test_each_example_goes_from_its_file_to_a_report(
+    name: str, choice: str, tmp_path: Path
+) -> None:
+    file, out = DOCS.parent / f"examples/planning/{name}.yaml", tmp_path / "plan.html"
+
+    assert main(["plan", str(file), "--format", "html", "--out", str(out)]) == 0
+
+    plan = plan_again(file, draws=500, seed=0)
+    assert plan.choice == choice
+    assert plan.warnings == ()
+    assert plan.recommendation in out.read_text("utf-8")

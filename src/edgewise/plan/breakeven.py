@@ -8,6 +8,7 @@ from edgewise.errors import UsageError
 from edgewise.records import Flip
 
 HOURS_A_MONTH = 730.0
+_LARGEST_FLEET = 1e13
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +51,15 @@ class BreakEven:
                 f"no fleet is small enough: calls cost {saved:,.2f} USD a month more than answers "
                 f"of the edge, and the fixed cost is {saved - left:,.2f} USD a month"
             )
-        elif each == 0:
-            reasons.append("no fleet is too large: a device costs nothing")
+        elif each == 0 or left > each * _LARGEST_FLEET:
+            reasons.append("no fleet is too large: a device costs nothing, or next to it")
         if price < 0:
             reasons.append(
                 f"no device is cheap enough: the fleet runs for {self.running_usd_per_month:,.2f} "
                 f"USD a month, and {left:,.2f} USD a month are there for it"
             )
         return Flip(
-            devices=left / each if left >= 0 and each > 0 else None,
+            devices=left / each if 0 <= left <= each * _LARGEST_FLEET and each > 0 else None,
             device_usd=price if price >= 0 else None,
             payback_months=self.payback_months(requests_per_month),
             reasons=tuple(reasons),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from edgewise.plan.evidence import Evidence
-from edgewise.records import PlanBasis
+from edgewise.records import CloudCosts, PlanBasis
 
 _TOKENS = "costs.cloud.usd_per_million_{}_tokens"
 
@@ -12,7 +12,12 @@ def warnings_of(
     basis: PlanBasis, evidence: Evidence, numbers: Mapping[str, float]
 ) -> tuple[str, ...]:
     """Give what a reader of the plan should check first."""
-    found = [*_units(numbers), *_halves(numbers), *_unknown(basis, evidence)]
+    found = [
+        *_units(numbers),
+        *_halves(numbers),
+        *_missing(basis, numbers),
+        *_unknown(basis, evidence),
+    ]
     if numbers["workload.requests_per_month"] == 0:
         found.append("there are no requests: workload.requests_per_month is 0")
     return tuple(found)
@@ -48,6 +53,19 @@ def _halves(n: Mapping[str, float]) -> Iterator[str]:
         yield "requests have tokens without a price: give costs.cloud.model or the prices"
     if n["costs.cloud.usd_per_gpu_hour"] > 0 and n["costs.cloud.gpu_s_per_request"] == 0:
         yield "servers have a price and no work: give costs.cloud.gpu_s_per_request"
+
+
+def _missing(basis: PlanBasis, n: Mapping[str, float]) -> Iterator[str]:
+    work = basis.workload
+    if work.device_usd + work.usd_per_device_month + work.watts + work.fixed_usd == 0:
+        yield "own devices have no price: give workload.device_usd, unless they are there anyhow"
+    if basis.cloud is None:
+        if basis.costs.cloud != CloudCosts():
+            yield "costs.cloud is given and there is no tiers.cloud, so nothing is billed"
+        return
+    billed = ("usd_per_gpu_hour", "minimum_usd_per_month", "input_tokens", "output_tokens")
+    if basis.cloud.usd_per_request + sum(n[f"costs.cloud.{key}"] for key in billed) == 0:
+        yield "the cloud has no price: give tiers.cloud.usd_per_request, or costs.cloud"
 
 
 def _unknown(basis: PlanBasis, evidence: Evidence) -> Iterator[str]:

@@ -13,6 +13,8 @@ from edgewise.records import CostPoint, Flip
 
 _REQUESTS = "workload.requests_per_month"
 _CURVE_POINTS = 41
+_LONGEST_MONTHS = 1e6
+_BEYOND = f"the cloud is no dearer at any volume up to {LARGEST:.0e} requests a month"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +51,7 @@ def crossing_of(model: CostModel, numbers: Mapping[str, float], option: str) -> 
             reasons=_more(turns, "own devices are cheaper from the first request on"),
         )
     if not after:
-        what = f"the cloud is no dearer at any volume up to {LARGEST:.0e} requests a month"
-        return Crossing(requests_per_month=None, reasons=(what,))
+        return Crossing(requests_per_month=None, reasons=(_BEYOND,))
     words = "the cloud's bill bends"
     return Crossing(
         requests_per_month=after[0],
@@ -76,7 +77,9 @@ def _saved(model: CostModel, numbers: Mapping[str, float], option: str) -> float
 
 def _straight(start: float, saved: float, numbers: Mapping[str, float]) -> Crossing:
     if saved > 0:
-        return Crossing(requests_per_month=start / saved)
+        least = start / saved if start <= saved * LARGEST else None
+        reasons = () if least is not None else (_BEYOND,)
+        return Crossing(requests_per_month=least, reasons=reasons)
     none = break_even(device_usd=max(start, 0.0), usd_per_request=0.0)
     if start == 0 and saved == 0:
         return Crossing(requests_per_month=None, reasons=none.reasons)
@@ -116,7 +119,7 @@ def flip_of(model: CostModel, numbers: Mapping[str, float], option: str) -> Flip
     return replace(
         flip,
         device_usd=None if flip.device_usd is None else flip.device_usd / each,
-        payback_months=capital / month if month > 0 else None,
+        payback_months=capital / month if capital < month * _LONGEST_MONTHS else None,
         reasons=flip.reasons if saved > 0 else (_nothing_saved(requests, saved),),
     )
 

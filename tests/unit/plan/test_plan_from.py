@@ -280,3 +280,14 @@ def test_the_hybrid_at_other_thresholds_is_a_trade_off_beside_the_options() -> N
     # A quarter deferred loses as little as half of them, and costs less.
     assert "hybrid" in half.beaten_by
     assert plan_from(replace(basis(), cloud=None), seen).tradeoffs[-1].option == "edge"
+
+
+def test_prices_that_are_missing_are_asked_for() -> None:
+    free = replace(basis(device_usd=0.0), cloud=CloudTier())
+    lost = replace(basis(costs(cloud=CloudCosts(input_tokens=5))), cloud=None)
+
+    assert plan_from(free, KNOWN).warnings == (
+        "own devices have no price: give workload.device_usd, unless they are there anyhow",
+        "the cloud has no price: give tiers.cloud.usd_per_request, or costs.cloud",
+    )
+    assert "costs.cloud is given and there is no tiers.cloud" in warned(lost)

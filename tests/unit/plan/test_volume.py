@@ -153,3 +153,12 @@ def test_a_curve_without_a_cloud_has_the_edge_alone() -> None:
 
     assert {point.cloud for point in curve} == {None}
     assert curve[0].edge == pytest.approx(200)
+
+
+def test_a_crossing_beyond_any_traffic_is_none() -> None:
+    crossing = crossing_of(model(), numbers({"tiers.cloud.usd_per_request": 1e-300}), "edge")
+
+    assert crossing.requests_per_month is None
+    assert crossing.reasons == (
+        "the cloud is no dearer at any volume up to 1e+13 requests a month",
+    )
