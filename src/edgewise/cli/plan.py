@@ -102,16 +102,18 @@ def show(plan: Plan) -> None:
         if reason.startswith("break-even: "):
             say(f"break-even   {reason.removeprefix('break-even: ')}")
     if plan.flip is not None:
-        _show_flip(plan.flip)
+        _show_flip(plan.flip, plan.own_option)
     if plan.certainty is not None:
         _show_certainty(plan.certainty)
 
 
-def _show_flip(flip: Flip) -> None:
+def _show_flip(flip: Flip, own: str) -> None:
     if flip.devices is not None:
-        say(f"flips        above {flip.devices:,.0f} devices")
+        say(f"flips        {own} is cheaper than cloud up to {flip.devices:,.0f} devices")
     if flip.device_usd is not None:
-        say(f"             above {format_usd(flip.device_usd)} a device")
+        say(
+            f"flips        {own} is cheaper than cloud up to {format_usd(flip.device_usd)} a device"
+        )
     if flip.payback_months is not None:
         say(f"pays back    in {flip.payback_months:,.1f} months")
     for reason in flip.reasons:
@@ -119,6 +121,16 @@ def _show_flip(flip: Flip) -> None:
 
 
 def _show_certainty(found: Certainty) -> None:
+    crossing = found.break_even
+    if crossing is not None:
+        ends = [
+            "never" if one is None else f"{one:,.0f}"
+            for one in (crossing.p5_requests, crossing.p95_requests)
+        ]
+        say(
+            f"certainty    the break-even is within {ends[0]} to {ends[1]} in 90% of the draws"
+            + (f", and there is none in {crossing.never_share:.1%}" if crossing.never_share else "")
+        )
     for note in found.notes:
         say(f"certainty    {note}")
     for one in found.spreads:

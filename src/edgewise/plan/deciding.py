@@ -19,6 +19,7 @@ from edgewise.plan.uncertainty import (
     sample,
     spreads,
 )
+from edgewise.plan.volume import crossing_spread
 from edgewise.records import Certainty, Distribution, Shape, Spread, Swing
 from edgewise.units import format_usd
 
@@ -48,6 +49,7 @@ def certainty(
     uncertain: Mapping[str, Distribution],
     options: Sequence[str],
     *,
+    own_option: str,
     draws: int,
     seed: int,
 ) -> Certainty:
@@ -57,6 +59,8 @@ def certainty(
     ----------
     options
         Those that are weighed; the first is the choice.
+    own_option
+        That the break-even is of.
 
     Raises
     ------
@@ -82,6 +86,9 @@ def certainty(
         spreads=found,
         swings=tuple(_worth(one, usd) for one, usd in known),
         worth_usd_per_month=max(worth_of_all(costs), 0.0),
+        break_even=crossing_spread(model, drawn, own_option, draws)
+        if "cloud" in model.options
+        else None,
         notes=_on_average(found),
     )
 

@@ -120,7 +120,13 @@ def plan_from(
         own_option=leading,
         flip=flip_of(model, numbers, leading) if has_cloud else None,
         certainty=certainty(
-            model, numbers, uncertain, [one.name for one in weighed], draws=draws, seed=seed
+            model,
+            numbers,
+            uncertain,
+            [one.name for one in weighed],
+            own_option=leading,
+            draws=draws,
+            seed=seed,
         ),
         tradeoffs=tradeoffs_of(basis, options, evidence, model, numbers),
         complexity=complexity(

@@ -8,8 +8,8 @@ import numpy as np
 from edgewise.plan.breakeven import break_even
 from edgewise.plan.cost import CostModel
 from edgewise.plan.crossing import LARGEST, crossings
-from edgewise.plan.numbers import FloatArray, Numbers
-from edgewise.records import CostPoint, Flip
+from edgewise.plan.numbers import DEFERRAL, FloatArray, Numbers, Value
+from edgewise.records import BreakEvenSpread, CostPoint, Flip
 
 _REQUESTS = "workload.requests_per_month"
 _CURVE_POINTS = 41
@@ -38,11 +38,8 @@ def crossing_of(model: CostModel, numbers: Mapping[str, float], option: str) -> 
         return np.asarray(near - model.monthly("cloud", n), dtype=np.float64)
 
     start = float(difference(np.zeros(1))[0])
-    bent = model.discounts or any(
-        numbers[f"costs.cloud.{key}"] for key in ("minimum_usd_per_month", "usd_per_gpu_hour")
-    )
-    if not bent:
-        return _straight(start, _saved(model, numbers, option), numbers)
+    if not _is_bent(model, numbers):
+        return _straight(start, float(_saved(model, numbers, option)), numbers)
     turns = crossings(difference, [one.from_requests for one in model.discounts])
     after = [one for one in turns if difference(np.array([one * (1 + 1e-9) + 1e-9]))[0] < 0]
     if start < 0:
@@ -66,13 +63,38 @@ def _more(turns: tuple[float, ...], words: str) -> tuple[str, ...]:
     return (f"{words}: the cheaper one changes at {where} requests a month",)
 
 
-def _saved(model: CostModel, numbers: Mapping[str, float], option: str) -> float:
+def crossing_spread(
+    model: CostModel, numbers: Numbers, option: str, draws: int
+) -> BreakEvenSpread | None:
+    """Give the break-even of every draw; `None` where the cloud's bill bends."""
+    if _is_bent(model, numbers):
+        return None
+    start = np.broadcast_to(model.monthly(option, {**numbers, _REQUESTS: 0.0}), draws)
+    saved = np.broadcast_to(_saved(model, numbers, option), draws)
+    reached = start <= saved * LARGEST
+    volumes = np.where(reached, start / np.where(reached, np.maximum(saved, 1e-300), 1.0), np.inf)
+    at = np.quantile(volumes, [0.05, 0.5, 0.95], method="higher")
+    p5, p50, p95 = (float(one) if np.isfinite(one) else None for one in at)
+    return BreakEvenSpread(
+        p5_requests=p5,
+        p50_requests=p50,
+        p95_requests=p95,
+        never_share=float(1 - reached.mean()),
+    )
+
+
+def _is_bent(model: CostModel, numbers: Numbers) -> bool:
+    bending = ("minimum_usd_per_month", "usd_per_gpu_hour")
+    return bool(model.discounts) or any(np.any(numbers[f"costs.cloud.{key}"]) for key in bending)
+
+
+def _saved(model: CostModel, numbers: Numbers, option: str) -> Value:
     """Give what one more request saves on own devices, where bills are straight."""
     one = {**numbers, _REQUESTS: 1.0}
     none = {**numbers, _REQUESTS: 0.0}
-    cloud = float(model.monthly("cloud", one)) - float(model.monthly("cloud", none))
-    away = cloud * numbers["costs.assume.deferral_share"] if option == "hybrid" else 0.0
-    return cloud - away - float(model.edge_usd_per_request(numbers))
+    cloud = model.monthly("cloud", one) - model.monthly("cloud", none)
+    away = cloud * numbers[DEFERRAL] if option == "hybrid" else 0.0
+    return cloud - away - model.edge_usd_per_request(numbers)
 
 
 def _straight(start: float, saved: float, numbers: Mapping[str, float]) -> Crossing:

@@ -61,6 +61,7 @@ from edgewise.records.optimizing import (
 )
 from edgewise.records.plan import CostPoint, Figure, MonthlyUsd, Option, Origin, Plan
 from edgewise.records.planning import (
+    BreakEvenSpread,
     CashMonth,
     Certainty,
     Complexity,
@@ -138,6 +139,7 @@ __all__ = [
     "Assumptions",
     "Attempt",
     "BatchLatency",
+    "BreakEvenSpread",
     "BreakerRules",
     "BudgetRules",
     "BundleManifest",

@@ -93,6 +93,17 @@ class Swing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BreakEvenSpread:
+    """The break-even over all draws; `None`: so many have none that the percentile is never."""
+
+    p5_requests: float | None
+    p50_requests: float | None
+    p95_requests: float | None
+    never_share: float
+    """Of the draws in which the cloud is never dearer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Certainty:
     """What draws of every uncertain number say of the choice."""
 
@@ -103,6 +114,8 @@ class Certainty:
     """The widest first."""
     worth_usd_per_month: float = 0.0
     """EVPI: what knowing every number before the choice saves on average."""
+    break_even: BreakEvenSpread | None = None
+    """`None` without a cloud, and where its bill bends."""
     notes: tuple[str, ...] = ()
 
 

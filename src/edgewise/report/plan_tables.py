@@ -82,6 +82,11 @@ def _flips(plan: Plan) -> Table:
             ("months to pay back", _number(flip.payback_months)),
             *(("why", reason) for reason in flip.reasons),
         ]
+    spread = plan.certainty.break_even if plan.certainty is not None else None
+    if spread is not None:
+        ends = (spread.p5_requests, spread.p50_requests, spread.p95_requests)
+        rows.append(("in the draws, p5, median, p95", " – ".join(map(_number, ends))))
+        rows.append(("draws without a crossing", f"{spread.never_share:.1%}"))
     rows += [("why", one) for one in plan.reasons if one.startswith("break-even: ")]
     shown = rows if flip is not None else []
     return Table(

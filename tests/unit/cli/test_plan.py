@@ -73,8 +73,8 @@ def test_people_read_options_flips_and_what_matters(
     for words in (
         "no: quality binds",
         "break-even   hybrid from 133,333 requests a month on",
-        "flips        above 750 devices",
-        "above 360 USD a device",
+        "flips        hybrid is cheaper than cloud up to 750 devices",
+        "flips        hybrid is cheaper than cloud up to 360 USD a device",
         "pays back    in 3.2 months",
         "certainty    hybrid is cheapest in",
         "matters      tiers.cloud.usd_per_request",

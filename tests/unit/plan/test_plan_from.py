@@ -291,3 +291,30 @@ def test_prices_that_are_missing_are_asked_for() -> None:
         "the cloud has no price: give tiers.cloud.usd_per_request, or costs.cloud",
     )
     assert "costs.cloud is given and there is no tiers.cloud" in warned(lost)
+
+
+def test_the_break_even_has_an_interval_where_the_bill_is_straight() -> None:
+    # 100 devices of a price in 24..72 over 24 months, at 0.002 USD a request: 50,000 to 150,000.
+    unsure = {PRICE: triangular(24, 48, 72)}
+    never = {"tiers.cloud.usd_per_request": Distribution(shape=Shape.NORMAL, low=-1e-3, high=1e-3)}
+    bent = costs(uncertain=unsure, cloud=CloudCosts(minimum_usd_per_month=1))
+
+    found = plan_from(basis(costs(uncertain=unsure)), KNOWN).certainty
+    rarely = plan_from(basis(costs(uncertain=never)), KNOWN).certainty
+    bends = plan_from(basis(bent), KNOWN).certainty
+
+    assert found is not None
+    assert found.break_even is not None
+    # The 5th percentile of the triangle is 24 + 24 · sqrt(0.1).
+    low = 100_000 * (24 + 24 * 0.1**0.5) / 48
+    assert found.break_even.p5_requests == pytest.approx(low, rel=0.02)
+    assert found.break_even.p50_requests == pytest.approx(100_000, rel=0.02)
+    assert found.break_even.p95_requests == pytest.approx(200_000 - low, rel=0.02)
+    assert found.break_even.never_share == 0
+    assert rarely is not None
+    assert rarely.break_even is not None
+    # Half of the normal lies below 0, where a price is moved to 0.
+    assert rarely.break_even.never_share == pytest.approx(0.5, abs=0.02)
+    assert rarely.break_even.p95_requests is None
+    assert bends is not None
+    assert bends.break_even is None
