@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from edgewise.records import CostPoint, Plan
+from edgewise.records import CostPoint, Plan, Tradeoff
 from edgewise.report.chart import Bubble, Chart, Line, Mark, draw
 from edgewise.report.tornado import draw_tornado
 from edgewise.units import format_ms, format_usd
@@ -92,48 +92,60 @@ def tornado(plan: Plan) -> str:
 
 
 def trade_offs(plan: Plan) -> str:
-    """Draw cost against latency: dots of the options, filled area by the share that leaves."""
+    """Draw cost against quality lost: dots of the options, their area the share that leaves.
+
+    Against p95 where fewer than two options have a quality to compare.
+    """
+    by_quality = sum(one.quality_loss is not None for one in plan.tradeoffs) > 1
     known = [
-        (one, one.latency_p95_ms, one.usd_per_month)
+        (one, x, one.usd_per_month)
         for one in plan.tradeoffs
-        if one.latency_p95_ms is not None and one.usd_per_month is not None
+        if (x := one.quality_loss if by_quality else one.latency_p95_ms) is not None
+        and one.usd_per_month is not None
     ]
     if len(known) < 2:
         return ""
-    front = sorted((p95, usd) for one, p95, usd in known if not one.beaten_by)
+    front = sorted((x, usd) for one, x, usd in known if not one.beaten_by)
     bubbles = [
         Bubble(
-            x=p95,
-            y=usd,
-            radius=4 + 12 * one.exposed_share**0.5,
-            note=f"{one.option}: {format_ms(p95)}, {format_usd(usd)} a month, "
-            f"{one.exposed_share:.1%} of the requests leave the device",
-            style=_style(one.option),
+            x=x, y=usd, radius=4 + 12 * one.exposed_share**0.5, note=_all(one), style=_style(one)
         )
-        for one, p95, usd in known
+        for one, x, usd in known
     ]
     names = [
-        Line(name=one.option, points=[(p95, usd), (p95, usd)], style=_style(one.option))
-        for one, p95, usd in known
+        Line(name=one.option, points=[(x, usd), (x, usd)], style=_style(one))
+        for one, x, usd in known
         if one.option in _STYLES
     ]
     lines = [Line(name="none beats", points=front, style="s3"), *names] if front else names
     return draw(
         Chart(
             title="Trade-offs",
-            description="Monthly cost by p95; a dot's area is the share that leaves the device.",
-            x_label="p95, ms",
+            description="What each option costs and loses; a dot's area is the share that leaves "
+            "the device. The line joins options that no other beats in all that is weighed.",
+            x_label="quality lost against the cloud" if by_quality else "p95, ms",
             y_label="USD a month",
             lines=lines,
             bubbles=bubbles,
-            x_format="{:.3g}".format,
+            x_format=("{:.1%}" if by_quality else "{:.3g}").format,
             y_format=short,
         )
     )
 
 
-def _style(option: str) -> str:
-    return _STYLES[option.split(maxsplit=1)[0]]
+def _all(one: Tradeoff) -> str:
+    words = [one.option, f"{format_usd(one.usd_per_month or 0.0)} a month"]
+    if one.latency_p95_ms is not None:
+        words.append(f"p95 {format_ms(one.latency_p95_ms)}")
+    if one.quality_loss is not None:
+        words.append(f"loses {one.quality_loss:.1%}")
+    if one.joules_per_request is not None:
+        words.append(f"{one.joules_per_request:.3g} J a request")
+    return ", ".join([*words, f"{one.exposed_share:.1%} of the requests leave the device"])
+
+
+def _style(one: Tradeoff) -> str:
+    return _STYLES[one.option.split()[0]]
 
 
 def short(value: float) -> str:

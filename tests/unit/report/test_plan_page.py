@@ -112,6 +112,17 @@ def test_trade_offs_whose_every_dot_is_beaten_are_dots_alone() -> None:
     assert "none beats" not in drawing
 
 
+def test_trade_offs_are_of_quality_where_it_is_known_and_else_of_latency() -> None:
+    watched = plan_from(basis(None, watts=2.0), KNOWN)
+    blind = plan_from(basis(), replace(KNOWN, edge_loss=None, hybrid_loss=None))
+    unseen = plan_from(basis(), replace(KNOWN, p95_ms=None))
+
+    assert "quality lost against the cloud" in dict(plan_charts(watched))["Trade-offs"]
+    assert "J a request" in dict(plan_charts(watched))["Trade-offs"]
+    assert "p95, ms" in dict(plan_charts(blind))["Trade-offs"]
+    assert "hybrid, 700 USD a month, loses 0.0%" in dict(plan_charts(unseen))["Trade-offs"]
+
+
 def test_tables_copy_as_csv_and_read_back() -> None:
     page = render_plan(planned(UNSURE))
 
