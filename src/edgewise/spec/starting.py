@@ -5,7 +5,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any
 
 import yaml
 from pydantic import BaseModel
@@ -189,8 +189,6 @@ def _explain_items(section: type[BaseModel], is_list: bool, indent: str) -> Iter
 
 
 def _section_of(annotation: Any) -> type[BaseModel] | None:
-    if get_origin(annotation) in (list, dict):
-        return None
     for kind in (annotation, *getattr(annotation, "__args__", ())):
         if isinstance(kind, type) and issubclass(kind, BaseModel):
             return kind
