@@ -35,6 +35,8 @@ from edgewise.records import (
     Score,
     Shape,
     SpendingLimit,
+    StreamRules,
+    TextConfidence,
     TierPolicy,
     VolumeDiscount,
     decode,
@@ -69,6 +71,8 @@ CHECKED: dict[Any, dict[str, st.SearchStrategy[Any]]] = {
         "value": USD,
     },
     VolumeDiscount: {"from_requests": USD, "share": SHARES},
+    StreamRules: {"commit_after_tokens": st.none() | COUNTS},
+    TextConfidence: {"first_tokens": st.none() | COUNTS},
     SpendingLimit: {one.name: st.none() | USD for one in dataclasses.fields(SpendingLimit)},
 }
 """Fields that a record checks by itself."""

@@ -51,6 +51,15 @@ from edgewise.records.decision import (
     TierState,
 )
 from edgewise.records.device import DeviceRule, DeviceState
+from edgewise.records.generation import (
+    Generation,
+    StreamRules,
+    TextChunk,
+    TextConfidence,
+    TextScore,
+    TokenUsage,
+    ToolCall,
+)
 from edgewise.records.numbers import NUMBERS
 from edgewise.records.offline import OfflineRules
 from edgewise.records.optimizing import (
@@ -178,6 +187,7 @@ __all__ = [
     "Fidelity",
     "Figure",
     "Flip",
+    "Generation",
     "Hedge",
     "HedgeRules",
     "ImageInput",
@@ -236,13 +246,19 @@ __all__ = [
     "Split",
     "Spread",
     "Step",
+    "StreamRules",
     "Swing",
     "SystemState",
     "Target",
     "Task",
+    "TextChunk",
+    "TextConfidence",
+    "TextScore",
     "TierKind",
     "TierPolicy",
     "TierState",
+    "TokenUsage",
+    "ToolCall",
     "Tradeoff",
     "Upkeep",
     "VolumeDiscount",

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -33,10 +33,12 @@ from edgewise.records import (
     Workload,
 )
 from edgewise.spec import model as shape
+from edgewise.spec.chat_model import ChatProject
 from edgewise.spec.costing import costs_record
 from edgewise.spec.routed import key_of, routing_of
 from edgewise.spec.uncertain import convert_money, take_distributions
 
+S = TypeVar("S", bound=BaseModel)
 Marks = dict[tuple[str | int, ...], tuple[int, int]]
 
 _MOST_VALUES = 100_000
@@ -50,6 +52,41 @@ def load_spec(path: Path) -> ProjectSpec:
     InvalidSpec
         With the file, line and column, when anything in it can't be.
     """
+    values, marks = _values(path)
+    if values.get("task") == "text-generation":
+        what = "a project for text generation has nothing to build"
+        hint = "serve it: `edgewise.spec.load_chat_policy` gives its policy"
+        raise InvalidSpec(what, where=_where(marks, ("task",), path), hint=hint)
+    uncertain = take_distributions(values, lambda at: _where(marks, at, path))
+    uncertain = convert_money(values, uncertain)
+    project = _shaped(shape.Project, values, marks, path)
+    _check_tiers(project, marks, path)
+    spec = _spec(project, _routing(project, marks, path), path.resolve())
+    return replace(spec, costs=costs_record(project.costs, uncertain))
+
+
+def read_chat_project(path: Path) -> tuple[ChatProject, RoutingSpec]:
+    """Read the file of a project for text generation.
+
+    Raises
+    ------
+    InvalidSpec
+        With the file, line and column, when anything in it can't be.
+    """
+    values, marks = _values(path)
+    project = _shaped(ChatProject, values, marks, path)
+    _check_residency(project.privacy, ("edge", "cloud"), marks, path)
+    return project, _routing(project, marks, path)
+
+
+def _shaped(kind: type[S], values: Any, marks: Marks, path: Path) -> S:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as wrong:
+        raise _explained(wrong, kind, marks, path) from wrong
+
+
+def _values(path: Path) -> tuple[Any, Marks]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as absent:
@@ -61,16 +98,7 @@ def load_spec(path: Path) -> ProjectSpec:
     except OSError as failure:
         what, hint = f"can't be read: {failure.strerror}", "give the path of a project file"
         raise InvalidSpec(what, where=str(path), hint=hint) from failure
-    values, marks = _parse(text, path)
-    uncertain = take_distributions(values, lambda at: _where(marks, at, path))
-    uncertain = convert_money(values, uncertain)
-    try:
-        project = shape.Project.model_validate(values)
-    except ValidationError as wrong:
-        raise _explained(wrong, marks, path) from wrong
-    _check_tiers(project, marks, path)
-    spec = _spec(project, _routing(project, marks, path), path.resolve())
-    return replace(spec, costs=costs_record(project.costs, uncertain))
+    return _parse(text, path)
 
 
 def _parse(text: str, path: Path) -> tuple[Any, Marks]:
@@ -162,7 +190,9 @@ def _where(marks: Marks, at: tuple[str | int, ...], path: Path) -> str:
     return f"{path}:{line}:{column}"
 
 
-def _explained(wrong: ValidationError, marks: Marks, path: Path) -> InvalidSpec:
+def _explained(
+    wrong: ValidationError, root: type[BaseModel], marks: Marks, path: Path
+) -> InvalidSpec:
     found = wrong.errors(include_url=False)
     first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
     at = tuple(first["loc"])
@@ -172,10 +202,9 @@ def _explained(wrong: ValidationError, marks: Marks, path: Path) -> InvalidSpec:
         str(part) for part in at if part not in ("Column",) and not str(part).startswith("literal")
     )
     if extra:
-        near = difflib.get_close_matches(str(at[-1]), _keys_at(at[:-1]), n=1, cutoff=0.4)
-        hint = (
-            f"did you mean `{near[0]}`?" if near else f"keys there: {', '.join(_keys_at(at[:-1]))}"
-        )
+        known = _keys_at(at[:-1], root)
+        near = difflib.get_close_matches(str(at[-1]), known, n=1, cutoff=0.4)
+        hint = f"did you mean `{near[0]}`?" if near else f"keys there: {', '.join(known)}"
         return InvalidSpec(f"unknown key `{dotted}`", where=where, hint=hint)
     if first["type"] == "missing":
         hint = "`edgewise init --explain` shows every key"
@@ -184,11 +213,11 @@ def _explained(wrong: ValidationError, marks: Marks, path: Path) -> InvalidSpec:
         hint = "write `api_key: {env: NAME}` or `{file: PATH}`: a secret is never in the file"
         return InvalidSpec(f"`{dotted}` holds a plain value", where=where, hint=hint)
     what = f"`{dotted}`: {first['msg'][0].lower()}{first['msg'][1:]}"
-    return InvalidSpec(what, where=where, hint=_field_hint(at))
+    return InvalidSpec(what, where=where, hint=_field_hint(at, root))
 
 
-def _section_at(at: Sequence[str | int]) -> type[BaseModel] | None:
-    current: Any = shape.Project
+def _section_at(at: Sequence[str | int], root: type[BaseModel]) -> type[BaseModel] | None:
+    current: Any = root
     inside = False  # a list or a mapping, whose next part is an index or a key of the user's
     for part in at:
         if inside:
@@ -204,14 +233,14 @@ def _section_at(at: Sequence[str | int]) -> type[BaseModel] | None:
     return found
 
 
-def _keys_at(at: Sequence[str | int]) -> list[str]:
-    section = _section_at(at)
+def _keys_at(at: Sequence[str | int], root: type[BaseModel]) -> list[str]:
+    section = _section_at(at, root)
     return list(section.model_fields) if section is not None else []
 
 
-def _field_hint(at: Sequence[str | int]) -> str:
+def _field_hint(at: Sequence[str | int], root: type[BaseModel]) -> str:
     for end in range(len(at), 0, -1):
-        section = _section_at(at[: end - 1])
+        section = _section_at(at[: end - 1], root)
         field = section.model_fields.get(str(at[end - 1])) if section is not None else None
         if field is not None and field.description:
             return f"{at[end - 1]}: {field.description}"
@@ -229,23 +258,29 @@ def _check_tiers(project: shape.Project, marks: Marks, path: Path) -> None:
         if cloud is not None and cloud.endpoint is None:
             what = f"`{name}` is equal to a cloud without an endpoint"
             raise InvalidSpec(what, where=where, hint="give `tiers.cloud.endpoint` too")
-    for region, tiers in project.privacy.residency.items():
-        for index, tier in enumerate(tiers):
-            if tier not in names:
-                where = _where(marks, ("privacy", "residency", region, index), path)
-                hint = f"tiers: {', '.join(names)}"
-                raise InvalidSpec(f"`{tier}` is no tier", where=where, hint=hint)
+    _check_residency(project.privacy, names, marks, path)
     if project.task == "image-classification" and project.model.image is None:
         where = _where(marks, ("model",), path)
         hint = "add `image: {height: 224, width: 224}`"
         raise InvalidSpec("image classification needs model.image", where=where, hint=hint)
 
 
-def _routing(project: shape.Project, marks: Marks, path: Path) -> RoutingSpec:
+def _check_residency(
+    privacy: shape.Privacy, names: tuple[str, ...], marks: Marks, path: Path
+) -> None:
+    for region, tiers in privacy.residency.items():
+        for index, tier in enumerate(tiers):
+            if tier not in names:
+                where = _where(marks, ("privacy", "residency", region, index), path)
+                hint = f"tiers: {', '.join(names)}"
+                raise InvalidSpec(f"`{tier}` is no tier", where=where, hint=hint)
+
+
+def _routing(project: shape.Project | ChatProject, marks: Marks, path: Path) -> RoutingSpec:
     preroute = project.routing.preroute
     if preroute is not None:
         where = _where(marks, ("routing", "preroute", "<key>"), path)
-        if project.task != "text-classification":
+        if project.task == "image-classification":
             hint = "leave it out"
             raise InvalidSpec("a pre-router reads text, not images", where=where, hint=hint)
         if project.tiers.cloud is None:
@@ -312,18 +347,21 @@ def _spec(project: shape.Project, routing: RoutingSpec, path: Path) -> ProjectSp
             training_minutes=project.optimize.training_minutes,
             calibration=CalibrationChoice(project.optimize.calibration),
         ),
-        privacy=PrivacyRules(
-            flag=project.privacy.flag,
-            detect=tuple(project.privacy.detect),
-            actions=PrivacyActions(
-                by_kind={k: PrivacyAction(v) for k, v in project.privacy.actions.items()}
-            ),
-            residency_key=project.privacy.residency_key,
-            residency={k: tuple(v) for k, v in project.privacy.residency.items()},
-        ),
+        privacy=privacy_rules(project.privacy),
         routing=routing,
         workload=Workload(**project.workload.model_dump()),
         path=path,
+    )
+
+
+def privacy_rules(privacy: shape.Privacy) -> PrivacyRules:
+    """Give the rules of a file's `privacy`."""
+    return PrivacyRules(
+        flag=privacy.flag,
+        detect=tuple(privacy.detect),
+        actions=PrivacyActions(by_kind={k: PrivacyAction(v) for k, v in privacy.actions.items()}),
+        residency_key=privacy.residency_key,
+        residency={k: tuple(v) for k, v in privacy.residency.items()},
     )
 
 
