@@ -3,7 +3,8 @@
 Claims: `decision_p50_us` at most 20 and `decision_p99_us` at most 100, with every rule of a policy
 on; `engine_over_bare_p50_ms` at most 0.3 and `engine_overhead_p50_us` at most 150, over a direct
 call of the same opened bundle, the two interleaved in one process. Then what certificates promise
-(`route_guarantee`) and what the pre-router reads (`route_prerouter`), which take minutes.
+(`route_guarantee`), what the pre-router reads (`route_prerouter`), what leaks (`route_privacy`) and
+what bad networks do (`route_faults`), which take minutes.
 
     .venv/bin/python -m benchmarks.route
 """
@@ -15,7 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from benchmarks import route_guarantee, route_prerouter, route_privacy
+from benchmarks import route_faults, route_guarantee, route_prerouter, route_privacy
 from benchmarks.results import claim, write
 
 from edgewise.records import (
@@ -146,6 +147,7 @@ def main() -> None:
     route_guarantee.main()
     route_prerouter.main()
     route_privacy.main()
+    route_faults.main()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ EdgewiseError
 ├── MissingExtra          an optional dependency is not installed
 ├── PrivacyViolation      the call would take private input where it may not go
 ├── TierUnavailable       no allowed tier could answer
+│   ├── AnswerBrokenOff   a stream failed after a piece of it was handed out
 │   ├── RemoteError       a remote tier failed or answered nonsense
 │   └── DeadlineExceeded  the answer did not come in time
 └── StorageError          no space, no permission, or a file that can't be written
@@ -83,6 +84,10 @@ class TierUnavailable(EdgewiseError):
     """No allowed tier could answer."""
 
 
+class AnswerBrokenOff(TierUnavailable):
+    """A stream failed after a piece of it was handed out: no other tier can take over."""
+
+
 class RemoteError(TierUnavailable):
     """A remote tier failed or answered nonsense.
 
@@ -92,6 +97,9 @@ class RemoteError(TierUnavailable):
         The HTTP status of the answer; `None` where no whole answer came.
     retry_after_s
         How long the endpoint asked to be left alone, where it said so.
+    maybe_served
+        Whether the endpoint may have done the work, and charge for it: it answered nonsense, or the
+        connection broke after the request was sent.
     """
 
     def __init__(
@@ -102,10 +110,12 @@ class RemoteError(TierUnavailable):
         hint: str = "",
         status: int | None = None,
         retry_after_s: float | None = None,
+        maybe_served: bool = False,
     ) -> None:
         super().__init__(what, where=where, hint=hint)
         self.status = status
         self.retry_after_s = retry_after_s
+        self.maybe_served = maybe_served
 
 
 class DeadlineExceeded(TierUnavailable):

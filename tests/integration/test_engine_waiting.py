@@ -114,6 +114,39 @@ async def test_what_waits_is_answered_after_a_restart(tmp_path: Path, monkeypatc
     assert left == []
 
 
+async def test_what_waits_is_sent_after_a_restart_without_another_request(tmp_path: Path) -> None:
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, DOWN))
+    async with engine_of(policy(tmp_path), edge, cloud) as engine:
+        queued = await engine.predict(TEXT, allow_late=True)
+
+    async with engine_of(policy(tmp_path), edge, TimedTier((1.0, FAR))) as engine:
+        async with asyncio.timeout(20):
+            while not engine.late_answers():
+                await asyncio.sleep(0.02)
+        assert engine.late_answers() == [queued.request_id]
+
+
+async def test_a_caller_that_goes_away_while_its_request_is_stored_leaves_one_decision(
+    tmp_path: Path,
+) -> None:
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, DOWN))
+    sink = ListSink()
+    async with engine_of(policy(tmp_path), edge, cloud, sink) as engine:
+        asking = [
+            asyncio.create_task(engine.predict({"text": f"film {n}"}, allow_late=True))
+            for n in range(40)
+        ]
+        for place, task in enumerate(asking):
+            asyncio.get_running_loop().call_later(0.0005 * place, task.cancel)
+        await asyncio.gather(*asking, return_exceptions=True)
+        cloud.script = [(1.0, FAR)]
+        async with asyncio.timeout(20):
+            while len({one.request_id for one in sink.decisions}) < 40:
+                await asyncio.sleep(0.02)
+
+    assert len(sink.decisions) == 40
+
+
 async def test_private_and_impatient_requests_never_wait(tmp_path: Path) -> None:
     edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, DOWN))
     async with engine_of(policy(tmp_path), edge, cloud) as engine:

@@ -19,6 +19,7 @@ from placements import problems, workloads
 from edgewise import records
 from edgewise.errors import InvalidRecord
 from edgewise.records import (
+    MEASURES,
     BundleManifest,
     CalibrationKind,
     Certificate,
@@ -26,6 +27,7 @@ from edgewise.records import (
     ConfidenceMap,
     CutPoint,
     DeviceClass,
+    Distribution,
     Effect,
     Handover,
     LearnedScore,
@@ -40,10 +42,15 @@ from edgewise.records import (
     Pool,
     PreRouterWeights,
     Price,
+    PriceRow,
     RelaxationPrices,
     Score,
+    Shape,
     SpendingLimit,
+    StreamRules,
+    TextConfidence,
     TierPolicy,
+    VolumeDiscount,
     decode,
     digest,
     encode,
@@ -70,6 +77,14 @@ CHECKED: dict[Any, dict[str, st.SearchStrategy[Any]]] = {
         **dict.fromkeys(("max_age_s", "keep_answers_s"), TIMES_S),
     },
     Price: {one.name: USD for one in dataclasses.fields(Price)},
+    PriceRow: {
+        "item": NAMES.filter(bool),
+        "measure": st.sampled_from(MEASURES),
+        "value": USD,
+    },
+    VolumeDiscount: {"from_requests": USD, "share": SHARES},
+    StreamRules: {"commit_after_tokens": st.none() | COUNTS},
+    TextConfidence: {"first_tokens": st.none() | COUNTS},
     SpendingLimit: {one.name: st.none() | USD for one in dataclasses.fields(SpendingLimit)},
 }
 """Fields that a record checks by itself."""
@@ -140,6 +155,8 @@ def records_of(kind: Any) -> st.SearchStrategy[Any]:
             lambda state: state is not CertificateState.CERTIFIED
         )
         return st.builds(kind, **given_fields) | st.builds(kind, **given_fields | promise)
+    if kind is Distribution:
+        return distributions()
     if kind is ConfidenceMap:
         return maps(given_fields)
     if kind is LearnedScore:
@@ -151,6 +168,14 @@ def records_of(kind: Any) -> st.SearchStrategy[Any]:
         tiers = st.lists(records_of(TierPolicy), min_size=1, max_size=2, unique_by=_name)
         given_fields["tiers"] = tiers.map(tuple)
     return st.builds(kind, **given_fields | CHECKED.get(kind, {}))
+
+
+@st.composite
+def distributions(draw: st.DrawFn) -> Distribution:
+    low, mode, high = sorted(draw(st.lists(st.floats(0.001, 1e9), min_size=3, max_size=3)))
+    shape = draw(st.sampled_from(Shape))
+    peak = mode if shape is Shape.TRIANGULAR else None
+    return Distribution(shape=shape, low=low, high=high, mode=peak)
 
 
 @st.composite

@@ -98,7 +98,9 @@ def test_each_command_of_the_readme_works_as_written(reader: Path) -> None:
 
 
 def test_the_reference_of_the_project_file_is_what_init_explains() -> None:
-    assert blocks("reference/edgewise-yaml.md", "yaml") == [explain() + "\n"]
+    told = [explain() + "\n", explain(chats=True) + "\n"]
+
+    assert blocks("reference/edgewise-yaml.md", "yaml") == told
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -68,3 +68,23 @@ def test_the_intents_example_certifies_and_routes_live_requests_by_three_policie
     assert looser[1] < strict[1] < 100.0
     assert strict[3] < always[3]
     assert strict[2] == 0.0
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(900)
+def test_the_pair_of_text_models_answers_near_and_far_and_hides_what_is_private() -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "llm_pair/demo.py")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    card, mail = (one.splitlines()[1:] for one in done.stdout.split("\n> ")[-2:])
+    assert re.search(r"the small model is right on \d+ of 52 questions", done.stdout)
+    assert "edge, " in card[1]
+    assert "privacy_detected" in card[1]
+    if "cloud_fallback" in mail[1]:
+        assert "ana@example.org: it is 53." in mail[0]
+        assert "redacted" in mail[1]

@@ -11,6 +11,7 @@ from edgewise.calibrate.coverage import CoveragePoint, coverage
 from edgewise.calibrate.learned import ScoreRows, fit_score, learned_scores, score_rows
 from edgewise.calibrate.level import Method
 from edgewise.calibrate.scores import ReliabilityBin, brier, ece, reliability_bins
+from edgewise.calibrate.texts import certify_texts, fit_text_confidence, text_confidences
 
 __all__ = [
     "CoveragePoint",
@@ -19,14 +20,17 @@ __all__ = [
     "ScoreRows",
     "brier",
     "certify",
+    "certify_texts",
     "confidences",
     "coverage",
     "ece",
     "fit_confidence",
     "fit_score",
+    "fit_text_confidence",
     "labels_needed",
     "learned_scores",
     "reliability_bins",
     "repeats_warning",
     "score_rows",
+    "text_confidences",
 ]

@@ -114,7 +114,7 @@ def fit_confidence(
             raise UsageError(what, where="fit_confidence", hint=hint)
         kinds = [_KINDS[choice]]
     away = {kind: _out_of_fold(kind, answers, fold) for kind in kinds}
-    kind = _best(away, answers.right)
+    kind = best_kind(away, answers.right)
     before = answers.p.max(axis=1)
     reliability = Reliability(
         n=len(answers.right),
@@ -167,7 +167,7 @@ def _gathered(
     return _Answers(p=p, right=right, energy=energies, length=lengths, score=score)
 
 
-def _best(away: dict[CalibrationKind, Floats], right: Floats) -> CalibrationKind:
+def best_kind(away: dict[CalibrationKind, Floats], right: Floats) -> CalibrationKind:
     """Give the first kind, unless another's Brier score is better by a standard error."""
     first = next(iter(away))
     losses = {kind: (found - right) ** 2 for kind, found in away.items()}
@@ -192,9 +192,9 @@ def _fit(kind: CalibrationKind, answers: _Answers) -> ConfidenceMap:
     plain = ConfidenceMap(score=answers.score, learned=learned)
     raw = confidences(plain, answers.p, energy=answers.energy, length=answers.length)
     if kind is CalibrationKind.LOGISTIC:
-        slope, intercept = _fit_logistic(raw, answers.right)
+        slope, intercept = fit_logistic(raw, answers.right)
         return replace(plain, kind=kind, slope=slope, intercept=intercept)
-    fit = _fit_isotonic if kind is CalibrationKind.ISOTONIC else fit_steps
+    fit = fit_isotonic if kind is CalibrationKind.ISOTONIC else fit_steps
     inputs, outputs = fit(raw, answers.right)
     return replace(plain, kind=kind, inputs=inputs, outputs=outputs)
 
@@ -213,7 +213,7 @@ def _learned(answers: _Answers) -> LearnedScore:
     )
 
 
-def _fit_logistic(raw: Floats, right: Floats) -> tuple[float, float]:
+def fit_logistic(raw: Floats, right: Floats) -> tuple[float, float]:
     """Fit Platt's curve to scores of any scale; it never falls."""
     middle, width = float(raw.mean()), float(raw.std()) or 1.0
     design = np.column_stack([(raw - middle) / width, np.ones(len(raw))])
@@ -240,7 +240,8 @@ def _fit_temperature(p: Floats, y: Floats) -> ConfidenceMap:
     )
 
 
-def _fit_isotonic(top: Floats, y: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def fit_isotonic(top: Floats, y: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Fit a curve that never falls, by pooled adjacent violators: its inputs and outputs."""
     blocks: list[list[float]] = []
     for x in np.unique(top):
         here = y[top == x]

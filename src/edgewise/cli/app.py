@@ -22,6 +22,8 @@ VERBS = {
     "profile": "measure a bundle on this machine, or compare several",
     "calibrate": "certify a run anew with other labels",
     "policy": "show a policy, or what differs between two",
+    "plan": "say where to run, what it costs and how sure that is",
+    "prices": "list, show and import the price tables that plans use",
     "place": "decide where many workloads run, or say which constraints conflict",
     "predict": "answer one text or file through the engine of a run",
     "serve": "serve a bundle by the Open Inference Protocol v2 and plain JSON",

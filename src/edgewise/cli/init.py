@@ -24,9 +24,19 @@ from edgewise.errors import UsageError
     "--explain", is_flag=True, help="print every key with its meaning and default, and stop"
 )
 @click.option("--schema", is_flag=True, help="print the JSON schema for editors, and stop")
+@click.option(
+    "--chats", is_flag=True, help="with --explain or --schema: of a file for text generation"
+)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(
-    data: Path | None, model: Path | None, out: Path, *, explain: bool, schema: bool, as_json: bool
+    data: Path | None,
+    model: Path | None,
+    out: Path,
+    *,
+    explain: bool,
+    schema: bool,
+    chats: bool,
+    as_json: bool,
 ) -> int:
     """Write a starting edgewise.yaml from a data file and a model.
 
@@ -35,10 +45,10 @@ def command(
     from edgewise import spec  # noqa: PLC0415 - heavy
 
     if schema:
-        print_json({"schema": spec.json_schema()})
+        print_json({"schema": spec.json_schema(chats=chats)})
         return 0
     if explain:
-        text = spec.explain()
+        text = spec.explain(chats=chats)
         if as_json:
             print_json({"yaml": text})
         else:

@@ -46,25 +46,32 @@ class Price:
     usd_per_request: float = 0.0
     usd_per_million_tokens_in: float = 0.0
     usd_per_million_tokens_out: float = 0.0
+    usd_per_million_tokens_cached: float | None = None
+    """Of input tokens that the tier had read before; `None`: as much as of others."""
 
     def __post_init__(self) -> None:
         rates = (
             self.usd_per_request,
             self.usd_per_million_tokens_in,
             self.usd_per_million_tokens_out,
+            self.usd_per_million_tokens_cached or 0.0,
         )
         if not all(0.0 <= rate <= _MOST_USD for rate in rates):
             raise InvalidRecord(
                 f"a price is no amount of money: {rates}", where="Price", hint="give 0 or more"
             )
 
-    def usd(self, tokens_in: int = 0, tokens_out: int = 0) -> float:
+    def usd(self, tokens_in: int = 0, tokens_out: int = 0, tokens_cached: int = 0) -> float:
         """Give the price of one call.
 
         Before the call `tokens_out` is the most that it may answer; after it, what it did.
+        `tokens_cached` is a part of `tokens_in`.
         """
+        rate = self.usd_per_million_tokens_cached
+        cached = self.usd_per_million_tokens_in if rate is None else rate
         tokens_usd = (
-            tokens_in * self.usd_per_million_tokens_in
+            (tokens_in - tokens_cached) * self.usd_per_million_tokens_in
+            + tokens_cached * cached
             + tokens_out * self.usd_per_million_tokens_out
         ) / 1e6
         return self.usd_per_request + tokens_usd

@@ -12,6 +12,8 @@ class Task(Enum):
     IMAGE_CLASSIFICATION = "image-classification"
     FEATURE_EXTRACTION = "feature-extraction"
     """Text becomes a vector; there are no labels."""
+    TEXT_GENERATION = "text-generation"
+    """Messages become text; its models are behind endpoints, and there is no bundle."""
 
     @property
     def takes_text(self) -> bool:

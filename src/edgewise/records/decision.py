@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from edgewise.records.device import DeviceState
+from edgewise.records.generation import TokenUsage
 
 
 class Reason(Enum):
@@ -77,6 +78,10 @@ class RequestFacts:
     """Whether it does no harm when two tiers answer: else nothing is retried or raced."""
     gain: float | None = None
     """Quality that the farthest tier is predicted to add; `None` without a pre-router."""
+    input_tokens: int = 0
+    """For text generation: no more than this many; 0 for other tasks."""
+    output_tokens: int = 0
+    """For text generation: the most that may be answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +140,8 @@ class Attempt:
     """The class of the failure, never its text: that may hold payload."""
     passing: bool = False
     """Whether the same call may succeed a moment later."""
+    usage: TokenUsage | None = None
+    """Of a text model."""
 
 
 class Action(Enum):

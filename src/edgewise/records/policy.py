@@ -6,9 +6,10 @@ from enum import Enum
 
 from edgewise.errors import InvalidRecord
 from edgewise.records.api_key import ApiKey
-from edgewise.records.budget import BudgetRules
+from edgewise.records.budget import BudgetRules, Price
 from edgewise.records.certificate import Certificate, ConfidenceMap
 from edgewise.records.device import DeviceRule
+from edgewise.records.generation import StreamRules, TextConfidence
 from edgewise.records.offline import OfflineRules
 from edgewise.records.preroute import PreRouterWeights
 from edgewise.records.privacy import PrivacyActions
@@ -50,6 +51,8 @@ class TierPolicy:
     """Keep this tier's answer where calibrated confidence reaches it. On the last tier: ignored.
     `None` on another tier: every answer is deferred while a farther tier can answer."""
     confidence: ConfidenceMap = field(default_factory=ConfidenceMap)
+    text_confidence: TextConfidence | None = None
+    """For text generation; `None` takes the geometric mean of the tokens' probabilities."""
     latency: tuple[LatencyLimit, ...] = ()
     """Measured expectation by input length; empty for a tier across a network."""
     latency_limit_ms: float | None = None
@@ -58,6 +61,8 @@ class TierPolicy:
     rtt_p95_ms: float = 0.0
     """What the network is taken for until traffic has been seen."""
     usd_per_request: float = 0.0
+    token_price: Price | None = None
+    """What tokens cost on top of a request."""
     max_input_bytes: int = 1_000_000
     max_in_flight: int | None = None
     """Most calls under way at once, so that one slow tier can't hold all of a caller's."""
@@ -68,6 +73,13 @@ class TierPolicy:
     protocol: Protocol = Protocol.OIP
     model: str = ""
     api_key: ApiKey | None = None
+
+    def usd(self, input_tokens: int, output_tokens: int, cached_input_tokens: int = 0) -> float:
+        """Give the price of one call: of a planned one with the most tokens that it may have."""
+        if self.token_price is None:
+            return self.usd_per_request
+        tokens_usd = self.token_price.usd(input_tokens, output_tokens, cached_input_tokens)
+        return self.usd_per_request + tokens_usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +145,10 @@ class Policy:
     """When the device's state makes a tier another's second choice."""
     deadline_ms: float | None = None
     """For requests that bring none."""
+    stream: StreamRules = field(default_factory=StreamRules)
+    """For text generation: when a stream is handed out."""
+    max_output_tokens: int = 512
+    """For text generation: of requests that bring no `max_tokens`."""
     bundle_sha256: str = ""
     """The bundle that the thresholds belong to; empty when none was certified."""
     certificate: Certificate | None = None

@@ -13,8 +13,8 @@ class BreakerRules:
     """Calls that ended longer ago are not."""
     minimum_calls: int = 5
     failure_share: float = 0.5
-    open_s: float = 2.0
-    """Then one call is let through."""
+    open_s: float = 1.0
+    """Then one call is let through, and another each time that this has passed again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from edgewise.route.draining import drain
     from edgewise.route.engine import DecisionSink, HybridInferenceEngine
     from edgewise.route.offline import OfflineQueue
-    from edgewise.route.tiers import TierModel
+    from edgewise.route.streaming import AnswerStream
+    from edgewise.route.tiers import StreamingTier, TierModel
 
 __all__ = [
     "Admission",
+    "AnswerStream",
     "Breaker",
     "Budget",
     "Clock",
@@ -38,6 +40,7 @@ __all__ = [
     "LateRequest",
     "OfflineQueue",
     "Reservation",
+    "StreamingTier",
     "SystemClock",
     "TierModel",
     "TierMonitor",
@@ -51,12 +54,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AnswerStream": "streaming",
     "Budget": "budget",
     "CloudInferenceClient": "client",
     "DecisionSink": "engine",
     "HybridInferenceEngine": "engine",
     "OfflineQueue": "offline",
     "Reservation": "budget",
+    "StreamingTier": "tiers",
     "TierModel": "tiers",
     "compare_policies": "comparing",
     "drain": "draining",

@@ -22,6 +22,9 @@ from edgewise.records import (
     TierState,
 )
 
+_STORING_MS = 20.0
+"""What is kept of a deadline to store the request on the disk, should no answer come."""
+_BYTES_PER_TOKEN = 4  # about: the facts know the most that tokens can be, which is the bytes
 _NO_TIME_MS = 0.001  # less than any call takes; what rounding leaves of a deadline is no time
 
 
@@ -195,6 +198,8 @@ class Candidates:
         """Give the step that asks a tier; the pause is the longest, and random where retried."""
         timeout_ms = self.remaining_ms
         if timeout_ms is not None:
+            if self.may_wait(-1):
+                timeout_ms = max(timeout_ms - _STORING_MS, timeout_ms / 2)
             timeout_ms = self._leave_time(tier, timeout_ms)
         if self.facts.redacted and tier.kind is not TierKind.DEVICE:
             reasons = (*reasons, Reason.REDACTED)
@@ -232,8 +237,11 @@ class Candidates:
         )
 
     def may_wait(self, rank: int) -> bool:
-        """Say whether the request may be stored for a tier that is farther than a rank."""
-        if not (self.facts.allow_late and self.system.queue_open):
+        """Say whether the request may be stored for a tier that is farther than a rank.
+
+        What is stored may be sent twice: the answer to the first time can get lost.
+        """
+        if not (self.facts.allow_late and self.facts.idempotent and self.system.queue_open):
             return False
         return any(
             tier.kind is not TierKind.DEVICE
@@ -264,7 +272,9 @@ class Candidates:
         if rules is None or gain is None or far is None:
             return False
         if rules.usd_per_quality is not None:
-            gain -= far.usd_per_request / rules.usd_per_quality
+            facts = self.facts
+            usd = far.usd(facts.input_tokens // _BYTES_PER_TOKEN, facts.output_tokens)
+            gain -= usd / rules.usd_per_quality
         if rules.late_ms_per_quality is not None:
             later_ms = self.expected(far)[0] - self.expected(near)[0]
             gain -= max(0.0, later_ms) / rules.late_ms_per_quality

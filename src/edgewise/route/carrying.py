@@ -8,111 +8,20 @@ decision has ended, what still runs is cancelled; its connection is freed.
 import asyncio
 import random  # noqa: TID251 - only the type of the rng that is handed in
 from collections.abc import Callable
-from dataclasses import replace
 
 from edgewise.errors import (
     DeadlineExceeded,
     EdgewiseError,
     InvalidData,
     InvalidModel,
-    RemoteError,
     TierUnavailable,
 )
-from edgewise.records import (
-    Action,
-    Attempt,
-    Hedge,
-    Input,
-    Outcome,
-    Prediction,
-    Reason,
-    RequestFacts,
-    Step,
-    SystemState,
-    TierKind,
-    TierPolicy,
-    TierState,
-)
+from edgewise.records import Action, Hedge, Outcome, Reason, Step, SystemState
 from edgewise.route.allowance import Allowance
-from edgewise.route.candidates import expected_ms
+from edgewise.route.calling import affordable, begin, confidence_of, pause, usage_of
 from edgewise.route.clock import Clock
 from edgewise.route.decide import decide
-from edgewise.route.privacy import Redacted, redact, restore
-from edgewise.route.serving import Serving
-
-_COSTS = (Outcome.ANSWERED, Outcome.TIMED_OUT, Outcome.CANCELLED)
-_ANSWERED = (Outcome.ANSWERED,)
-_PASSING_STATUS = (408, 425, 429)
-
-
-class Run:
-    """One request on its way."""
-
-    __slots__ = (
-        "answers",
-        "attempts",
-        "broke",
-        "confidence",
-        "ended",
-        "error",
-        "facts",
-        "failure",
-        "hidden",
-        "location",
-        "one",
-        "racing",
-        "serving",
-        "start_s",
-        "steps",
-    )
-
-    def __init__(self, serving: Serving, facts: RequestFacts, one: Input, start_s: float) -> None:
-        self.serving = serving
-        self.facts = facts
-        self.one = one
-        self.broke: set[str] = set()
-        """Tiers that no money could be reserved for."""
-        self.failure: EdgewiseError | None = None
-        """How the last attempt that failed did."""
-        self.hidden: Redacted | None = None
-        """The input as tiers beyond the device see it, where that is another."""
-        self.start_s = start_s
-        self.attempts: list[Attempt] = []
-        self.ended: list[Attempt] = []
-        """Attempts that the decision has not heard of yet."""
-        self.steps: list[Step] = []
-        self.answers: dict[str, Prediction] = {}
-        self.racing: dict[asyncio.Task[None], str] = {}
-        self.location: str | None = None
-        self.confidence: float | None = None
-        self.error = ""
-
-    def reasons(self) -> tuple[Reason, ...]:
-        """Give the reasons of all steps, each once."""
-        return tuple(dict.fromkeys(reason for step in self.steps for reason in step.reasons))
-
-    def input_for(self, tier: TierPolicy) -> Input:
-        """Give the input as a tier may see it: on the device as it is, elsewhere redacted."""
-        if not self.facts.redacted or tier.kind is TierKind.DEVICE:
-            return self.one
-        if self.hidden is None:
-            self.hidden = redact(self.one, self.facts.redacted)
-        sent: Input = self.hidden.input
-        return sent
-
-    def restored(self, answer: Prediction, tier: TierPolicy) -> Prediction:
-        """Give an answer with the data back in place of its placeholders."""
-        if self.hidden is None or tier.kind is TierKind.DEVICE:
-            return answer
-        return replace(answer, label=restore(answer.label, self.hidden.mapping))
-
-    def take_ended(self) -> None:
-        """Tell the decision what ended: answers last, the farthest tier's the last of them."""
-        if len(self.ended) > 1:
-            order = list(self.serving.by_name)
-            self.ended.sort(key=lambda one: (one.outcome in _ANSWERED, order.index(one.tier)))
-        self.attempts.extend(self.ended)
-        self.ended.clear()
+from edgewise.route.running import Run
 
 
 class Carrier:
@@ -155,7 +64,7 @@ class Carrier:
                 step = decide(
                     serving.policy,
                     run.facts,
-                    _affordable(run, serving.states(now_s)),
+                    affordable(run, serving.states(now_s)),
                     run.attempts,
                     elapsed_ms,
                     self._system(),
@@ -195,35 +104,21 @@ class Carrier:
 
     async def _attempt(self, run: Run, step: Step) -> None:
         """Ask a tier once, and tell its monitor how that ended."""
-        name, serving = step.tier or "", run.serving
-        tier, monitor = serving.by_name[name], serving.monitors[name]
-        timeout_ms = step.timeout_ms
-        if step.pause_ms or step.jitter_ms:
-            pause_ms = step.pause_ms + self._rng.uniform(0.0, step.jitter_ms)
-            await self._clock.await_(pause_ms / 1000)
-            if timeout_ms is not None:
-                timeout_ms = max(1.0, timeout_ms - pause_ms)
-        reserved = None
-        if serving.budget is not None and tier.usd_per_request:
-            reserved = serving.budget.reserve(run.facts.caller, tier.usd_per_request)
-            if reserved is None:
-                run.broke.add(name)
-                return
-        start_s = self._clock.now_s()
-        call = monitor.begin(start_s, retry=Reason.RETRY in step.reasons)
-        outcome, confidence = Outcome.CANCELLED, None
+        timeout_ms = await pause(step, self._clock, self._rng)
+        call = begin(run, step, self._clock)
+        if call is None:
+            return
+        tier = call.tier
+        outcome, confidence, usage = Outcome.CANCELLED, None, None
         failure: EdgewiseError | None = None
         try:
-            answer = await serving.tiers[name].ask(
+            answer = await run.serving.tiers[tier.name].ask(
                 run.input_for(tier), timeout_ms, request_id=run.facts.request_id
             )
             answer = run.restored(answer, tier)
-            confidence = answer.confidence
-            if answer.probabilities:
-                confidence = tier.confidence(
-                    answer.probabilities, energy=answer.energy, length=run.facts.input_length
-                )
-            run.answers[name] = answer
+            confidence = confidence_of(tier, answer, run.facts.input_length)
+            usage = usage_of(answer, run.facts)
+            run.answers[tier.name] = answer
             outcome = Outcome.ANSWERED
         except DeadlineExceeded as late:
             outcome, failure = Outcome.TIMED_OUT, late
@@ -233,60 +128,7 @@ class Carrier:
             if isinstance(wrong, InvalidData) and not run.answers:
                 raise
         finally:
-            now_s = self._clock.now_s()
-            attempt = Attempt(
-                tier=name,
-                outcome=outcome,
-                latency_ms=(now_s - start_s) * 1000,
-                cost_usd=tier.usd_per_request if outcome in _COSTS else 0.0,
-                confidence=confidence,
-                error="" if failure is None else type(failure).__name__,
-                passing=_is_passing(failure),
-            )
-            run.ended.append(attempt)
-            run.failure = failure or run.failure
-            if serving.budget is not None and reserved is not None:
-                serving.budget.settle(reserved, attempt.cost_usd)
-            _tell(run, attempt, call, failure, now_s)
-
-
-def _affordable(run: Run, states: dict[str, TierState]) -> dict[str, TierState]:
-    """Mark the tiers whose price the caller's budget does not hold."""
-    budget = run.serving.budget
-    if budget is None:
-        return states
-    left_usd = budget.left_usd(run.facts.caller)
-    for name, tier in run.serving.by_name.items():
-        if tier.usd_per_request and (tier.usd_per_request > left_usd or name in run.broke):
-            states[name] = replace(states[name], budget_left=False)
-    return states
-
-
-def _tell(
-    run: Run, attempt: Attempt, call: int, failure: EdgewiseError | None, now_s: float
-) -> None:
-    """Tell a tier's monitor how a call ended."""
-    monitor, facts = run.serving.monitors[attempt.tier], run.facts
-    outcome, latency_ms, sent = attempt.outcome, attempt.latency_ms, facts.input_bytes
-    if outcome is Outcome.ANSWERED:
-        monitor.answered(call, latency_ms, now_s, sent)
-    elif outcome is Outcome.TIMED_OUT:
-        tier = run.serving.by_name[attempt.tier]
-        p95_ms = expected_ms(tier, monitor.state(now_s), facts.input_length, sent)[1]
-        monitor.timed_out(call, latency_ms, p95_ms, now_s, sent)
-    elif outcome is Outcome.FAILED and not isinstance(failure, InvalidData):
-        told_s = failure.retry_after_s if isinstance(failure, RemoteError) else None
-        monitor.failed(call, now_s, retry_after_s=told_s)
-    else:
-        monitor.abandoned(call, latency_ms, now_s, sent)
-
-
-def _is_passing(failure: EdgewiseError | None) -> bool:
-    """Say whether the same call may succeed a moment later: not where it was refused or babbled."""
-    if not isinstance(failure, RemoteError):
-        return False
-    status = failure.status
-    return status is None or status >= 500 or status in _PASSING_STATUS
+            run.ended.append(call.end(outcome, confidence=confidence, failure=failure, usage=usage))
 
 
 def _raced(step: Step, hedge: Hedge) -> Step:

@@ -1,20 +1,24 @@
 """A client for one endpoint, with retries that can't pile up."""
 
 import random  # noqa: TID251 - only the type of the rng that is handed in
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import aclosing, closing
 from typing import Any, Self
 
 from edgewise.errors import DeadlineExceeded, RemoteError, UsageError
-from edgewise.records import Input, Prediction, Protocol
+from edgewise.records import Input, Prediction, Protocol, TextChunk
 from edgewise.route.allowance import Allowance
 from edgewise.route.clock import Clock, SystemClock
-from edgewise.runtimes import RemoteModel
+from edgewise.runtimes import ChatWire, RemoteModel
 
 _WORTH_RETRYING = (408, 425, 429)
 
 
 class CloudInferenceClient:
     """Asks one endpoint. Made and closed by the application (`with`, `async with`).
+
+    Over `openai` an input with `text` is classified, and one with `messages` or `prompt` is
+    answered with text; `stream` and `astream` give that in pieces.
 
     Parameters
     ----------
@@ -64,6 +68,15 @@ class CloudInferenceClient:
             api_key=api_key,
             timeout_ms=timeout_ms,
         )
+        self._chat = None
+        if spoken is Protocol.OPENAI:
+            self._chat = RemoteModel(
+                api_endpoint,
+                model=model,
+                api_key=api_key,
+                timeout_ms=timeout_ms,
+                wire=ChatWire(logprobs=False),
+            )
         self._timeout_ms = timeout_ms
         self._retries = retries
         self._budget = Allowance() if budget is None else budget
@@ -76,7 +89,8 @@ class CloudInferenceClient:
         Returns
         -------
         dict
-            `prediction`, `label`, `confidence`, `probabilities` by label, `latency_ms`, `tries`.
+            `prediction`, `label`, `confidence`, `probabilities` by label, `latency_ms`, `tries`,
+            and of a chat `generation`, the record.
 
         Raises
         ------
@@ -88,7 +102,7 @@ class CloudInferenceClient:
         tries = 1
         while True:
             try:
-                answer = self._model.predict(input_data)
+                answer = self._asked(input_data).predict(input_data)
             except (DeadlineExceeded, RemoteError) as failure:
                 if not self._may_retry(failure, tries):
                     raise
@@ -104,7 +118,7 @@ class CloudInferenceClient:
         tries = 1
         while True:
             try:
-                answer = await self._model.apredict(input_data)
+                answer = await self._asked(input_data).apredict(input_data)
             except (DeadlineExceeded, RemoteError) as failure:
                 if not self._may_retry(failure, tries):
                     raise
@@ -113,13 +127,61 @@ class CloudInferenceClient:
             else:
                 return self._told(answer, start_s, tries)
 
+    def stream(self, input_data: Input) -> Generator[TextChunk, None, None]:
+        """Answer a chat in pieces as they come; closing the iterator ends the call.
+
+        Retried only before the first piece.
+
+        Raises
+        ------
+        DeadlineExceeded, RemoteError
+            What the last try failed with, or when the answer breaks off.
+        UsageError
+            When the protocol has no streams.
+        """
+        model = self._chats()
+        self._budget.deposit()
+        tries, begun = 1, False
+        while True:
+            try:
+                with closing(model.stream(input_data)) as pieces:
+                    for piece in pieces:
+                        begun = True
+                        yield piece
+                    return
+            except (DeadlineExceeded, RemoteError) as failure:
+                if begun or not self._may_retry(failure, tries):
+                    raise
+                self._clock.wait(self._pause_s(failure, tries))
+                tries += 1
+
+    async def astream(self, input_data: Input) -> AsyncGenerator[TextChunk, None]:
+        """Answer a chat in pieces; as `stream`, within an event loop."""
+        model = self._chats()
+        self._budget.deposit()
+        tries, begun = 1, False
+        while True:
+            try:
+                async with aclosing(model.astream(input_data)) as pieces:
+                    async for piece in pieces:
+                        begun = True
+                        yield piece
+                    return
+            except (DeadlineExceeded, RemoteError) as failure:
+                if begun or not self._may_retry(failure, tries):
+                    raise
+                await self._clock.await_(self._pause_s(failure, tries))
+                tries += 1
+
     def close(self) -> None:
-        """Close the connections of `predict`."""
-        self._model.close()
+        """Close the connections of `predict` and `stream`."""
+        for model in self._models():
+            model.close()
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._model.aclose()
+        for model in self._models():
+            await model.aclose()
 
     def __enter__(self) -> Self:
         return self
@@ -132,6 +194,21 @@ class CloudInferenceClient:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+    def _models(self) -> list[RemoteModel]:
+        return [self._model] if self._chat is None else [self._model, self._chat]
+
+    def _asked(self, input_data: Input) -> RemoteModel:
+        """Give the model for an input: over `openai`, a chat has another than a text."""
+        if self._chat is None or not isinstance(input_data, Mapping):
+            return self._model
+        return self._chat if "messages" in input_data or "prompt" in input_data else self._model
+
+    def _chats(self) -> RemoteModel:
+        if self._chat is None:
+            hint = "stream text generation over protocol openai"
+            raise UsageError("this protocol has no streams", where="stream", hint=hint)
+        return self._chat
 
     def _may_retry(self, failure: DeadlineExceeded | RemoteError, tries: int) -> bool:
         return (
@@ -146,7 +223,7 @@ class CloudInferenceClient:
         return _asked_s(failure) + self._rng.uniform(0.0, min(2.0, 0.05 * 2.0**tries))
 
     def _told(self, answer: Prediction, start_s: float, tries: int) -> dict[str, Any]:
-        return {
+        found = {
             "prediction": answer.label,
             "label": answer.label,
             "confidence": answer.confidence,
@@ -154,6 +231,7 @@ class CloudInferenceClient:
             "latency_ms": (self._clock.now_s() - start_s) * 1000,
             "tries": tries,
         }
+        return found if answer.generation is None else {**found, "generation": answer.generation}
 
 
 def _is_passing(failure: DeadlineExceeded | RemoteError) -> bool:

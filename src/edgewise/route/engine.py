@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import random  # noqa: TID251 - only the type of the rng that is handed in
 import threading
-import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -19,20 +18,24 @@ from edgewise.records import (
     Policy,
     RequestFacts,
     SystemState,
+    Task,
+    TextChunk,
 )
 from edgewise.records import Protocol as RemoteProtocol
 from edgewise.route.allowance import Allowance
 from edgewise.route.breaker import CircuitState
-from edgewise.route.carrying import Carrier, Run
+from edgewise.route.carrying import Carrier
 from edgewise.route.clock import Clock, SystemClock
 from edgewise.route.device import DeviceMonitor, RequestRate, read_device
-from edgewise.route.facts import Asked, facts_of
+from edgewise.route.facts import Asked, as_asked, facts_of
 from edgewise.route.late import LateAnswer
 from edgewise.route.opening import Setup, open_tiers
 from edgewise.route.probing import Prober
 from edgewise.route.result import InferenceResult
+from edgewise.route.running import Run
 from edgewise.route.serving import Serving
 from edgewise.route.storing import Store, Stored
+from edgewise.route.streaming import AnswerStream, Streamer
 from edgewise.route.telling import decision_of, result_of, told
 from edgewise.route.tiers import TierModel
 
@@ -132,9 +135,9 @@ class HybridInferenceEngine:
         self._store = self._open_store()
         hedge = self.policy.hedge
         self._hedges = Allowance(share=_NO_HEDGES if hedge is None else hedge.share)
-        self._carrier = Carrier(
-            self._clock, rng if rng is not None else random.Random(), self._hedges, self._system
-        )
+        rng = random.Random() if rng is None else rng
+        self._carrier = Carrier(self._clock, rng, self._hedges, self._system)
+        self._streamer = Streamer(self._clock, rng, self._system)
         self._device = DeviceMonitor(read_device) if self.policy.device else None
         self._rate = RequestRate()
         self._calm = SystemState(queue_open=self._store is not None)
@@ -143,6 +146,8 @@ class HybridInferenceEngine:
         self._runner: asyncio.Runner | None = None
         self._sync_lock = threading.Lock()
         self._closed = False
+        self._closing: set[asyncio.Task[None]] = set()
+        self._swapping = asyncio.Lock()
 
     @property
     def policy(self) -> Policy:
@@ -181,12 +186,17 @@ class HybridInferenceEngine:
         if isinstance(policy, str | Path) and edge_model_path is None:
             path = None  # the bundle beside the policy's file
         setup = replace(self._setup, policy=policy, edge_model_path=path, confidence_threshold=None)
+        async with self._swapping:
+            return await self._exchange(setup, tiers)
+
+    async def _exchange(self, setup: Setup, tiers: Mapping[str, TierModel] | None) -> str:
         opened = await asyncio.to_thread(open_tiers, setup, self._clock, tiers)
         if opened[0].offline != self.policy.offline:
             what = "the rules of the offline queue belong to the engine that opened its file"
             raise UsageError(what, where="swap_policy", hint="close the engine and make another")
         before = self._serving
-        self._serving = Serving(*opened, before=before, clock=self._clock)
+        # In a thread: another process may hold the budget's file for a moment.
+        self._serving = await asyncio.to_thread(Serving, *opened, before=before, clock=self._clock)
         self._setup = setup
         if self._device is None and self.policy.device:
             self._device = DeviceMonitor(read_device)
@@ -213,8 +223,8 @@ class HybridInferenceEngine:
         deadline_ms
             Answer within this time, or say that it can't be done.
         idempotent
-            `False` where two answers to one request would do harm: then nothing is retried or
-            raced.
+            `False` where two answers to one request would do harm: then nothing is retried,
+            raced or stored.
         allow_late
             Where no tier can give a good answer now, store the request: the result's location is
             `queued`, and `late_answer` gives the answer once it is there. Needs a policy with
@@ -232,31 +242,14 @@ class HybridInferenceEngine:
         InvalidData, UsageError
             When the input or the call is wrong.
         """
-        if self._closed:
-            raise UsageError("the engine is closed", where="predict", hint="make another one")
-        start_s = self._clock.now_s()
-        serving = self._serving
-        if self._device is not None:
-            self._rate.note(start_s)
-        facts = facts_of(
-            serving.policy,
-            one,
-            serving.length,
-            Asked(
-                request_id=uuid.uuid4().hex,
-                force_location=force_location,
-                deadline_ms=deadline_ms,
-                idempotent=idempotent,
-                allow_late=allow_late,
-                caller=caller,
-            ),
-            serving.gain,
+        asked = Asked(
+            force_location=force_location,
+            deadline_ms=deadline_ms,
+            idempotent=idempotent,
+            allow_late=allow_late,
+            caller=caller,
         )
-        run = Run(serving, facts, one, start_s)
-        serving.in_flight += 1
-        self._prober.watch(serving)
-        if self._store is not None:
-            self._store.watch(serving)
+        run = self._accept(one, asked)
         try:
             await self._carrier.carry(run)
             if run.steps[-1].action is Action.QUEUE:
@@ -268,8 +261,65 @@ class HybridInferenceEngine:
         finally:
             if run.location != QUEUED:  # its decision is logged when it has ended
                 self._end(run)
-            await self._leave(serving)
+            self._leave(run.serving)
         return result
+
+    def stream(
+        self,
+        one: Input,
+        force_location: str | None = None,
+        deadline_ms: float | None = None,
+        *,
+        idempotent: bool = True,
+        caller: str = "",
+    ) -> AnswerStream:
+        """Answer a chat in pieces as they come: `async for piece in engine.stream(one)`.
+
+        The policy's `stream` rules say when pieces are handed out that a farther tier could still
+        replace. The iteration raises as `predict` does; what fails after a piece was handed out
+        is `AnswerBrokenOff`, or `DeadlineExceeded` where the answer is not whole in time.
+        """
+        asked = Asked(
+            force_location=force_location,
+            deadline_ms=deadline_ms,
+            idempotent=idempotent,
+            caller=caller,
+        )
+        return AnswerStream(lambda end: self._pieces(one, asked, end))
+
+    async def _pieces(
+        self, one: Input, asked: Asked, end: Callable[[InferenceResult], None]
+    ) -> AsyncGenerator[TextChunk, None]:
+        if self.policy.task != Task.TEXT_GENERATION.value:
+            hint = "ask `predict`, or give a policy whose task is text-generation"
+            raise UsageError("only text comes in pieces", where="stream", hint=hint)
+        run = self._accept(one, asked)
+        try:
+            async with contextlib.aclosing(self._streamer.carry(run)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            end(result_of(run, self._clock.now_s()))
+        except BaseException as failure:
+            run.error = type(failure).__name__
+            raise
+        finally:
+            self._end(run)
+            self._leave(run.serving)
+
+    def _accept(self, one: Input, asked: Asked) -> Run:
+        """Check a request and count it; from here on it ends in one logged decision."""
+        if self._closed:
+            raise UsageError("the engine is closed", where="predict", hint="make another one")
+        start_s = self._clock.now_s()
+        serving = self._serving
+        if self._device is not None:
+            self._rate.note(start_s)
+        one = as_asked(serving.policy, one)
+        facts = facts_of(serving.policy, one, serving.length, asked, serving.gain)
+        run = Run(serving, facts, one, start_s)
+        serving.in_flight += 1
+        self._watch(serving)
+        return run
 
     async def late_answer(self, request_id: str) -> Mapping[str, Any] | None:
         """Give the answer of a request that was queued, once; `None` while it waits.
@@ -284,7 +334,9 @@ class HybridInferenceEngine:
         UsageError
             When the policy has no offline rules.
         """
-        return await self._opened_store().take(request_id)
+        store = self._opened_store()
+        self._watch(self._serving)
+        return await store.take(request_id)
 
     def late_answers(self) -> list[str]:
         """Give the ids of queued requests whose answers nobody has taken, the oldest first."""
@@ -344,6 +396,7 @@ class HybridInferenceEngine:
         if self._device is not None:
             self._device.close()
         await self._serving.aclose()
+        await asyncio.gather(*self._closing, return_exceptions=True)
         runner, self._runner = self._runner, None
         if runner is not None:
             await asyncio.to_thread(self._close_runner, runner)
@@ -357,6 +410,7 @@ class HybridInferenceEngine:
                 last.run(self.aclose())
 
     async def __aenter__(self) -> Self:
+        self._watch(self._serving)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -367,6 +421,12 @@ class HybridInferenceEngine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _watch(self, serving: Serving) -> None:
+        """Look after the tiers and what waits for them, on the running event loop."""
+        self._prober.watch(serving)
+        if self._store is not None:
+            self._store.watch(serving)
 
     def _open_store(self) -> Store | None:
         rules = self.policy.offline
@@ -382,7 +442,15 @@ class HybridInferenceEngine:
 
     async def _queued(self, run: Run) -> InferenceResult:
         step = run.steps[-1]
-        said = await self._opened_store().put(run.facts, run.one, step.allowed)
+        storing = asyncio.ensure_future(self._opened_store().put(run.facts, run.one, step.allowed))
+        try:
+            said = await asyncio.shield(storing)
+        except asyncio.CancelledError:
+            # A caller that goes away now leaves it stored: it is logged when it has ended.
+            await asyncio.wait([storing])
+            if storing.exception() is None and storing.result().accepted:
+                run.location = QUEUED
+            raise
         if not said.accepted:
             what = f"no tier can answer now, and the request can't wait: {said.value}"
             hint = "try again later, or make the queue larger"
@@ -405,7 +473,7 @@ class HybridInferenceEngine:
             found = result_of(run, self._clock.now_s())
             self._end(run)
         finally:
-            await self._leave(serving)
+            self._leave(serving)
         return found
 
     def _log_unanswered(self, end: LateAnswer) -> None:
@@ -426,11 +494,16 @@ class HybridInferenceEngine:
             calm = self._calm = replace(calm, device=device, hedges_left=hedges_left)
         return calm
 
-    async def _leave(self, serving: Serving) -> None:
-        """Note that a request has ended; the last one under an old policy closes its tiers."""
+    def _leave(self, serving: Serving) -> None:
+        """Note that a request has ended; after the last one under an old policy its tiers close.
+
+        Nobody waits for that: a model that hangs would hold up the request's answer.
+        """
         serving.in_flight -= 1
         if serving is not self._serving and serving.in_flight == 0:
-            await serving.aclose(keep=self._serving)
+            closing = asyncio.get_running_loop().create_task(serving.aclose(keep=self._serving))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     def _end(self, run: Run) -> None:
         if self._log is not None:

@@ -1,25 +1,40 @@
 """From one request's input to what the decision may know of it: never the payload."""
 
+import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgewise.errors import InvalidData, UsageError
-from edgewise.records import Input, Policy, RequestFacts
-from edgewise.route.privacy import detect_in, judge
+from edgewise.records import Input, Policy, RequestFacts, Task
+from edgewise.route.privacy import detect_in, judge, strings_of
+from edgewise.tasks.chat import most_input_tokens, prompt_of, read_chat
+
+_CHAT = Task.TEXT_GENERATION.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What a caller asks for beside the input."""
 
-    request_id: str
+    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     force_location: str | None = None
     deadline_ms: float | None = None
     idempotent: bool = True
     allow_late: bool = False
     caller: str = ""
+
+
+def as_asked(policy: Policy, one: Input) -> Input:
+    """Give an input in the one form that is looked at and sent: text generation has several.
+
+    Raises
+    ------
+    InvalidData
+        When it is no chat, and the policy is for text generation.
+    """
+    return read_chat(one, policy.max_output_tokens) if _is_chat(policy) else one
 
 
 def facts_of(
@@ -63,7 +78,10 @@ def facts_of(
     input_bytes = sum(map(size_bytes, one.values()))
     too_large = input_bytes > max(tier.max_input_bytes for tier in policy.tiers)
     counted = None if too_large else length(one)
-    text = None if gain is None or too_large or private or detected else one.get("text")
+    chat = _is_chat(policy)
+    text = None
+    if gain is not None and not (too_large or private or detected):
+        text = prompt_of(one) if chat else one.get("text")
     return RequestFacts(
         request_id=asked.request_id,
         input_length=input_bytes if counted is None else counted,
@@ -79,11 +97,22 @@ def facts_of(
         allow_late=asked.allow_late,
         caller=asked.caller,
         gain=gain(text) if gain is not None and isinstance(text, str) else None,
+        input_tokens=most_input_tokens(one) if chat else 0,
+        output_tokens=one["max_tokens"] if chat else 0,
     )
 
 
+def _is_chat(policy: Policy) -> bool:
+    return policy.task == _CHAT
+
+
 def size_bytes(value: Any) -> int:
-    """Give the size of one value of an input: a text's in UTF-8, a buffer's or an image file's."""
+    """Give the size of one value of an input: a text's in UTF-8, a buffer's or an image file's.
+
+    Of a list of messages, or of tools, that of all texts in them.
+    """
+    if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+        return sum(map(size_bytes, strings_of(value)))
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
     if isinstance(value, bytes | bytearray | memoryview):

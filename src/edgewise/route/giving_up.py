@@ -8,7 +8,7 @@ from edgewise.errors import (
     TierUnavailable,
 )
 from edgewise.records import Outcome, Reason
-from edgewise.route.carrying import Run
+from edgewise.route.running import Run
 
 
 def gave_up(run: Run, reasons: tuple[Reason, ...]) -> EdgewiseError:

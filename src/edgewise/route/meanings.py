@@ -207,9 +207,15 @@ _PLACES: tuple[tuple[tuple[str, ...], _Judge, str | dict[Effect, str]], ...] = (
         _always(_OTHER),
         "confidence of tier `{name}` is read by another map: thresholds of both do not compare",
     ),
+    (
+        ("tiers", "*", "text_confidence"),
+        _always(_OTHER),
+        "confidence of tier `{name}`'s texts is read by another map: thresholds do not compare",
+    ),
     (("tiers", "*", "api_key"), _always(_OTHER), "the key of tier `{name}` lies elsewhere"),
     (("tiers", "*", "api_key", "*"), _always(_OTHER), "the key of the tier lies elsewhere"),
     (("tiers", "*", "usd_per_request"), _always(_OTHER), "a call of tier `{name}` is priced anew"),
+    (("tiers", "*", "token_price"), _always(_OTHER), "tokens of tier `{name}` are priced anew"),
     (
         ("tiers", "*", "latency_limit_ms"),
         _always(_OTHER),
@@ -311,6 +317,8 @@ _AREAS = {
     "offline": "how much may wait for the network, and how long",
     "device": "when the device's state makes it the second choice",
     "deadline_ms": "the deadline of requests that bring none",
+    "stream": "how much of a text is read before it is handed out",
+    "max_output_tokens": "how many tokens a text of a request that brings no limit may have",
     "bundle_sha256": "the thresholds belong to another bundle",
     "certificate": "what the certificate was made from, and what it found",
 }

@@ -5,6 +5,9 @@ from edgewise.route.allowance import Allowance
 from edgewise.route.breaker import Breaker, CircuitState
 from edgewise.route.link import LinkEstimate
 
+_LONGEST_REST_S = 300.0
+"""A `Retry-After` beyond it is tried all the same: a tier must not end itself by a slip."""
+
 
 class TierMonitor:
     """State of one tier for the decision. Made by the engine; used from its event loop.
@@ -29,6 +32,7 @@ class TierMonitor:
         "_remote",
         "_rest_until_s",
         "_retries",
+        "_trying",
         "last_call_s",
         "ready",
     )
@@ -44,6 +48,7 @@ class TierMonitor:
         self._in_flight = 0
         self._rest_until_s: float | None = None
         self._last = TierState()
+        self._trying = False
         self.ready = ready
         self.last_call_s = 0.0
 
@@ -56,13 +61,17 @@ class TierMonitor:
             if rest_ms == 0.0:
                 self._rest_until_s = None
         link, last = self._link, self._last
+        p50_ms, p95_ms, ms_per_byte = link.p50_ms, link.p95_ms, link.ms_per_byte
+        if self._in_doubt(now_s):
+            p50_ms, p95_ms, ms_per_byte = *link.start, 0.0
         circuit_open = not self._breaker.allows(now_s)
         busy = self._most is not None and self._in_flight >= self._most
         if (
             last.circuit_open is not circuit_open
             or last.in_flight != self._in_flight
-            or last.rtt_p50_ms != link.p50_ms
-            or last.rtt_p95_ms != link.p95_ms
+            or last.rtt_p50_ms != p50_ms
+            or last.rtt_p95_ms != p95_ms
+            or last.ms_per_byte != ms_per_byte
             or last.loss_share != link.loss_share
             or last.rest_ms != rest_ms
             or last.ready is not self.ready
@@ -75,9 +84,9 @@ class TierMonitor:
                 busy=busy,
                 in_flight=self._in_flight,
                 retries_left=self._retries.has_one,
-                rtt_p50_ms=link.p50_ms,
-                rtt_p95_ms=link.p95_ms,
-                ms_per_byte=link.ms_per_byte,
+                rtt_p50_ms=p50_ms,
+                rtt_p95_ms=p95_ms,
+                ms_per_byte=ms_per_byte,
                 loss_share=link.loss_share,
             )
         return last
@@ -88,13 +97,16 @@ class TierMonitor:
 
     def begin(self, now_s: float, *, retry: bool = False) -> int:
         """Note that the tier is asked; give the number to end the call with."""
+        if self._in_doubt(now_s):
+            self._trying = True
+            self._link.try_again(now_s)
         self._in_flight += 1
         self.last_call_s = now_s
         if retry:
             self._retries.withdraw()
         else:
             self._retries.deposit()
-        return self._breaker.begin()
+        return self._breaker.begin(now_s)
 
     def answered(self, call: int, latency_ms: float, now_s: float, sent_bytes: int = 0) -> None:
         """Note that the tier answered."""
@@ -102,6 +114,9 @@ class TierMonitor:
         self._breaker.succeed(call, now_s)
         if self._remote:
             self._link.arrived(whole=True)
+            if self._trying and latency_ms < self._link.p50_ms:
+                self._link.start_over()
+            self._trying = False
             self._link.add(latency_ms, now_s, sent_bytes=sent_bytes)
 
     def failed(self, call: int, now_s: float, *, retry_after_s: float | None = None) -> None:
@@ -110,9 +125,9 @@ class TierMonitor:
         if retry_after_s is not None and retry_after_s > 0.0:
             # It lives, and says when it may be asked: that is no reason to open its circuit.
             self._breaker.abandon(call)
-            self._rest_until_s = now_s + retry_after_s
+            self._rest_until_s = now_s + min(retry_after_s, _LONGEST_REST_S)
             return
-        self._breaker.fail(call, now_s)
+        self._fail(call, now_s)
         if self._remote:
             self._link.arrived(whole=False)
 
@@ -131,19 +146,19 @@ class TierMonitor:
         """
         self._in_flight -= 1
         if latency_ms >= expected_ms and (self._remote or expected_ms > 0.0):
-            self._breaker.fail(call, now_s)
+            self._fail(call, now_s)
         else:
             self._breaker.abandon(call)
         if self._remote:
             self._link.arrived(whole=False)
-            self._link.add(latency_ms, now_s, sent_bytes=sent_bytes, censored=True)
+            self._note_late(latency_ms, now_s, sent_bytes)
 
     def abandoned(self, call: int, latency_ms: float, now_s: float, sent_bytes: int = 0) -> None:
         """Note that nobody waits any more: the caller went away, or another tier was faster."""
         self._in_flight -= 1
         self._breaker.abandon(call)
         if self._remote:
-            self._link.add(latency_ms, now_s, sent_bytes=sent_bytes, censored=True)
+            self._note_late(latency_ms, now_s, sent_bytes)
 
     def probed(self, latency_ms: float | None, now_s: float) -> None:
         """Note what a probe between calls saw: a latency, or `None` where nothing came back."""
@@ -153,3 +168,22 @@ class TierMonitor:
             return
         self._breaker.close()
         self._link.add(latency_ms, now_s)
+
+    def _in_doubt(self, now_s: float) -> bool:
+        return self._remote and self._in_flight == 0 and self._link.is_doubtful(now_s)
+
+    def _fail(self, call: int, now_s: float) -> None:
+        """Count a failure; a circuit that opens ends what was known of the link."""
+        closed = self._breaker.state(now_s) is CircuitState.CLOSED
+        self._breaker.fail(call, now_s)
+        if closed and self._breaker.state(now_s) is not CircuitState.CLOSED:
+            self._link.start_over()
+
+    def _note_late(self, latency_ms: float, now_s: float, sent_bytes: int) -> None:
+        """Note a call that nobody waits for; where the circuit is open it says nothing new.
+
+        Else the calls that were under way would make a link that is back look slow, and nobody
+        would try it.
+        """
+        if self._breaker.state(now_s) is CircuitState.CLOSED:
+            self._link.add(latency_ms, now_s, sent_bytes=sent_bytes, censored=True)

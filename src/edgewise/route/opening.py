@@ -21,9 +21,10 @@ from edgewise.route.loading import LoadingTier
 from edgewise.route.privacy import detect
 from edgewise.route.secrets import read_secret
 from edgewise.route.tiers import LocalTier, RemoteTier, TierModel
-from edgewise.runtimes import LocalModel, RemoteModel, open_classifier, open_onnx
+from edgewise.runtimes import ChatWire, LocalModel, RemoteModel, open_classifier, open_onnx
 
 DEFAULT_THRESHOLD = 0.85
+_TIMEOUT_MS, _CHAT_TIMEOUT_MS = 10_000.0, 60_000.0
 _WORDS = (4, 24, 120)
 _TIMES = 5
 
@@ -272,6 +273,13 @@ def _key(tier: TierPolicy, policy: Policy, setup: Setup) -> str | None:
 
 def _remote(tier: TierPolicy, policy: Policy, api_key: str | None) -> RemoteTier:
     endpoint = tier.endpoint or ""
+    wire, timeout_ms = None, _TIMEOUT_MS
+    if policy.task == Task.TEXT_GENERATION.value:
+        if tier.protocol is not Protocol.OPENAI:
+            what = f"tier `{tier.name}` speaks {tier.protocol.value}, which has no chats"
+            raise UsageError(what, where="policy", hint="text generation needs protocol openai")
+        # Nothing is read off the last tier's confidence, and some endpoints refuse to tell it.
+        wire, timeout_ms = ChatWire(logprobs=tier is not policy.tiers[-1]), _CHAT_TIMEOUT_MS
 
     def connect() -> RemoteModel:
         return RemoteModel(
@@ -280,10 +288,11 @@ def _remote(tier: TierPolicy, policy: Policy, api_key: str | None) -> RemoteTier
             model=tier.model,
             labels=policy.labels,
             api_key=api_key,
+            timeout_ms=timeout_ms,
+            wire=wire,
         )
 
-    connect()  # a wrong URL is found before the first request
-    return RemoteTier(connect)
+    return RemoteTier(connect)  # connects once: a wrong URL is found before the first request
 
 
 def _few(labels: Sequence[str]) -> str:

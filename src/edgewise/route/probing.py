@@ -1,4 +1,4 @@
-"""Looks at remote tiers that have no traffic: one small call at a time, and none while busy.
+"""Looks at remote tiers that have no traffic: a small call to each, and none while it is busy.
 
 A tier whose circuit is open is looked at more often, so that it serves again soon after its link is
 back, without a request that has to fail first.
@@ -8,9 +8,12 @@ import asyncio
 import contextlib
 
 from edgewise.errors import EdgewiseError
+from edgewise.records import ProbeRules
 from edgewise.route.breaker import CircuitState
 from edgewise.route.clock import Clock
+from edgewise.route.monitor import TierMonitor
 from edgewise.route.serving import Serving
+from edgewise.route.tiers import TierModel
 
 
 class Prober:
@@ -48,17 +51,21 @@ class Prober:
         rules = serving.policy.probe
         while rules is not None:
             await self._clock.await_(rules.open_s)
-            for name, tier in serving.tiers.items():
-                monitor = serving.monitors[name]
-                now_s = self._clock.now_s()
-                idle_s = now_s - monitor.last_call_s
-                shut = monitor.circuit(now_s) is not CircuitState.CLOSED
-                if not tier.remote or not (shut or idle_s >= rules.idle_s):
-                    continue
-                try:
-                    await tier.probe(rules.timeout_ms)
-                except EdgewiseError:
-                    monitor.probed(None, self._clock.now_s())
-                else:
-                    ended_s = self._clock.now_s()
-                    monitor.probed((ended_s - now_s) * 1000, ended_s)
+            # Together: a tier that hangs must not keep another from being found.
+            async with asyncio.TaskGroup() as group:
+                for name, tier in serving.tiers.items():
+                    group.create_task(self._look(tier, serving.monitors[name], rules))
+
+    async def _look(self, tier: TierModel, monitor: TierMonitor, rules: ProbeRules) -> None:
+        now_s = self._clock.now_s()
+        idle_s = now_s - monitor.last_call_s
+        shut = monitor.circuit(now_s) is not CircuitState.CLOSED
+        if not tier.remote or not (shut or idle_s >= rules.idle_s):
+            return
+        try:
+            await tier.probe(rules.timeout_ms)
+        except EdgewiseError:
+            monitor.probed(None, self._clock.now_s())
+        else:
+            ended_s = self._clock.now_s()
+            monitor.probed((ended_s - now_s) * 1000, ended_s)

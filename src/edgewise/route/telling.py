@@ -1,14 +1,14 @@
 """What a request that has ended tells: its caller the result, the log the decision."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields, replace
 from typing import Any
 
-from edgewise.records import Action, Attempt, Decision, Outcome
-from edgewise.route.carrying import Run
+from edgewise.records import Action, Attempt, Decision, Generation, Outcome, TokenUsage
 from edgewise.route.decide import allowed_tiers, location_of
 from edgewise.route.giving_up import gave_up
 from edgewise.route.result import InferenceResult
+from edgewise.route.running import Run
 
 _NOTHING: Mapping[str, float] = {}
 _ATTEMPT_KEYS = tuple(one.name for one in fields(Attempt))
@@ -34,7 +34,10 @@ def result_of(run: Run, now_s: float) -> InferenceResult:
     run.confidence = kept.confidence
     labels = run.serving.policy.labels
     probabilities = dict(zip(labels, answer.probabilities, strict=False))
-    return told(run, now_s, answer.label, probabilities)
+    found = told(run, now_s, answer.label, probabilities)
+    if answer.generation is None:
+        return found
+    return replace(found, generation=_told_generation(answer.generation, kept.usage))
 
 
 def told(
@@ -58,10 +61,21 @@ def told(
     )
 
 
+def _told_generation(found: Generation, usage: TokenUsage | None) -> dict[str, Any]:
+    return {
+        "finish_reason": found.finish_reason,
+        "usage": asdict(usage or found.usage),
+        "logprob": found.logprob,
+        "mean_logprob": found.mean_logprob,
+        "tool_calls": [asdict(one) for one in found.tool_calls],
+    }
+
+
 def _told_attempt(one: Attempt) -> dict[str, Any]:
     # Not `asdict`: its deep copy costs 30 microseconds an attempt.
     found = {name: getattr(one, name) for name in _ATTEMPT_KEYS}
     found["outcome"] = one.outcome.value
+    found["usage"] = None if one.usage is None else asdict(one.usage)
     return found
 
 

@@ -1,13 +1,13 @@
 """The tiers as the engine asks them: a local bundle in a worker thread, or an endpoint."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edgewise.errors import DeadlineExceeded
-from edgewise.records import Input, Prediction
-from edgewise.runtimes import LocalModel, RemoteModel
+from edgewise.records import Input, Prediction, TextChunk
+from edgewise.runtimes import LocalModel, RemoteModel, as_chunk
 
 
 class TierModel(Protocol):
@@ -35,6 +35,38 @@ class TierModel(Protocol):
     async def aclose(self) -> None:
         """Free what the current event loop holds."""
         ...
+
+
+@runtime_checkable
+class StreamingTier(TierModel, Protocol):
+    """A tier whose answers come in pieces. Closing the iterator ends the tier's work."""
+
+    def stream(
+        self, one: Input, timeout_ms: float | None, *, request_id: str = ""
+    ) -> AsyncGenerator[TextChunk, None]:
+        """Answer one input in pieces; raises as `ask`, then or later.
+
+        Parameters
+        ----------
+        timeout_ms
+            For each wait; who asks bounds the whole.
+        """
+        ...
+
+
+def stream_of(
+    tier: TierModel, one: Input, timeout_ms: float | None, *, request_id: str
+) -> AsyncGenerator[TextChunk, None]:
+    """Give a tier's answer in pieces: in one where the tier knows no others."""
+    if isinstance(tier, StreamingTier):
+        return tier.stream(one, timeout_ms, request_id=request_id)
+    return _as_one(tier, one, timeout_ms, request_id)
+
+
+async def _as_one(
+    tier: TierModel, one: Input, timeout_ms: float | None, request_id: str
+) -> AsyncGenerator[TextChunk, None]:
+    yield as_chunk(await tier.ask(one, timeout_ms, request_id=request_id))
 
 
 class LocalTier:
@@ -76,19 +108,24 @@ class LocalTier:
         """Do nothing: what is in memory is there."""
 
     async def aclose(self) -> None:
-        """Free the worker and the model."""
-        self._worker.shutdown(wait=True)
+        """Free the worker and the model, when the last call has ended."""
+        await asyncio.to_thread(self._worker.shutdown, wait=True)
         self.model.close()
 
 
 class RemoteTier:
-    """An endpoint. Connections belong to an event loop, so each loop that asks has its own."""
+    """An endpoint. Connections belong to an event loop, so each loop that asks has its own.
+
+    The first is prepared at once, so that the first request does not wait for it.
+    """
 
     remote = True
     ready = True
 
     def __init__(self, connect: Callable[[], RemoteModel]) -> None:
         self._connect = connect
+        self._spare: RemoteModel | None = connect()
+        self._spare.prepare()
         self._models: dict[asyncio.AbstractEventLoop, RemoteModel] = {}
 
     async def ask(
@@ -96,6 +133,12 @@ class RemoteTier:
     ) -> Prediction:
         """Answer one input over the network."""
         return await self._model().apredict(one, timeout_ms=timeout_ms, request_id=request_id)
+
+    def stream(
+        self, one: Input, timeout_ms: float | None, *, request_id: str = ""
+    ) -> AsyncGenerator[TextChunk, None]:
+        """Answer one input in pieces."""
+        return self._model().astream(one, timeout_ms=timeout_ms, request_id=request_id)
 
     async def probe(self, timeout_ms: float) -> None:
         """See whether the endpoint answers at all."""
@@ -113,5 +156,6 @@ class RemoteTier:
         if model is None:
             for gone in [one for one in self._models if one.is_closed()]:
                 del self._models[gone]
-            model = self._models[loop] = self._connect()
+            spare, self._spare = self._spare, None
+            model = self._models[loop] = self._connect() if spare is None else spare
         return model

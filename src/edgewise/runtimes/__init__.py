@@ -18,20 +18,25 @@ from edgewise.runtimes.bundle import (
     read_manifest,
     write_manifest,
 )
+from edgewise.runtimes.chat_wire import ChatWire, as_chunk
 from edgewise.runtimes.fit import RuntimeFit, find_fits
 from edgewise.runtimes.http import RemoteModel
+from edgewise.runtimes.llama_server import LlamaServer
 from edgewise.runtimes.protocol import Runtime, Session
 from edgewise.runtimes.wire import WIRES, Wire
 
 __all__ = [
     "RUNTIMES",
     "WIRES",
+    "ChatWire",
+    "LlamaServer",
     "LocalModel",
     "RemoteModel",
     "Runtime",
     "RuntimeFit",
     "Session",
     "Wire",
+    "as_chunk",
     "bundle_sha256",
     "find_fits",
     "find_runtime",

@@ -1,26 +1,33 @@
 """A model behind an endpoint, asked over HTTP: the door to `httpx2`."""
 
 import asyncio
+import contextlib
 import json
 import re
 import threading
 import weakref
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from edgewise.errors import DeadlineExceeded, InvalidData, RemoteError, UsageError
-from edgewise.records import Input, Prediction
+from edgewise.records import Input, Prediction, TextChunk
 from edgewise.records import Protocol as ProtocolName
 from edgewise.runtimes.blocking import Blocking
-from edgewise.runtimes.wire import find_wire
+from edgewise.runtimes.chat_wire import DONE, ChatWire, as_chunk
+from edgewise.runtimes.events import EventReader
+from edgewise.runtimes.wire import Wire, find_wire
 
 T = TypeVar("T")
 _MAX_BODY_BYTES = 16_000_000
+_MAX_STREAM_BYTES = 64_000_000  # pieces repeat their envelope, and are not kept
 _MAX_REFUSAL_BYTES = 64_000
+_END_S = 0.05
 _MOST_CONNECTIONS = 100
+_MOST_IDLE = 20
+"""The pool looks at each idle connection whenever a call ends: hundreds would hold up the loop."""
 _MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,40}")
 _HINTS = {
     401: "check the API key",
@@ -46,7 +53,10 @@ class RemoteModel:
     labels
         In the order of the answer's probabilities; empty accepts any label.
     timeout_ms
-        For calls that bring none. It bounds a whole call, connecting and all of its inputs.
+        For calls that bring none. It bounds a whole call, connecting and all of its inputs; of a
+        stream, each wait for a piece.
+    wire
+        In place of the protocol's own: a `ChatWire` answers chats with text.
     """
 
     def __init__(
@@ -58,8 +68,9 @@ class RemoteModel:
         labels: tuple[str, ...] = (),
         api_key: str | None = None,
         timeout_ms: float = 10_000.0,
+        wire: Wire | None = None,
     ) -> None:
-        self._wire = find_wire(protocol)
+        self._wire = find_wire(protocol) if wire is None else wire
         self._labels = labels
         self._model = model
         self._timeout_ms = timeout_ms
@@ -105,6 +116,101 @@ class RemoteModel:
         """Answer inputs in order: in one call where the protocol takes many."""
         return await self._ask(self._client(), inputs, timeout_ms)
 
+    def astream(
+        self, one: Input, *, timeout_ms: float | None = None, request_id: str = ""
+    ) -> AsyncGenerator[TextChunk, None]:
+        """Give the pieces of one answer as they come; closing it ends the call at the endpoint.
+
+        An endpoint that does not stream gives its answer as one piece.
+
+        Parameters
+        ----------
+        timeout_ms
+            For each wait: for the first piece, connecting included, and between two.
+
+        Raises
+        ------
+        DeadlineExceeded, RemoteError, InvalidData
+            As `apredict`; also when the stream breaks off.
+        UsageError
+            When the protocol has no streams.
+        """
+        return self._streamed(self._client(), one, timeout_ms, request_id)
+
+    def stream(
+        self, one: Input, *, timeout_ms: float | None = None
+    ) -> Generator[TextChunk, None, None]:
+        """Give the pieces of one answer, blocking; as `astream`."""
+        blocking, client = self._blocking()
+        pieces = self._streamed(client, one, timeout_ms, "")
+        try:
+            while (piece := blocking.run(_next(pieces))) is not None:
+                yield piece
+        finally:
+            blocking.run(pieces.aclose())
+
+    async def _streamed(
+        self, client: Any, one: Input, timeout_ms: float | None, request_id: str
+    ) -> AsyncGenerator[TextChunk, None]:
+        wire = self._wire
+        if not isinstance(wire, ChatWire):
+            hint = "stream text generation over protocol openai"
+            raise UsageError("this protocol has no streams", where=self.where, hint=hint)
+        limit_ms = self._timeout_ms if timeout_ms is None else timeout_ms
+        content = json.dumps(wire.streamed(self._body([one]))).encode()
+        headers = {**self._call_headers(limit_ms, request_id), "accept": "text/event-stream"}
+        pieces = self._pieces(client, wire, content, headers)
+        try:
+            while True:
+                piece = await self._timed(_next(pieces), limit_ms)
+                if piece is None:
+                    return
+                yield piece
+        finally:
+            await pieces.aclose()
+
+    async def _pieces(
+        self, client: Any, wire: ChatWire, content: bytes, headers: dict[str, str]
+    ) -> AsyncGenerator[TextChunk, None]:
+        import httpx2  # noqa: PLC0415 - heavy
+
+        post = client.stream("POST", self._url, content=content, headers=headers, timeout=None)
+        try:
+            async with post as answer:
+                await self._expect_plain(answer)
+                if answer.headers.get("content-type", "").startswith("application/json"):
+                    received = await self._whole(answer)
+                    yield as_chunk(self._read("application/json", received, 1)[0])
+                    return
+                async for piece in self._events(wire, answer):
+                    yield piece
+        except httpx2.HTTPError as failure:
+            raise self._broken(failure) from None
+
+    async def _events(self, wire: ChatWire, answer: Any) -> AsyncIterator[TextChunk]:
+        reader, size, ended = EventReader(), 0, False
+        parts = answer.aiter_raw()
+        async for part in parts:
+            size += len(part)
+            try:
+                if size > _MAX_STREAM_BYTES:
+                    raise ValueError("the answer is too large")
+                for event in reader.feed(part):
+                    if event == DONE:
+                        await _end(parts)
+                        return
+                    piece = wire.piece(event)
+                    if piece is not None:
+                        ended = ended or bool(piece.finish_reason)
+                        yield piece
+            except ValueError as wrong:
+                what = f"the stream broke: {wrong}"
+                hint = "try again, or read the endpoint's log"
+                raise RemoteError(what, where=self.where, hint=hint) from None
+        if not ended:
+            what, hint = "the stream ended before its answer", "try again"
+            raise RemoteError(what, where=self.where, hint=hint)
+
     async def aprobe(self, timeout_ms: float) -> None:
         """See whether the endpoint is there, without work for its model.
 
@@ -127,9 +233,16 @@ class RemoteModel:
         if answer.status_code >= 500:
             raise self._refused(answer)
 
+    def prepare(self) -> None:
+        """Load what the first call needs: it would hold up the event loop for a tenth of a second.
+
+        Any thread may call it, before the first call.
+        """
+        self._client()
+
     def _client(self) -> Any:
         if self._async is None:
-            self._async = _open_client()
+            self._async = _open_client(self._url)
         return self._async
 
     async def _timed(self, call: Coroutine[Any, Any, T], limit_ms: float) -> T:
@@ -149,12 +262,15 @@ class RemoteModel:
         self, inputs: Sequence[Input], *, timeout_ms: float | None = None
     ) -> list[Prediction]:
         """Answer inputs in order, blocking."""
+        blocking, client = self._blocking()
+        return blocking.run(self._ask(client, inputs, timeout_ms))
+
+    def _blocking(self) -> tuple[Blocking, Any]:
         with self._lock:
             if self._sync is None or not self._sync[0].lives_here:
-                self._sync = Blocking(), _open_client()
+                self._sync = Blocking(), _open_client(self._url)
                 weakref.finalize(self, self._sync[0].stop)
-            blocking, client = self._sync
-        return blocking.run(self._ask(client, inputs, timeout_ms))
+            return self._sync
 
     async def aclose(self) -> None:
         """Close the connections of both faces."""
@@ -186,10 +302,8 @@ class RemoteModel:
                 raise failures.exceptions[0] from None
             return [task.result()[0] for task in asked]
         limit_ms = self._timeout_ms if timeout_ms is None else timeout_ms
-        content = self._content(inputs)
-        headers = {**self._headers, "x-edgewise-deadline-ms": f"{limit_ms:.0f}"}
-        if request_id:
-            headers["idempotency-key"] = request_id
+        content = json.dumps(self._body(inputs)).encode()
+        headers = self._call_headers(limit_ms, request_id)
         kind, answer = await self._timed(self._exchange(client, content, headers), limit_ms)
         return self._read(kind, answer, len(inputs))
 
@@ -202,20 +316,9 @@ class RemoteModel:
         post = client.stream("POST", self._url, content=content, headers=headers, timeout=None)
         try:
             async with post as answer:
-                if answer.status_code != 200:
-                    await _drain(answer)
-                    raise self._refused(answer)
-                if answer.headers.get("content-encoding", "identity") != "identity":
-                    raise self._nonsense(
-                        "the answer is compressed, and that was not asked for",
-                        "let the endpoint obey `accept-encoding: identity`",
-                    )
-                received = bytearray()
-                async for part in answer.aiter_raw():
-                    received += part
-                    if len(received) > _MAX_BODY_BYTES:
-                        raise self._nonsense("the answer is too large", "ask with fewer inputs")
-                return answer.headers.get("content-type", ""), bytes(received)
+                await self._expect_plain(answer)
+                received = await self._whole(answer)
+                return answer.headers.get("content-type", ""), received
         except httpx2.HTTPError as failure:
             # The failure holds the request, and with it the key: its name is enough.
             raise self._broken(failure) from None
@@ -223,13 +326,37 @@ class RemoteModel:
             hint = "write it like https://host/path"
             raise UsageError("not a URL that can be asked", where=self.where, hint=hint) from None
 
-    def _content(self, inputs: Sequence[Input]) -> bytes:
+    async def _expect_plain(self, answer: Any) -> None:
+        """See that an answer has status 200 and is not compressed."""
+        if answer.status_code != 200:
+            await _drain(answer)
+            raise self._refused(answer)
+        if answer.headers.get("content-encoding", "identity") != "identity":
+            raise self._nonsense(
+                "the answer is compressed, and that was not asked for",
+                "let the endpoint obey `accept-encoding: identity`",
+            )
+
+    async def _whole(self, answer: Any) -> bytes:
+        received = bytearray()
+        async for part in answer.aiter_raw():
+            received += part
+            if len(received) > _MAX_BODY_BYTES:
+                raise self._nonsense("the answer is too large", "ask with fewer inputs")
+        return bytes(received)
+
+    def _call_headers(self, limit_ms: float, request_id: str) -> dict[str, str]:
+        headers = {**self._headers, "x-edgewise-deadline-ms": f"{limit_ms:.0f}"}
+        if request_id:
+            headers["idempotency-key"] = request_id
+        return headers
+
+    def _body(self, inputs: Sequence[Input]) -> Any:
         try:
-            body = self._wire.encode(inputs, self._model, self._labels)
+            return self._wire.encode(inputs, self._model, self._labels)
         except ValueError as unfit:
             hint = 'give {"text": "…"}, or an image as numbers'
             raise InvalidData(str(unfit), where="input", hint=hint) from None
-        return json.dumps(body).encode()
 
     def _read(self, kind: str, content: bytes, n: int) -> list[Prediction]:
         name = self._wire.name.value
@@ -249,7 +376,7 @@ class RemoteModel:
             raise self._nonsense(what, "check protocol and labels") from None
 
     def _nonsense(self, what: str, hint: str) -> RemoteError:
-        return RemoteError(what, where=self.where, hint=hint, status=200)
+        return RemoteError(what, where=self.where, hint=hint, status=200, maybe_served=True)
 
     def _refused(self, answer: Any) -> RemoteError:
         status = int(answer.status_code)
@@ -268,17 +395,31 @@ class RemoteModel:
 
     def _broken(self, failure: Exception) -> RemoteError:
         name = type(failure).__name__
-        if name.startswith(("Connect", "Proxy", "Unsupported")):
-            what, hint = f"can't be reached: {name}", "is it running, and is the URL right?"
-        else:
+        sent = not name.startswith(("Connect", "Proxy", "Unsupported"))
+        what, hint = f"can't be reached: {name}", "is it running, and is the URL right?"
+        if sent:
             what, hint = f"the connection broke: {name}", "try again, or read the endpoint's log"
-        return RemoteError(what, where=self.where, hint=hint)
+        return RemoteError(what, where=self.where, hint=hint, maybe_served=sent)
 
 
-def _open_client() -> Any:
+def _open_client(url: str) -> Any:
     import httpx2  # noqa: PLC0415 - heavy
 
-    return httpx2.AsyncClient(limits=httpx2.Limits(max_connections=_MOST_CONNECTIONS))
+    limits = httpx2.Limits(max_connections=_MOST_CONNECTIONS, max_keepalive_connections=_MOST_IDLE)
+    # Reading the certificates takes tens of milliseconds: only where they are used.
+    return httpx2.AsyncClient(limits=limits, verify=url.startswith("https"))
+
+
+async def _next(pieces: AsyncGenerator[TextChunk, None]) -> TextChunk | None:
+    return await anext(pieces, None)
+
+
+async def _end(parts: AsyncIterator[bytes]) -> None:
+    """Read the end of a stream that is over, so that its connection can be used again."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_END_S):
+            async for _ in parts:
+                return
 
 
 async def _drain(answer: Any) -> None:

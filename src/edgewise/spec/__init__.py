@@ -7,6 +7,7 @@ PyYAML live here. Read `model.py` and `load.py` first.
 from edgewise import extras
 
 with extras.needed("optimize"):
+    from edgewise.spec.chat import load_chat_policy
     from edgewise.spec.inputs import read_inputs
     from edgewise.spec.load import load_spec
     from edgewise.spec.pixels import PixelWords, parse_pixels
@@ -21,6 +22,7 @@ __all__ = [
     "check_overlap",
     "explain",
     "json_schema",
+    "load_chat_policy",
     "load_placement",
     "load_spec",
     "parse_pixels",

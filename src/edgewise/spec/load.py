@@ -1,8 +1,10 @@
 """`edgewise.yaml` is read, checked, and becomes a `ProjectSpec`."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from edgewise.errors import EdgewiseError, InvalidSpec
 from edgewise.records import (
@@ -28,8 +30,13 @@ from edgewise.records import (
     Workload,
 )
 from edgewise.spec import model as shape
+from edgewise.spec.chat_model import ChatProject
+from edgewise.spec.costing import costs_record
 from edgewise.spec.marked import Marks, explained, parse, place_of, read_text
 from edgewise.spec.routed import key_of, routing_of
+from edgewise.spec.uncertain import convert_money, take_distributions
+
+S = TypeVar("S", bound=BaseModel)
 
 
 def load_spec(path: Path) -> ProjectSpec:
@@ -40,14 +47,38 @@ def load_spec(path: Path) -> ProjectSpec:
     InvalidSpec
         With the file, line and column, when anything in it can't be.
     """
-    text = read_text(path)
-    values, marks = parse(text, path)
-    try:
-        project = shape.Project.model_validate(values)
-    except ValidationError as wrong:
-        raise explained(wrong, marks, path, shape.Project) from wrong
+    values, marks = parse(read_text(path), path)
+    if values.get("task") == "text-generation":
+        what = "a project for text generation has nothing to build"
+        hint = "serve it: `edgewise.spec.load_chat_policy` gives its policy"
+        raise InvalidSpec(what, where=place_of(marks, ("task",), path), hint=hint)
+    uncertain = take_distributions(values, lambda at: place_of(marks, at, path))
+    uncertain = convert_money(values, uncertain)
+    project = _shaped(shape.Project, values, marks, path)
     _check_tiers(project, marks, path)
-    return _spec(project, _routing(project, marks, path), path.resolve())
+    spec = _spec(project, _routing(project, marks, path), path.resolve())
+    return replace(spec, costs=costs_record(project.costs, uncertain))
+
+
+def read_chat_project(path: Path) -> tuple[ChatProject, RoutingSpec]:
+    """Read the file of a project for text generation.
+
+    Raises
+    ------
+    InvalidSpec
+        With the file, line and column, when anything in it can't be.
+    """
+    values, marks = parse(read_text(path), path)
+    project = _shaped(ChatProject, values, marks, path)
+    _check_residency(project.privacy, ("edge", "cloud"), marks, path)
+    return project, _routing(project, marks, path)
+
+
+def _shaped(kind: type[S], values: Any, marks: Marks, path: Path) -> S:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as wrong:
+        raise explained(wrong, marks, path, kind) from wrong
 
 
 def _check_tiers(project: shape.Project, marks: Marks, path: Path) -> None:
@@ -61,23 +92,29 @@ def _check_tiers(project: shape.Project, marks: Marks, path: Path) -> None:
         if cloud is not None and cloud.endpoint is None:
             what = f"`{name}` is equal to a cloud without an endpoint"
             raise InvalidSpec(what, where=where, hint="give `tiers.cloud.endpoint` too")
-    for region, tiers in project.privacy.residency.items():
-        for index, tier in enumerate(tiers):
-            if tier not in names:
-                where = place_of(marks, ("privacy", "residency", region, index), path)
-                hint = f"tiers: {', '.join(names)}"
-                raise InvalidSpec(f"`{tier}` is no tier", where=where, hint=hint)
+    _check_residency(project.privacy, names, marks, path)
     if project.task == "image-classification" and project.model.image is None:
         where = place_of(marks, ("model",), path)
         hint = "add `image: {height: 224, width: 224}`"
         raise InvalidSpec("image classification needs model.image", where=where, hint=hint)
 
 
-def _routing(project: shape.Project, marks: Marks, path: Path) -> RoutingSpec:
+def _check_residency(
+    privacy: shape.Privacy, names: tuple[str, ...], marks: Marks, path: Path
+) -> None:
+    for region, tiers in privacy.residency.items():
+        for index, tier in enumerate(tiers):
+            if tier not in names:
+                where = place_of(marks, ("privacy", "residency", region, index), path)
+                hint = f"tiers: {', '.join(names)}"
+                raise InvalidSpec(f"`{tier}` is no tier", where=where, hint=hint)
+
+
+def _routing(project: shape.Project | ChatProject, marks: Marks, path: Path) -> RoutingSpec:
     preroute = project.routing.preroute
     if preroute is not None:
         where = place_of(marks, ("routing", "preroute", "<key>"), path)
-        if project.task != "text-classification":
+        if project.task == "image-classification":
             hint = "leave it out"
             raise InvalidSpec("a pre-router reads text, not images", where=where, hint=hint)
         if project.tiers.cloud is None:
@@ -144,18 +181,21 @@ def _spec(project: shape.Project, routing: RoutingSpec, path: Path) -> ProjectSp
             training_minutes=project.optimize.training_minutes,
             calibration=CalibrationChoice(project.optimize.calibration),
         ),
-        privacy=PrivacyRules(
-            flag=project.privacy.flag,
-            detect=tuple(project.privacy.detect),
-            actions=PrivacyActions(
-                by_kind={k: PrivacyAction(v) for k, v in project.privacy.actions.items()}
-            ),
-            residency_key=project.privacy.residency_key,
-            residency={k: tuple(v) for k, v in project.privacy.residency.items()},
-        ),
+        privacy=privacy_rules(project.privacy),
         routing=routing,
         workload=Workload(**project.workload.model_dump()),
         path=path,
+    )
+
+
+def privacy_rules(privacy: shape.Privacy) -> PrivacyRules:
+    """Give the rules of a file's `privacy`."""
+    return PrivacyRules(
+        flag=privacy.flag,
+        detect=tuple(privacy.detect),
+        actions=PrivacyActions(by_kind={k: PrivacyAction(v) for k, v in privacy.actions.items()}),
+        residency_key=privacy.residency_key,
+        residency={k: tuple(v) for k, v in privacy.residency.items()},
     )
 
 

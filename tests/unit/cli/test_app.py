@@ -80,6 +80,8 @@ def test_init_explains_every_key_and_gives_a_schema(capsys: pytest.CaptureFixtur
     assert "max_quality_loss: 0.02" in capsys.readouterr().out
     assert main(["init", "--schema"]) == 0
     assert "properties" in json.loads(capsys.readouterr().out)["schema"]
+    assert main(["init", "--explain", "--chats"]) == 0
+    assert "commit_after_tokens: 16" in capsys.readouterr().out
     assert main(["init"]) == 2
 
 

@@ -1,5 +1,6 @@
 """What may be spent, and what a call costs."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -38,6 +39,20 @@ def test_a_call_costs_its_request_and_its_tokens() -> None:
     assert price.usd(2_000, 500) == pytest.approx(0.0016, rel=1e-12)
     assert price.usd() == 0.001
     assert Price().usd(10**9, 10**9) == 0.0
+
+
+def test_tokens_that_were_read_before_have_a_price_of_their_own() -> None:
+    # 600 at 1 USD a million, 400 at 0.1, 100 at 2: 0.0006 + 0.00004 + 0.0002
+    price = Price(
+        usd_per_million_tokens_in=1.0,
+        usd_per_million_tokens_out=2.0,
+        usd_per_million_tokens_cached=0.1,
+    )
+
+    assert price.usd(1000, 100, 400) == pytest.approx(0.00084, rel=1e-12)
+    assert replace(price, usd_per_million_tokens_cached=None).usd(1000, 100, 400) == pytest.approx(
+        0.0012, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize(

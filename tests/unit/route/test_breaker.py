@@ -1,5 +1,7 @@
 """The circuit breaker, on a virtual clock."""
 
+from itertools import pairwise
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -13,17 +15,17 @@ RULES = BreakerRules(window=4, minimum_calls=2, failure_share=0.5, open_s=2.0)
 def opened(at_s: float = 0.0) -> Breaker:
     breaker = Breaker(RULES)
     for _ in range(2):
-        breaker.fail(breaker.begin(), at_s)
+        breaker.fail(breaker.begin(at_s), at_s)
     return breaker
 
 
 def test_a_circuit_opens_at_its_share_of_failures() -> None:
     breaker = Breaker(RULES)
 
-    breaker.fail(breaker.begin(), 0.0)
+    breaker.fail(breaker.begin(0.0), 0.0)
     early = breaker.state(0.0)
-    breaker.succeed(breaker.begin(), 0.0)
-    breaker.fail(breaker.begin(), 0.0)
+    breaker.succeed(breaker.begin(0.0), 0.0)
+    breaker.fail(breaker.begin(0.0), 0.0)
 
     assert early is CircuitState.CLOSED
     assert breaker.state(0.0) is CircuitState.OPEN
@@ -34,8 +36,8 @@ def test_few_failures_among_many_answers_leave_it_closed() -> None:
     breaker = Breaker(RULES)
 
     for _ in range(3):
-        breaker.succeed(breaker.begin(), 0.0)
-    breaker.fail(breaker.begin(), 0.0)
+        breaker.succeed(breaker.begin(0.0), 0.0)
+    breaker.fail(breaker.begin(0.0), 0.0)
 
     assert breaker.allows(0.0)
 
@@ -44,7 +46,7 @@ def test_after_a_pause_one_call_is_let_through() -> None:
     breaker = opened()
 
     before = breaker.allows(2.0)
-    call = breaker.begin()
+    call = breaker.begin(2.0)
     during = breaker.allows(2.0)
     breaker.succeed(call, 2.0)
 
@@ -55,26 +57,38 @@ def test_after_a_pause_one_call_is_let_through() -> None:
 def test_a_failed_probe_opens_it_again() -> None:
     breaker = opened()
 
-    breaker.fail(breaker.begin(), 2.0)
+    breaker.fail(breaker.begin(2.0), 2.0)
 
     assert breaker.state(3.9) is CircuitState.OPEN
     assert breaker.state(4.0) is CircuitState.HALF_OPEN
 
 
+def test_a_probe_that_hangs_holds_up_nobody() -> None:
+    breaker = opened()
+    hangs = breaker.begin(2.0)
+
+    during, later = breaker.allows(3.9), breaker.allows(4.0)
+    breaker.succeed(breaker.begin(4.0), 4.0)
+    breaker.fail(hangs, 5.0)
+
+    assert (during, later) == (False, True)
+    assert breaker.state(5.0) is CircuitState.CLOSED
+
+
 def test_an_abandoned_probe_makes_room_for_another() -> None:
     breaker = opened()
 
-    breaker.abandon(breaker.begin())
+    breaker.abandon(breaker.begin(2.0))
 
     assert breaker.allows(2.0)
 
 
 def test_calls_from_before_it_opened_no_longer_count() -> None:
     breaker = Breaker(RULES)
-    old = breaker.begin()
+    old = breaker.begin(0.0)
     for _ in range(2):
-        breaker.fail(breaker.begin(), 0.0)
-    probe = breaker.begin()
+        breaker.fail(breaker.begin(0.0), 0.0)
+    probe = breaker.begin(2.0)
 
     breaker.succeed(old, 2.0)
     breaker.fail(old, 2.0)
@@ -88,8 +102,8 @@ def test_calls_from_before_it_opened_no_longer_count() -> None:
 def test_failures_of_long_ago_do_not_count() -> None:
     breaker = Breaker(RULES)
 
-    breaker.fail(breaker.begin(), 0.0)
-    breaker.fail(breaker.begin(), 31.0)
+    breaker.fail(breaker.begin(0.0), 0.0)
+    breaker.fail(breaker.begin(31.0), 31.0)
 
     assert breaker.state(31.0) is CircuitState.CLOSED
 
@@ -111,6 +125,7 @@ class BreakerMachine(RuleBasedStateMachine):
         self.breaker = Breaker(RULES)
         self.now_s = 0.0
         self.under_way: list[tuple[int, bool]] = []
+        self.probes_s: list[float] = []
 
     @rule(duration_s=st.floats(0.0, 3.0))
     def pass_time(self, duration_s: float) -> None:
@@ -120,7 +135,11 @@ class BreakerMachine(RuleBasedStateMachine):
     @rule()
     def begin(self) -> None:
         probe = self.breaker.state(self.now_s) is CircuitState.HALF_OPEN
-        self.under_way.append((self.breaker.begin(), probe))
+        self.under_way.append((self.breaker.begin(self.now_s), probe))
+        if probe:
+            self.probes_s.append(self.now_s)
+        else:
+            self.probes_s.clear()
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data(), end=st.sampled_from(["succeed", "fail", "abandon"]))
@@ -140,12 +159,14 @@ class BreakerMachine(RuleBasedStateMachine):
         if probe and end == "succeed":
             assert after is CircuitState.CLOSED
         if probe and end == "fail":
-            assert after is CircuitState.OPEN
+            assert after is before
+        if probe and end == "abandon":
+            self.probes_s.clear()
 
     @invariant()
-    def at_most_one_probe(self) -> None:
-        probes = sum(probe for _, probe in self.under_way)
-        assert probes <= 1
+    def probes_keep_their_distance(self) -> None:
+        gaps = [after - before for before, after in pairwise(self.probes_s)]
+        assert all(gap >= RULES.open_s for gap in gaps)
 
     @invariant()
     def open_lets_nothing_through(self) -> None:
@@ -154,8 +175,7 @@ class BreakerMachine(RuleBasedStateMachine):
 
     @invariant()
     def it_never_stays_shut(self) -> None:
-        if not any(probe for _, probe in self.under_way):
-            assert self.breaker.allows(self.now_s + RULES.open_s)
+        assert self.breaker.allows(self.now_s + RULES.open_s)
 
 
 TestBreaker = BreakerMachine.TestCase

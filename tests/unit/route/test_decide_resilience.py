@@ -330,12 +330,24 @@ def test_a_doubtful_answer_waits_for_a_better_one_where_the_caller_can() -> None
     assert told(broken) == (Action.QUEUE, None, (Reason.TIER_FAILED, Reason.QUEUED))
 
 
+def test_a_request_that_may_wait_keeps_time_to_be_stored() -> None:
+    short, long = replace(LATE, deadline_ms=30.0), replace(LATE, deadline_ms=500.0)
+
+    hurried = decide(policy(), short, {}, system=QUEUE)
+    patient = decide(policy(), long, {}, [answered("edge", 0.1)], system=QUEUE)
+    never = decide(policy(), replace(long, allow_late=False), {}, system=QUEUE)
+
+    assert (hurried.timeout_ms, patient.timeout_ms) == (15.0, 480.0)
+    assert never.timeout_ms == 500.0
+
+
 @pytest.mark.parametrize(
     ("facts", "system"),
     [
         (LATE, SystemState()),
         (FACTS, QUEUE),
         (replace(LATE, private=True), QUEUE),
+        (replace(LATE, idempotent=False), QUEUE),
         (replace(LATE, input_bytes=2_000_000), QUEUE),
     ],
 )

@@ -89,22 +89,26 @@ def test_a_rule_holds_where_all_its_conditions_do() -> None:
 
 
 def test_the_state_is_read_again_in_the_background() -> None:
-    read_twice = threading.Event()
-    states = [DeviceState(battery_share=0.5), DeviceState(battery_share=0.4)]
+    seen, read_again = threading.Event(), threading.Event()
+    reads: list[float] = []
 
     def read() -> DeviceState:
-        if len(states) > 1:
-            return states.pop(0)
-        read_twice.set()
-        return states[0]
+        if reads:
+            assert seen.wait(10.0)
+        reads.append(0.5 if not reads else 0.4)
+        if len(reads) > 2:  # the second one has been put in place
+            read_again.set()
+        return DeviceState(battery_share=reads[-1])
 
     monitor = DeviceMonitor(read, every_s=0.001)
     first = monitor.state
-    assert read_twice.wait(10.0)
+    seen.set()
+    assert read_again.wait(10.0)
+    second = monitor.state
     monitor.close()
 
     assert first.battery_share == 0.5
-    assert read().battery_share == 0.4
+    assert second.battery_share == 0.4
 
 
 def test_requests_of_the_last_minute_are_counted() -> None:

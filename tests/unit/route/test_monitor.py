@@ -107,6 +107,65 @@ def test_a_monitor_tells_what_its_calls_told() -> None:
     assert monitor.state(0.0).loss_share > 0.1
 
 
+def fail_slowly(monitor: TierMonitor, times: int, latency_ms: float, at_s: float) -> None:
+    for call in [monitor.begin(at_s) for _ in range(times)]:
+        monitor.timed_out(call, latency_ms, 180.0, at_s + latency_ms / 1000)
+
+
+def test_an_outage_does_not_make_the_link_look_slow_afterwards() -> None:
+    monitor = watch()
+
+    fail_slowly(monitor, 50, 600.0, 0.0)
+
+    assert monitor.state(0.7).circuit_open
+    assert monitor.state(2.7).rtt_p50_ms == 60.0
+
+
+def test_a_tier_that_looks_slow_is_tried_by_one_request_after_a_second() -> None:
+    monitor = watch()
+    for _ in range(9):
+        monitor.answered(monitor.begin(0.0), 900.0, 0.0)
+
+    soon, then = monitor.state(0.9).rtt_p50_ms, monitor.state(1.0).rtt_p50_ms
+    trial = monitor.begin(1.0)
+    beside = monitor.state(1.0).rtt_p50_ms
+    monitor.answered(trial, 40.0, 1.04)
+
+    assert (soon, then, beside) == (900.0, 60.0, 900.0)
+    assert monitor.state(1.04).rtt_p50_ms == 60.0
+
+
+def test_a_tier_that_is_slow_is_tried_less_and_less() -> None:
+    monitor = watch()
+    for _ in range(9):
+        monitor.answered(monitor.begin(0.0), 900.0, 0.0)
+
+    monitor.answered(monitor.begin(1.0), 950.0, 1.95)
+    tried_s = [s for s in (2.5, 3.9, 4.0) if monitor.state(s).rtt_p50_ms == 60.0]
+    monitor.abandoned(monitor.begin(4.0), 300.0, 4.3)
+
+    assert tried_s == [4.0]
+    assert (monitor.state(8.2).rtt_p50_ms, monitor.state(8.3).rtt_p50_ms) == (900.0, 60.0)
+
+
+def test_inputs_of_one_packet_say_nothing_of_bandwidth() -> None:
+    link = LinkEstimate(60.0, 180.0)
+
+    for index in range(40):
+        link.add(5.0 if index < 20 else 250.0, 0.0, sent_bytes=7 if index < 20 else 8)
+
+    assert link.ms_per_byte == 0.0
+
+
+def test_a_tier_that_asks_for_a_year_is_tried_in_five_minutes() -> None:
+    monitor = watch()
+
+    monitor.failed(monitor.begin(0.0), 0.0, retry_after_s=3e7)
+
+    assert monitor.state(299.0).rest_ms == 1000.0
+    assert monitor.state(300.0).rest_ms == 0.0
+
+
 def test_as_many_calls_as_the_tier_takes_make_it_busy() -> None:
     monitor = watch()
 

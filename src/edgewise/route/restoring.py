@@ -1,0 +1,68 @@
+"""Puts personal data back into answers: whole ones, and those that come in pieces."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+from edgewise.records import Prediction, TextChunk, ToolCall
+from edgewise.route.privacy import Restorer, restore
+
+
+def restored(answer: Prediction, mapping: Mapping[str, str]) -> Prediction:
+    """Give an answer with the values of its placeholders in their place."""
+    if not mapping:
+        return answer
+    label = restore(answer.label, mapping)
+    found = answer.generation
+    if found is None:
+        return replace(answer, label=label)
+    within = _within_json(mapping)
+    calls = tuple(
+        replace(one, arguments=restore(one.arguments, within)) for one in found.tool_calls
+    )
+    found = replace(found, text=restore(found.text, mapping), tool_calls=calls)
+    return replace(answer, label=label, generation=found)
+
+
+class ChunkRestorer:
+    """Puts values back into pieces, whatever piece a placeholder is split by. One for one stream.
+
+    What may be the beginning of a placeholder waits for its end; the piece that ends the answer,
+    or `close`, brings all that still waits.
+    """
+
+    __slots__ = ("_calls", "_mapping", "_text", "_within")
+
+    def __init__(self, mapping: Mapping[str, str]) -> None:
+        self._mapping = mapping
+        self._within = _within_json(mapping)
+        self._text = Restorer(mapping)
+        self._calls: dict[int, Restorer] = {}
+
+    def feed(self, piece: TextChunk) -> TextChunk:
+        """Give a piece with what is sure by now."""
+        if not self._mapping:
+            return piece
+        text = self._text.feed(piece.text)
+        calls = [self._call(one) for one in piece.tool_calls]
+        if piece.finish_reason:
+            last = self.close()
+            text, calls = text + last.text, [*calls, *last.tool_calls]
+        return replace(piece, text=text, tool_calls=tuple(calls))
+
+    def close(self) -> TextChunk:
+        """Give what still waited."""
+        waited = [(index, one.close()) for index, one in self._calls.items()]
+        return TextChunk(
+            text=self._text.close(),
+            tool_calls=tuple(ToolCall(index=i, arguments=text) for i, text in waited if text),
+        )
+
+    def _call(self, one: ToolCall) -> ToolCall:
+        restorer = self._calls.setdefault(one.index, Restorer(self._within))
+        return replace(one, arguments=restorer.feed(one.arguments))
+
+
+def _within_json(mapping: Mapping[str, str]) -> dict[str, str]:
+    """Write values as they stand within a text of JSON: a tool's arguments are such."""
+    return {name: json.dumps(value, ensure_ascii=False)[1:-1] for name, value in mapping.items()}

@@ -1,0 +1,96 @@
+"""One request on its way: what it is, what was tried for it, and what came of that."""
+
+import asyncio
+from collections.abc import Mapping
+
+from edgewise.errors import EdgewiseError
+from edgewise.records import (
+    Attempt,
+    Input,
+    Outcome,
+    Prediction,
+    Reason,
+    RequestFacts,
+    Step,
+    TierKind,
+    TierPolicy,
+)
+from edgewise.route.privacy import Redacted, redact
+from edgewise.route.restoring import restored
+from edgewise.route.serving import Serving
+
+_ANSWERED = (Outcome.ANSWERED,)
+
+
+class Run:
+    """One request on its way."""
+
+    __slots__ = (
+        "answers",
+        "attempts",
+        "broke",
+        "confidence",
+        "ended",
+        "error",
+        "facts",
+        "failure",
+        "hidden",
+        "location",
+        "one",
+        "racing",
+        "serving",
+        "start_s",
+        "steps",
+    )
+
+    def __init__(self, serving: Serving, facts: RequestFacts, one: Input, start_s: float) -> None:
+        self.serving = serving
+        self.facts = facts
+        self.one = one
+        self.broke: set[str] = set()
+        """Tiers that no money could be reserved for."""
+        self.failure: EdgewiseError | None = None
+        """How the last attempt that failed did."""
+        self.hidden: Redacted | None = None
+        """The input as tiers beyond the device see it, where that is another."""
+        self.start_s = start_s
+        self.attempts: list[Attempt] = []
+        self.ended: list[Attempt] = []
+        """Attempts that the decision has not heard of yet."""
+        self.steps: list[Step] = []
+        self.answers: dict[str, Prediction] = {}
+        self.racing: dict[asyncio.Task[None], str] = {}
+        self.location: str | None = None
+        self.confidence: float | None = None
+        self.error = ""
+
+    def reasons(self) -> tuple[Reason, ...]:
+        """Give the reasons of all steps, each once."""
+        return tuple(dict.fromkeys(reason for step in self.steps for reason in step.reasons))
+
+    def input_for(self, tier: TierPolicy) -> Input:
+        """Give the input as a tier may see it: on the device as it is, elsewhere redacted."""
+        if not self.facts.redacted or tier.kind is TierKind.DEVICE:
+            return self.one
+        if self.hidden is None:
+            self.hidden = redact(self.one, self.facts.redacted)
+        sent: Input = self.hidden.input
+        return sent
+
+    def way_back(self, tier: TierPolicy) -> Mapping[str, str]:
+        """Give the value of each placeholder that a tier was sent."""
+        if self.hidden is None or tier.kind is TierKind.DEVICE:
+            return {}
+        return self.hidden.mapping
+
+    def restored(self, answer: Prediction, tier: TierPolicy) -> Prediction:
+        """Give an answer with the data back in place of its placeholders."""
+        return restored(answer, self.way_back(tier))
+
+    def take_ended(self) -> None:
+        """Tell the decision what ended: answers last, the farthest tier's the last of them."""
+        if len(self.ended) > 1:
+            order = list(self.serving.by_name)
+            self.ended.sort(key=lambda one: (one.outcome in _ANSWERED, order.index(one.tier)))
+        self.attempts.extend(self.ended)
+        self.ended.clear()

@@ -1,0 +1,332 @@
+"""Carries out the steps of one request whose answer is handed out in pieces.
+
+Each tier that is asked is read until its confidence is known, or until nothing can replace its
+answer; then the decision is asked as for a whole answer. What was read of a tier that the decision
+turned down is kept, should it be the last resort. Once a piece was handed out, no other tier is
+asked, and no other's text is ever mixed in.
+"""
+
+import asyncio
+import contextlib
+import random  # noqa: TID251 - only the type of the rng that is handed in
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import replace
+from typing import Any, Self
+
+from edgewise.errors import (
+    AnswerBrokenOff,
+    DeadlineExceeded,
+    EdgewiseError,
+    InvalidData,
+    InvalidModel,
+    TierUnavailable,
+)
+from edgewise.records import (
+    Action,
+    Attempt,
+    Outcome,
+    Prediction,
+    Step,
+    SystemState,
+    TextChunk,
+    TextScore,
+    TierPolicy,
+    TokenUsage,
+)
+from edgewise.route.calling import (
+    Call,
+    affordable,
+    begin,
+    confidence_of,
+    estimated_input_tokens,
+    pause,
+)
+from edgewise.route.clock import Clock
+from edgewise.route.decide import decide
+from edgewise.route.restoring import ChunkRestorer
+from edgewise.route.result import InferenceResult
+from edgewise.route.running import Run
+from edgewise.route.tiers import stream_of
+from edgewise.runtimes.chat_wire import prediction_of
+from edgewise.runtimes.gathering import Gathered
+
+Pieces = AsyncGenerator[TextChunk, None]
+
+
+class AnswerStream:
+    """One answer in pieces. Made by `engine.stream`, read once by its caller.
+
+    Who leaves before the end closes it (`async with`, `aclose`): that ends the tier's work.
+    """
+
+    def __init__(self, start: Callable[[Callable[[InferenceResult], None]], Pieces]) -> None:
+        self._pieces = start(self._end)
+        self._result: InferenceResult | None = None
+
+    @property
+    def result(self) -> InferenceResult | None:
+        """Give the whole answer and how it came about; `None` before the last piece."""
+        return self._result
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> TextChunk:
+        return await anext(self._pieces)
+
+    async def aclose(self) -> None:
+        """Leave: the tier stops, and its connection is freed."""
+        await self._pieces.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def _end(self, result: InferenceResult) -> None:
+        self._result = result
+
+
+class _Held:
+    """One tier's stream, as far as it was read."""
+
+    __slots__ = ("_restorer", "call", "ended", "place", "read", "said", "stream", "told")
+
+    def __init__(self, call: Call, stream: Pieces, restorer: ChunkRestorer) -> None:
+        self.call = call
+        self.stream = stream
+        self.read: deque[TextChunk] = deque()
+        """Restored, and not handed out yet."""
+        self.told, self.said = Gathered(), Gathered()
+        """The answer as the tier wrote it, and with the data put back."""
+        self.ended = False
+        self.place = -1
+        self._restorer = restorer
+
+    async def take(self) -> None:
+        """Read the next piece; at the end note that it was the last."""
+        piece = await anext(self.stream, None)
+        if piece is None:
+            self.ended = True
+            self._keep(self._restorer.close())
+            return
+        self.told.add(piece)
+        self._keep(self._restorer.feed(piece))
+
+    def usage(self, run: Run) -> TokenUsage | None:
+        """Give the tokens that the tier worked on; `None` where nothing came back."""
+        if not self.told.tokens and self.told.told is None:
+            return None
+        return self.told.usage(estimated_input_tokens(run.facts))
+
+    def answer(self, run: Run) -> Prediction:
+        """Give the answer as far as it came, with the data put back."""
+        return prediction_of(self.said.generation(estimated_input_tokens(run.facts)))
+
+    def _keep(self, piece: TextChunk) -> None:
+        if piece != TextChunk():
+            self.said.add(piece)
+            self.read.append(piece)
+
+
+class Streamer:
+    """Carries streamed requests to their ends. Made by the engine, used from its event loop.
+
+    A stream is never hedged, and retried only before its first piece was handed out.
+    """
+
+    def __init__(self, clock: Clock, rng: random.Random, system: Callable[[], SystemState]) -> None:
+        self._clock = clock
+        self._rng = rng
+        self._system = system
+
+    async def carry(self, run: Run) -> Pieces:
+        """Give the pieces of the answer that stands; without one, the last step says why.
+
+        Raises
+        ------
+        AnswerBrokenOff
+            When the tier failed after a piece was handed out.
+        DeadlineExceeded
+            When the answer was not whole in time.
+        InvalidData
+            When the only tier that looked at the input can't read it.
+        """
+        held: dict[str, _Held] = {}
+        try:
+            step = self._next(run, ())
+            while step.action is Action.ASK:
+                run.steps.append(step)
+                await self._begin(run, step, held)
+                step = self._next(run, ())
+            run.steps.append(step)
+            if step.action is not Action.ANSWER or step.tier is None:
+                return
+            chosen = held.pop(step.tier)
+            for other in held.values():
+                await self._finish(run, other, Outcome.ANSWERED)
+            held = {step.tier: chosen}
+            async with contextlib.aclosing(self._hand_out(run, chosen)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        finally:
+            for one in held.values():
+                await self._finish(run, one, Outcome.CANCELLED)
+
+    def _next(self, run: Run, more: tuple[Attempt, ...]) -> Step:
+        now_s = self._clock.now_s()
+        return decide(
+            run.serving.policy,
+            run.facts,
+            affordable(run, run.serving.states(now_s)),
+            [*run.attempts, *more],
+            (now_s - run.start_s) * 1000,
+            replace(self._system(), hedges_left=False),
+        )
+
+    async def _begin(self, run: Run, step: Step, held: dict[str, _Held]) -> None:
+        """Ask a tier, and read it until the decision can tell what becomes of it."""
+        timeout_ms = await pause(step, self._clock, self._rng)
+        call = begin(run, step, self._clock)
+        if call is None:
+            return
+        tier = call.tier
+        one = run.input_for(tier)
+        stream = stream_of(
+            run.serving.tiers[tier.name], one, timeout_ms, request_id=run.facts.request_id
+        )
+        begun = _Held(call, stream, ChunkRestorer(run.way_back(tier)))
+        outcome = Outcome.CANCELLED
+        failure: EdgewiseError | None = None
+        try:
+            async with _within(timeout_ms, run, begun):
+                await self._read(run, begun)
+            outcome = Outcome.ANSWERED
+        except DeadlineExceeded as late:
+            outcome, failure = Outcome.TIMED_OUT, late
+        except (TierUnavailable, InvalidModel, InvalidData) as wrong:
+            outcome, failure = Outcome.FAILED, wrong
+            if isinstance(wrong, InvalidData) and not run.answers:
+                raise
+        finally:
+            if outcome is not Outcome.ANSWERED:
+                await stream.aclose()
+                run.attempts.append(call.end(outcome, failure=failure, usage=begun.usage(run)))
+        if outcome is Outcome.ANSWERED:
+            begun.place = len(run.attempts)
+            run.attempts.append(self._attempt_so_far(run, begun))
+            run.answers[tier.name] = begun.answer(run)
+            held[tier.name] = begun
+
+    async def _read(self, run: Run, begun: _Held) -> None:
+        """Read until the confidence is known; where nothing can replace it, to the first piece."""
+        await begun.take()
+        doubtful = Attempt(
+            tier=begun.call.tier.name, outcome=Outcome.ANSWERED, latency_ms=0.0, confidence=0.0
+        )
+        may_be_replaced = self._next(run, (doubtful,)).action is not Action.ANSWER
+        tokens = _tokens_to_decide(run, begun.call.tier) if may_be_replaced else 0
+        while not begun.ended:
+            enough = tokens is not None and begun.told.tokens >= tokens
+            if enough and any(one.is_content for one in begun.read):
+                return
+            await begun.take()
+
+    def _attempt_so_far(self, run: Run, begun: _Held) -> Attempt:
+        tier = begun.call.tier
+        found = begun.told.generation(estimated_input_tokens(run.facts))
+        tokens = run.serving.policy.stream.commit_after_tokens
+        if tokens is not None:
+            # A piece may bring more tokens than were waited for: the confidence reads no more.
+            found = replace(found, logprobs=found.logprobs[:tokens])
+        return Attempt(
+            tier=tier.name,
+            outcome=Outcome.ANSWERED,
+            latency_ms=(self._clock.now_s() - begun.call.start_s) * 1000,
+            confidence=confidence_of(tier, prediction_of(found), run.facts.input_length),
+        )
+
+    async def _hand_out(self, run: Run, chosen: _Held) -> Pieces:
+        outcome = Outcome.CANCELLED
+        failure: EdgewiseError | None = None
+        try:
+            while True:
+                while chosen.read:
+                    yield chosen.read.popleft()
+                if chosen.ended:
+                    break
+                async with _within(self._left_ms(run), run, chosen):
+                    await chosen.take()
+            outcome = Outcome.ANSWERED
+        except DeadlineExceeded as late:
+            outcome, failure = Outcome.TIMED_OUT, late
+            raise _told_late(late, chosen) from None
+        except (EdgewiseError, OSError) as wrong:
+            outcome = Outcome.FAILED
+            failure = wrong if isinstance(wrong, EdgewiseError) else None
+            raise _broken_off(wrong, run, chosen) from None
+        finally:
+            await self._finish(run, chosen, outcome, failure)
+
+    async def _finish(
+        self, run: Run, held: _Held, outcome: Outcome, failure: EdgewiseError | None = None
+    ) -> None:
+        """End a call that the decision has heard of, once; its attempt then tells the whole."""
+        place, held.place = held.place, -1
+        if place < 0:
+            return
+        await held.stream.aclose()
+        run.attempts[place] = held.call.end(
+            outcome,
+            confidence=run.attempts[place].confidence,
+            failure=failure,
+            usage=held.usage(run),
+        )
+        run.answers[held.call.tier.name] = held.answer(run)
+
+    def _left_ms(self, run: Run) -> float | None:
+        deadline_ms = run.facts.deadline_ms
+        if deadline_ms is None:
+            deadline_ms = run.serving.policy.deadline_ms
+        if deadline_ms is None:
+            return None
+        return max(0.0, deadline_ms - (self._clock.now_s() - run.start_s) * 1000)
+
+
+def _tokens_to_decide(run: Run, tier: TierPolicy) -> int | None:
+    """Give how many tokens tell the confidence; `None` for all."""
+    tokens, confidence = run.serving.policy.stream.commit_after_tokens, tier.text_confidence
+    if confidence is None:
+        return tokens
+    first = 1 if confidence.score is TextScore.FIRST_MARGIN else confidence.first_tokens
+    known = [one for one in (tokens, first) if one is not None]
+    return min(known) if known else None
+
+
+@contextlib.asynccontextmanager
+async def _within(limit_ms: float | None, run: Run, held: _Held) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(None if limit_ms is None else limit_ms / 1000):
+            yield
+    except TimeoutError:
+        what = f"no answer within {limit_ms:.0f} ms"
+        where = f"request {run.facts.request_id}, tier {held.call.tier.name}"
+        raise DeadlineExceeded(what, where=where, hint="allow more time") from None
+
+
+def _handed_out(held: _Held) -> str:
+    return f"{held.said.characters} characters of it were handed out"
+
+
+def _told_late(late: DeadlineExceeded, held: _Held) -> DeadlineExceeded:
+    what = f"the answer is not whole, {late.what}; {_handed_out(held)}"
+    return DeadlineExceeded(what, where=late.where, hint="allow more time, or ask for fewer tokens")
+
+
+def _broken_off(wrong: Any, run: Run, held: _Held) -> AnswerBrokenOff:
+    why = wrong.what if isinstance(wrong, EdgewiseError) else type(wrong).__name__
+    what = f"the answer broke off: {why}; {_handed_out(held)}"
+    where = f"request {run.facts.request_id}, tier {held.call.tier.name}"
+    return AnswerBrokenOff(what, where=where, hint="drop what came, and ask again")

@@ -1,0 +1,190 @@
+"""OpenAI's chat completions for text generation: whole answers, and answers in pieces."""
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from edgewise.records import Generation, Input, Prediction, TextChunk, TokenUsage, ToolCall
+from edgewise.records import Protocol as ProtocolName
+from edgewise.runtimes.gathering import Gathered
+from edgewise.tasks.chat import OPTIONS, read_chat
+
+_MAX_TOKENS = 512
+DONE = "[DONE]"
+
+
+class ChatWire:
+    """One chat a call; the answer is text, calls of tools, or both.
+
+    Parameters
+    ----------
+    logprobs
+        Whether to ask for the tokens' log-probabilities where an input does not; some endpoints
+        refuse that.
+    """
+
+    name = ProtocolName.OPENAI
+    batches = False
+
+    def __init__(self, *, logprobs: bool = True) -> None:
+        self._logprobs = logprobs
+
+    def path(self, model: str) -> str:
+        """Give the path of the call."""
+        del model
+        return "/v1/chat/completions"
+
+    def encode(self, inputs: Sequence[Input], model: str, labels: tuple[str, ...]) -> Any:
+        """Give the body of a call for one chat."""
+        del labels
+        chat = read_chat(inputs[0], _MAX_TOKENS)
+        body = {"model": model, "messages": chat["messages"]}
+        body |= {key: chat[key] for key in OPTIONS if chat.get(key) is not None}
+        if self._logprobs or inputs[0].get("logprobs") is True:
+            body |= {"logprobs": True, "top_logprobs": 2}
+        return body
+
+    def streamed(self, body: Any) -> Any:
+        """Give the body that asks for the answer in pieces, with the tokens counted at the end."""
+        return {**body, "stream": True, "stream_options": {"include_usage": True}}
+
+    def decode(self, body: Any, n: int, labels: tuple[str, ...]) -> list[Prediction]:
+        """Give the one answer of a message."""
+        del n, labels
+        choices = body.get("choices") if isinstance(body, dict) else None
+        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+            raise ValueError("no message in the answer")
+        message = choices[0].get("message")
+        if not isinstance(message, dict):
+            raise ValueError("no message in the answer")
+        gathered = Gathered()
+        gathered.add(_chunk(body, choices[0], message))
+        found = gathered.generation(0)
+        if not found.text and not found.tool_calls and not found.finish_reason:
+            raise ValueError("a message without text")
+        return [prediction_of(found)]
+
+    def piece(self, event: str) -> TextChunk | None:
+        """Give the piece of an event's data; `None` where it holds nothing of the answer.
+
+        Raises
+        ------
+        ValueError
+            When it is no piece of an answer, or tells of a failure.
+        """
+        try:
+            body = json.loads(event)
+        except (ValueError, RecursionError):
+            raise ValueError("a piece that is no JSON") from None
+        if not isinstance(body, dict) or not isinstance(body.get("choices", []), list):
+            raise ValueError("a piece without choices")
+        if body.get("error"):
+            raise ValueError("the endpoint told of a failure")
+        choice = body["choices"][0] if body.get("choices") else {}
+        if not isinstance(choice, dict):
+            raise ValueError("a piece without choices")
+        delta = choice.get("delta") or {}
+        if not isinstance(delta, dict):
+            raise ValueError("a piece without a delta")
+        chunk = _chunk(body, choice, delta)
+        return None if chunk == TextChunk() else chunk
+
+
+def prediction_of(found: Generation) -> Prediction:
+    """Give an answer as all tiers do: its confidence is its tokens' mean probability."""
+    mean = found.mean_logprob
+    confidence = 0.0 if mean is None else min(1.0, math.exp(max(mean, -700.0)))
+    return Prediction(found.text, confidence, (), generation=found)
+
+
+def as_chunk(answer: Prediction) -> TextChunk:
+    """Give a whole answer as one piece."""
+    found = answer.generation or Generation(text=answer.label)
+    return TextChunk(
+        text=found.text,
+        finish_reason=found.finish_reason,
+        usage=None if found.usage.estimated else found.usage,
+        logprobs=found.logprobs,
+        first_margin=found.first_margin,
+        tool_calls=found.tool_calls,
+    )
+
+
+def _chunk(body: Any, choice: Any, message: Any) -> TextChunk:
+    text = message.get("content")
+    if text is not None and not isinstance(text, str):
+        raise ValueError("a message without text")
+    reason = choice.get("finish_reason")
+    logprobs, margin = _logprobs(choice.get("logprobs"))
+    return TextChunk(
+        text=text or "",
+        finish_reason=reason if isinstance(reason, str) else "",
+        usage=_usage(body.get("usage")),
+        logprobs=logprobs,
+        first_margin=margin,
+        tool_calls=_tool_calls(message.get("tool_calls")),
+    )
+
+
+def _logprobs(told: Any) -> tuple[tuple[float, ...], float | None]:
+    """Give the logarithms of the tokens, and by how much the first one led."""
+    tokens = told.get("content") if isinstance(told, dict) else None
+    if not isinstance(tokens, list) or not tokens:
+        return (), None
+    found = tuple(_logprob(token) for token in tokens)
+    best = tokens[0].get("top_logprobs")
+    shares = [math.exp(_logprob(one)) for one in best] if isinstance(best, list) else []
+    first = math.exp(found[0])
+    # The token drawn need not be the likeliest: then the margin is negative.
+    others = sorted(shares, reverse=True)
+    if len(others) < 2:
+        return found, None
+    rival = others[1] if first >= others[0] - 1e-9 else others[0]
+    return found, first - rival
+
+
+def _logprob(token: Any) -> float:
+    value = token.get("logprob") if isinstance(token, dict) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("a token without `logprob`")
+    if not value <= 1e-6:
+        raise ValueError("a `logprob` above 0")
+    # Endpoints write -9999 for what has no probability; an integer may be too large for a float.
+    return float(min(0.0, max(value, -1000.0)))
+
+
+def _usage(told: Any) -> TokenUsage | None:
+    if not isinstance(told, dict):
+        return None
+    details = told.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
+    read = _count(told.get("prompt_tokens"))
+    return TokenUsage(
+        input_tokens=read,
+        cached_input_tokens=min(read, _count(cached or 0)),
+        output_tokens=_count(told.get("completion_tokens", 0)),
+    )
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
+        raise ValueError("a count of tokens that is none")
+    return value
+
+
+def _tool_calls(told: Any) -> tuple[ToolCall, ...]:
+    if not isinstance(told, list):
+        return ()
+    found = []
+    for place, one in enumerate(told):
+        function = one.get("function") if isinstance(one, dict) else None
+        if not isinstance(function, dict):
+            raise ValueError("a tool call without a function")
+        parts = [one.get("id"), function.get("name"), function.get("arguments")]
+        if not all(part is None or isinstance(part, str) for part in parts):
+            raise ValueError("a tool call whose parts are no text")
+        index = one.get("index", place)
+        call_id, name, arguments = (part or "" for part in parts)
+        found.append(ToolCall(index=_count(index), call_id=call_id, name=name, arguments=arguments))
+    return tuple(found)

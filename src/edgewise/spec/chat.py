@@ -1,0 +1,76 @@
+"""`edgewise.yaml` for text generation becomes a `Policy`: there is nothing to build."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from edgewise.records import (
+    Policy,
+    Price,
+    Protocol,
+    StreamRules,
+    Task,
+    TierKind,
+    TierPolicy,
+)
+from edgewise.spec import chat_model as shape
+from edgewise.spec.load import privacy_rules, read_chat_project
+from edgewise.spec.routed import key_of
+
+_MILLION = 1e6
+
+
+def load_chat_policy(path: Path) -> Policy:
+    """Read a project file whose task is `text-generation`.
+
+    The edge's threshold is what the file says: a wish, without a certificate.
+    `calibrate.certify_texts` puts a certified one in its place.
+
+    Raises
+    ------
+    InvalidSpec
+        With the file, line and column, when anything in it can't be.
+    """
+    project, routing = read_chat_project(path)
+    edge, cloud = project.tiers.edge, project.tiers.cloud
+    tiers = [replace(_tier("edge", edge, TierKind(edge.kind)), threshold=edge.threshold)]
+    if cloud is not None:
+        rtt = cloud.rtt_ms
+        far = _tier("cloud", cloud, TierKind(cloud.kind))
+        tiers.append(replace(far, rtt_p50_ms=rtt.p50, rtt_p95_ms=rtt.p95))
+    return Policy(
+        task=Task.TEXT_GENERATION.value,
+        labels=(),
+        tiers=tuple(tiers),
+        privacy=privacy_rules(project.privacy),
+        breaker=routing.breaker,
+        retry=routing.retry,
+        hedge=routing.hedge,
+        probe=routing.probe,
+        preroute=routing.preroute,
+        on_void=routing.on_void,
+        budget=routing.budget,
+        offline=routing.offline,
+        device=routing.device,
+        deadline_ms=routing.deadline_ms,
+        stream=StreamRules(commit_after_tokens=project.stream.commit_after_tokens),
+        max_output_tokens=project.max_output_tokens,
+    )
+
+
+def _tier(name: str, tier: shape.ChatTier, kind: TierKind) -> TierPolicy:
+    cached = tier.usd_per_cached_input_token
+    price = Price(
+        usd_per_million_tokens_in=tier.usd_per_input_token * _MILLION,
+        usd_per_million_tokens_out=tier.usd_per_output_token * _MILLION,
+        usd_per_million_tokens_cached=None if cached is None else cached * _MILLION,
+    )
+    return TierPolicy(
+        name=name,
+        kind=kind,
+        endpoint=tier.endpoint,
+        protocol=Protocol(tier.protocol),
+        model=tier.model,
+        api_key=key_of(tier.api_key),
+        usd_per_request=tier.usd_per_request,
+        token_price=None if price == Price() else price,
+    )
