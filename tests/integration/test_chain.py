@@ -285,3 +285,33 @@ def test_a_policy_that_left_its_certificate_fails_verification(
     failed = [check for check in found["checks"] if not check["holds"]]
     assert [check["name"] for check in failed] == ["policy", "summary"]
     assert said in failed[0]["detail"]
+
+
+def test_a_run_is_planned_again_by_what_it_measured(
+    finished_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = finished_run / "run"
+    before = json.loads((out / "plan.json").read_text())
+
+    code, again = run_json(capsys, "plan", str(out))
+
+    assert code == 0
+    assert again == before
+    page = (out / "report.html").read_text()
+    for title in ("Cost by volume", "Cost over time", "Trade-offs"):
+        assert f"<figcaption>{title}</figcaption>" in page
+    assert "<summary>as CSV</summary>" in page
+
+
+def test_a_plan_that_does_not_say_what_it_was_made_from_is_refused(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = json.loads((finished_run / "run/plan.json").read_text())
+    (tmp_path / "plan.json").write_text(json.dumps({**old, "basis": None}))
+
+    code, found = run_json(capsys, "plan", str(tmp_path))
+
+    assert code == 1
+    assert found["error"]["what"] == "the plan does not say what it was planned from"
+    assert found["error"]["where"].endswith("plan.json")
+    assert found["error"]["hint"] == "make it anew with `edgewise run`"

@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from placements import problems, workloads
 
 from edgewise import records
 from edgewise.errors import InvalidRecord
 from edgewise.records import (
+    MEASURES,
     Autoscaling,
     Batching,
     BundleManifest,
@@ -25,19 +27,34 @@ from edgewise.records import (
     Certificate,
     CertificateState,
     ConfidenceMap,
+    CutPoint,
+    DeviceClass,
+    Distribution,
     Effect,
+    Handover,
     LearnedScore,
+    ModelProfile,
+    ModelQuality,
     OfflineRules,
+    PlacementModel,
+    PlacementProblem,
+    PlacementTier,
+    PlacementWorkload,
     Policy,
+    Pool,
     PreRouterWeights,
     Price,
+    PriceRow,
     QueueRules,
+    RelaxationPrices,
     Score,
     ServiceFormula,
+    Shape,
     SpendingLimit,
     StreamRules,
     TextConfidence,
     TierPolicy,
+    VolumeDiscount,
     decode,
     digest,
     encode,
@@ -76,11 +93,47 @@ CHECKED: dict[Any, dict[str, st.SearchStrategy[Any]]] = {
         **dict.fromkeys(("max_age_s", "keep_answers_s"), TIMES_S),
     },
     Price: {one.name: USD for one in dataclasses.fields(Price)},
+    PriceRow: {
+        "item": NAMES.filter(bool),
+        "measure": st.sampled_from(MEASURES),
+        "value": USD,
+    },
+    VolumeDiscount: {"from_requests": USD, "share": SHARES},
     StreamRules: {"commit_after_tokens": st.none() | COUNTS},
     TextConfidence: {"first_tokens": st.none() | COUNTS},
     SpendingLimit: {one.name: st.none() | USD for one in dataclasses.fields(SpendingLimit)},
 }
 """Fields that a record checks by itself."""
+SHARES_TO_ONE, POINTS = st.floats(0.0, 1.0), st.none() | st.floats(0.0, 9.0)
+INTERVALS = st.tuples(SHARES_TO_ONE, SHARES_TO_ONE, SHARES_TO_ONE).map(sorted)
+WHOLE: dict[Any, st.SearchStrategy[Any]] = {
+    PlacementProblem: problems(),
+    PlacementWorkload: workloads("w", whole=None, limits=True),
+    PlacementTier: problems().map(lambda one: one.tiers[0]),
+    DeviceClass: problems().map(lambda one: one.device_classes[0]),
+    Pool: problems().map(lambda one: one.pools[0]),
+    PlacementModel: problems().map(lambda one: one.models[0]),
+    ModelProfile: problems().map(lambda one: one.profiles[0]),
+    ModelQuality: problems().map(lambda one: one.qualities[0]),
+    Handover: st.builds(
+        lambda share, ends: Handover(
+            workload="w", near="n", far="f", share=share, low=ends[0], value=ends[1], high=ends[2]
+        ),
+        SHARES_TO_ONE,
+        INTERVALS,
+    ),
+    CutPoint: st.builds(
+        CutPoint,
+        name=NAMES,
+        activation_bytes=COUNTS.map(lambda n: n % 10**9),
+        before_ms=TIMES_S,
+        after_ms=TIMES_S,
+    ),
+    RelaxationPrices: st.builds(
+        RelaxationPrices, **{one.name: POINTS for one in dataclasses.fields(RelaxationPrices)}
+    ),
+}
+"""Records whose fields belong together."""
 
 
 @functools.cache
@@ -102,6 +155,8 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
 
 @functools.cache
 def records_of(kind: Any) -> st.SearchStrategy[Any]:
+    if kind in WHOLE:
+        return WHOLE[kind]
     given_fields = {name: values_of(hint) for name, hint in typing.get_type_hints(kind).items()}
     if kind is Certificate:
         given_fields |= {"alpha": SHARES, "delta": SHARES}
@@ -116,6 +171,8 @@ def records_of(kind: Any) -> st.SearchStrategy[Any]:
             lambda state: state is not CertificateState.CERTIFIED
         )
         return st.builds(kind, **given_fields) | st.builds(kind, **given_fields | promise)
+    if kind is Distribution:
+        return distributions()
     if kind is ConfidenceMap:
         return maps(given_fields)
     if kind is LearnedScore:
@@ -127,6 +184,14 @@ def records_of(kind: Any) -> st.SearchStrategy[Any]:
         tiers = st.lists(records_of(TierPolicy), min_size=1, max_size=2, unique_by=_name)
         given_fields["tiers"] = tiers.map(tuple)
     return st.builds(kind, **given_fields | CHECKED.get(kind, {}))
+
+
+@st.composite
+def distributions(draw: st.DrawFn) -> Distribution:
+    low, mode, high = sorted(draw(st.lists(st.floats(0.001, 1e9), min_size=3, max_size=3)))
+    shape = draw(st.sampled_from(Shape))
+    peak = mode if shape is Shape.TRIANGULAR else None
+    return Distribution(shape=shape, low=low, high=high, mode=peak)
 
 
 @st.composite

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from edgewise.pipeline.chain import run_project
     from edgewise.pipeline.model_optimizer import ModelOptimizer
     from edgewise.pipeline.optimizing import Order, optimize_source
+    from edgewise.pipeline.planning import focus_of, plan_again, plan_page
     from edgewise.pipeline.policy_file import open_policy
+    from edgewise.pipeline.pricing import import_prices, price_tables
     from edgewise.pipeline.verify import Check, verify_run
 
 __all__ = [
@@ -27,8 +29,13 @@ __all__ = [
     "ModelOptimizer",
     "Order",
     "calibrate_run",
+    "focus_of",
+    "import_prices",
     "open_policy",
     "optimize_source",
+    "plan_again",
+    "plan_page",
+    "price_tables",
     "run_project",
     "verify_run",
 ]
@@ -40,6 +47,11 @@ _HOMES = {
     "Order": "edgewise.pipeline.optimizing",
     "calibrate_run": "edgewise.pipeline.calibrating",
     "open_policy": "edgewise.pipeline.policy_file",
+    "import_prices": "edgewise.pipeline.pricing",
+    "focus_of": "edgewise.pipeline.planning",
+    "plan_page": "edgewise.pipeline.planning",
+    "plan_again": "edgewise.pipeline.planning",
+    "price_tables": "edgewise.pipeline.pricing",
     "optimize_source": "edgewise.pipeline.optimizing",
     "run_project": "edgewise.pipeline.chain",
     "verify_run": "edgewise.pipeline.verify",

@@ -22,8 +22,9 @@ from edgewise.pipeline.answers import (
 )
 from edgewise.pipeline.cache import Cache, hash_path
 from edgewise.pipeline.policy import make_policy
+from edgewise.pipeline.pricing import price_tables
 from edgewise.pipeline.publish import Outcome, publish
-from edgewise.pipeline.quality import TestAnswers, measure_quality
+from edgewise.pipeline.quality import TestAnswers, deferral_curve, measure_quality
 from edgewise.pipeline.racing import make_race
 from edgewise.plan import plan
 from edgewise.profile import describe_target, find_runtimes, measure
@@ -154,7 +155,9 @@ def _run(
         source.close()
     quality = measure_quality(test, certificate)
     policy = make_policy(spec, model.labels, profile, certificate, confidence)
-    made = plan(spec, profile, certificate, quality)
+    tables = price_tables(spec.path.parent)
+    curve = deferral_curve(test)
+    made = plan(spec, profile, certificate, quality, tables=tables, deferral_curve=curve)
     return publish(
         Outcome(
             spec=spec,

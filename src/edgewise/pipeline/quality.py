@@ -53,6 +53,24 @@ def measure_quality(test: TestAnswers, certificate: Certificate) -> Quality:
     )
 
 
+def deferral_curve(test: TestAnswers) -> tuple[tuple[float, float], ...]:
+    """Give what other thresholds lose against the cloud: (share deferred, accuracy lost).
+
+    The least confident are deferred first, at nine shares from a tenth to nine tenths.
+    """
+    if test.cloud_right is None:
+        return ()
+    n = len(test.edge_right)
+    order = sorted(range(n), key=lambda i: test.confidence[i])
+    cloud = sum(test.cloud_right) / n
+    rows = []
+    for tenth in range(1, 10):
+        away = set(order[: round(n * tenth / 10)])
+        right = sum(test.cloud_right[i] if i in away else test.edge_right[i] for i in range(n))
+        rows.append((len(away) / n, cloud - right / n))
+    return tuple(rows)
+
+
 def _share(right: tuple[bool, ...]) -> Interval:
     low, high = wilson_interval(sum(right), len(right))
     return Interval(value=sum(right) / len(right), low=low, high=high)

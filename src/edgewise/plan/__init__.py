@@ -1,10 +1,25 @@
 """Where a workload should run and what it costs.
 
 A spec, a `Profile`, a `Certificate` and a `Quality` go in, a `Plan` comes out. Pure; numpy alone.
-Read `breakeven.py` and `planning.py` first.
+Read `numbers.py`, `cost.py` and `planning.py` first.
 """
 
-from edgewise.plan.breakeven import BreakEven, break_even
-from edgewise.plan.planning import plan
+from edgewise.plan.breakeven import BreakEven, Fleet, break_even, fleets_at
+from edgewise.plan.evidence import Evidence, measured
+from edgewise.plan.placement import check_placement, place
+from edgewise.plan.planning import basis_of, plan, plan_from, plan_unmeasured
 
-__all__ = ["BreakEven", "break_even", "plan"]
+__all__ = [
+    "BreakEven",
+    "Evidence",
+    "Fleet",
+    "basis_of",
+    "break_even",
+    "check_placement",
+    "fleets_at",
+    "measured",
+    "place",
+    "plan",
+    "plan_from",
+    "plan_unmeasured",
+]

@@ -1,11 +1,14 @@
-"""From which volume on own devices are cheaper than calls."""
+"""From which volume on own devices are cheaper than calls, and what would flip the answer."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgewise.errors import UsageError
+from edgewise.records import Flip
 
 HOURS_A_MONTH = 730.0
+_LARGEST_FLEET = 1e13
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,24 +23,61 @@ class BreakEven:
     capital_usd: float
     running_usd_per_month: float
     saved_usd_per_request: float
+    devices: float = 1.0
+    device_usd: float = 0.0
+    fixed_usd: float = 0.0
+    lifetime_months: float = 24.0
 
     def payback_months(self, requests_per_month: float) -> float | None:
         """Give the months until the savings have paid the capital; `None` when they never do."""
+        saved = self._saved(requests_per_month) - self.running_usd_per_month
+        if saved <= 0:
+            return 0.0 if self.capital_usd == 0 and saved == 0 else None
+        return self.capital_usd / saved
+
+    def flips(self, requests_per_month: float) -> Flip:
+        """Give the fleet and the device price at which edge and cloud cost the same.
+
+        Each is what it would have to be if all else stayed; a larger fleet or a dearer device makes
+        the cloud cheaper. `None` with a reason where there is no such number.
+        """
+        saved = self._saved(requests_per_month)
+        left = saved - self.fixed_usd / self.lifetime_months
+        each = self.device_usd / self.lifetime_months + self.running_usd_per_month / self.devices
+        price = (left - self.running_usd_per_month) * self.lifetime_months / self.devices
+        reasons = list(self.reasons)
+        if left < 0:
+            reasons.append(
+                f"no fleet is small enough: calls cost {saved:,.2f} USD a month more than answers "
+                f"of the edge, and the fixed cost is {saved - left:,.2f} USD a month"
+            )
+        elif each == 0 or left > each * _LARGEST_FLEET:
+            reasons.append("no fleet is too large: a device costs nothing, or next to it")
+        if price < 0:
+            reasons.append(
+                f"no device is cheap enough: the fleet runs for {self.running_usd_per_month:,.2f} "
+                f"USD a month, and {left:,.2f} USD a month are there for it"
+            )
+        return Flip(
+            devices=left / each if 0 <= left <= each * _LARGEST_FLEET and each > 0 else None,
+            device_usd=price if price >= 0 else None,
+            payback_months=self.payback_months(requests_per_month),
+            reasons=tuple(reasons),
+        )
+
+    def _saved(self, requests_per_month: float) -> float:
         if not (math.isfinite(requests_per_month) and requests_per_month >= 0):
             raise UsageError(
                 f"not a volume: {requests_per_month}",
                 where="requests_per_month",
                 hint="give a number ≥ 0",
             )
-        saved = requests_per_month * self.saved_usd_per_request - self.running_usd_per_month
-        if saved <= 0:
-            return 0.0 if self.capital_usd == 0 and saved == 0 else None
-        return self.capital_usd / saved
+        return requests_per_month * self.saved_usd_per_request
 
 
 def break_even(  # noqa: PLR0913 - the contract of the design page
     *,
-    devices: int = 1,
+    devices: float = 1,
     device_usd: float = 0.0,
     lifetime_months: float = 24,
     opex_usd_per_device_month: float = 0.0,
@@ -87,4 +127,54 @@ def break_even(  # noqa: PLR0913 - the contract of the design page
         capital_usd=capital,
         running_usd_per_month=running,
         saved_usd_per_request=saved,
+        devices=devices,
+        device_usd=device_usd,
+        fixed_usd=fixed_usd,
+        lifetime_months=lifetime_months,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """A fleet that costs as much a month as the cloud bills for the volume asked for."""
+
+    device_usd: float
+    devices: float
+    usd_per_device_month: float
+    """Written off, run and powered."""
+
+
+def fleets_at(
+    requests_per_month: float,
+    *,
+    usd_per_request: float,
+    device_prices_usd: Sequence[float],
+    lifetime_months: float = 36,
+    opex_usd_per_device_month: float = 0.0,
+    watts: float = 0.0,
+    usd_per_kwh: float = 0.15,
+) -> tuple[Fleet, ...]:
+    """Give, for each device price, the fleet for which this volume is the crossing.
+
+    Raises
+    ------
+    UsageError
+        When a number is negative or not finite, or a device would cost nothing a month.
+    """
+    rows = []
+    for price in device_prices_usd:
+        one = break_even(
+            device_usd=price,
+            lifetime_months=lifetime_months,
+            opex_usd_per_device_month=opex_usd_per_device_month,
+            watts=watts,
+            usd_per_kwh=usd_per_kwh,
+            usd_per_request=usd_per_request,
+        )
+        devices = one.flips(requests_per_month).devices
+        if devices is None:
+            what = "a device that costs nothing a month has no crossing"
+            raise UsageError(what, where="device_prices_usd", hint="give a price or a running cost")
+        each = one.monthly_edge_usd
+        rows.append(Fleet(device_usd=price, devices=devices, usd_per_device_month=each))
+    return tuple(rows)

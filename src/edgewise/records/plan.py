@@ -3,6 +3,16 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+from edgewise.records.planning import (
+    CashMonth,
+    Certainty,
+    Complexity,
+    CostLine,
+    Flip,
+    PlanBasis,
+    Tradeoff,
+)
+
 
 class Origin(Enum):
     """How a number came to be."""
@@ -66,8 +76,23 @@ class Plan:
     feasible: bool
     monthly_usd: MonthlyUsd
     break_even_requests_per_month: float | None
-    """Above it, edge (or hybrid, where that is the choice) is cheaper than cloud."""
+    """Above it, `own_option` is cheaper than cloud."""
     reasons: tuple[str, ...]
     options: tuple[Option, ...] = ()
     figures: tuple[Figure, ...] = ()
     curve: tuple[CostPoint, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    """What looks wrong in the numbers, or is neither measured nor assumed."""
+    bill: tuple[CostLine, ...] = ()
+    cash: tuple[CashMonth, ...] = ()
+    own_option: str = "edge"
+    """The cheapest feasible one of edge and hybrid; edge where neither is feasible."""
+    flip: Flip | None = None
+    """At this volume; `None` without a cloud."""
+    certainty: Certainty | None = None
+    tradeoffs: tuple[Tradeoff, ...] = ()
+    complexity: tuple[Complexity, ...] = ()
+    deferral_curve: tuple[tuple[float, float], ...] = ()
+    """(share deferred, quality lost against the cloud) of other thresholds, on the test split."""
+    basis: PlanBasis | None = None
+    """What it was planned from."""

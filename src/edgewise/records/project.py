@@ -8,6 +8,7 @@ from pathlib import Path
 from edgewise.records.api_key import ApiKey
 from edgewise.records.bundle import ImageInput, Task
 from edgewise.records.certificate import CloudAnswers, Loss
+from edgewise.records.costs import Costs
 from edgewise.records.policy import PrivacyRules, Protocol, TierKind
 from edgewise.records.routing import RoutingSpec
 from edgewise.records.service import QueueRules, ServiceFormula
@@ -154,6 +155,7 @@ class ProjectSpec:
     privacy: PrivacyRules = field(default_factory=PrivacyRules)
     routing: RoutingSpec = field(default_factory=RoutingSpec)
     workload: Workload = field(default_factory=Workload)
+    costs: Costs = field(default_factory=Costs)
     path: Path = Path("edgewise.yaml")
     """The file it was read from."""
 

@@ -1,12 +1,20 @@
-"""A finished run, all candidates of a source, or a certificate, as one self-contained page.
+"""A finished run, candidates, a certificate or a plan, as one self-contained page.
 
-A `ReportView`, an `OptimizeSummary` or a `Certificate` goes in, HTML comes out. Read `view.py` and
-`report.html.j2` first.
+A `ReportView`, an `OptimizeSummary`, a `Certificate` or a `Plan` goes in, HTML comes out, or
+Markdown. Read `view.py` and `report.html.j2` first.
 """
 
 from edgewise.report.calibration import render_calibration
 from edgewise.report.candidates import render_candidates
 from edgewise.report.page import render
+from edgewise.report.plan_page import plan_markdown, render_plan
 from edgewise.report.view import ReportView
 
-__all__ = ["ReportView", "render", "render_calibration", "render_candidates"]
+__all__ = [
+    "ReportView",
+    "plan_markdown",
+    "render",
+    "render_calibration",
+    "render_candidates",
+    "render_plan",
+]

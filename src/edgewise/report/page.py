@@ -1,6 +1,8 @@
 """The page, from its template."""
 
 from edgewise.report import plots
+from edgewise.report.plan_plots import plan_charts
+from edgewise.report.plan_tables import plan_tables
 from edgewise.report.template import fill
 from edgewise.report.view import ReportView
 
@@ -17,7 +19,8 @@ def render(view: ReportView) -> str:
         ("Accuracy against deferral", plots.accuracy_by_deferral(view)),
         ("Reliability", plots.reliability(view)),
         ("Latency by length", plots.latency_by_length(view)),
-        ("Cost by volume", plots.cost_by_volume(view)),
+        *plan_charts(view.plan),
     ]
     shown = [chart for chart in charts if chart[1]]
-    return fill("report.html.j2", view=view, run=view.run, charts=shown)
+    tables = [one for one in plan_tables(view.plan) if one.title != "Options"]
+    return fill("report.html.j2", view=view, run=view.run, charts=shown, tables=tables)

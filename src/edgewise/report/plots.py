@@ -1,4 +1,4 @@
-"""The four plots of a run."""
+"""The plots of what a run measured."""
 
 from itertools import accumulate
 
@@ -84,44 +84,3 @@ def latency_by_length(view: ReportView) -> str:
             y_format="{:.3g}".format,
         )
     )
-
-
-def cost_by_volume(view: ReportView) -> str:
-    """Draw the monthly cost of each option by volume, with the break-even."""
-    curve = view.plan.curve
-    lines = [Line(name="edge", points=[(p.requests_per_month, p.edge) for p in curve], style="s1")]
-    for name, style in (("cloud", "s2"), ("hybrid", "s3")):
-        points = [(p.requests_per_month, getattr(p, name)) for p in curve]
-        if all(value is not None for _, value in points):
-            lines.append(Line(name=name, points=points, style=style))
-    marks = [Mark(x=max(view.requests_per_month, 1.0), note="this workload")]
-    crossing = view.plan.break_even_requests_per_month
-    if crossing:
-        marks = [Mark(x=crossing, note=f"break-even {short(crossing)}")]
-    return draw(
-        Chart(
-            title="Cost by volume",
-            description="US dollars a month by requests a month, both on logarithmic scales.",
-            x_label="requests a month",
-            y_label="USD a month",
-            lines=[_positive(line) for line in lines],
-            marks=marks,
-            log_x=True,
-            log_y=True,
-            x_format=short,
-            y_format=short,
-        )
-    )
-
-
-def short(value: float) -> str:
-    """Print a large number in three digits: 1.2 M."""
-    for size, mark in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if value >= size:
-            return f"{value / size:.3g}{mark}"
-    return f"{value:.3g}"
-
-
-def _positive(line: Line) -> Line:
-    points = [(x, max(y, 0.01)) for x, y in line.points]
-    return Line(name=line.name, points=points, style=line.style)

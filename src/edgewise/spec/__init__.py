@@ -11,6 +11,7 @@ with extras.needed("optimize"):
     from edgewise.spec.inputs import read_inputs
     from edgewise.spec.load import load_spec, load_tiers
     from edgewise.spec.pixels import PixelWords, parse_pixels
+    from edgewise.spec.placement import load_placement
     from edgewise.spec.samples import read_columns, read_sample
     from edgewise.spec.splits import check_overlap, read_split
     from edgewise.spec.starting import explain, json_schema, start_project
@@ -22,6 +23,7 @@ __all__ = [
     "explain",
     "json_schema",
     "load_chat_policy",
+    "load_placement",
     "load_spec",
     "load_tiers",
     "parse_pixels",

@@ -1,11 +1,9 @@
 """`edgewise.yaml` is read, checked, and becomes a `ProjectSpec`."""
 
-import difflib
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from edgewise.errors import EdgewiseError, InvalidSpec
@@ -34,13 +32,13 @@ from edgewise.records import (
 )
 from edgewise.spec import model as shape
 from edgewise.spec.chat_model import ChatProject
+from edgewise.spec.costing import costs_record
+from edgewise.spec.marked import Marks, explained, parse, place_of, read_text
 from edgewise.spec.routed import key_of, routing_of
 from edgewise.spec.serving import queue_of, service_of
+from edgewise.spec.uncertain import convert_money, take_distributions
 
 S = TypeVar("S", bound=BaseModel)
-Marks = dict[tuple[str | int, ...], tuple[int, int]]
-
-_MOST_VALUES = 100_000
 
 
 def load_spec(path: Path) -> ProjectSpec:
@@ -51,18 +49,21 @@ def load_spec(path: Path) -> ProjectSpec:
     InvalidSpec
         With the file, line and column, when anything in it can't be.
     """
-    values, marks = _values(path)
+    values, marks = parse(read_text(path), path)
     if values.get("task") == "text-generation":
         what = "a project for text generation has nothing to build"
         hint = "serve it: `edgewise.spec.load_chat_policy` gives its policy"
-        raise InvalidSpec(what, where=_where(marks, ("task",), path), hint=hint)
+        raise InvalidSpec(what, where=place_of(marks, ("task",), path), hint=hint)
+    uncertain = take_distributions(values, lambda at: place_of(marks, at, path))
+    uncertain = convert_money(values, uncertain)
     project = _shaped(shape.Project, values, marks, path)
     _check_tiers(project, marks, path)
     if project.task == "image-classification" and project.model.image is None:
-        where = _where(marks, ("model",), path)
+        where = place_of(marks, ("model",), path)
         hint = "add `image: {height: 224, width: 224}`"
         raise InvalidSpec("image classification needs model.image", where=where, hint=hint)
-    return _spec(project, _routing(project, marks, path), path.resolve())
+    spec = _spec(project, _routing(project, marks, path), path.resolve())
+    return replace(spec, costs=costs_record(project.costs, uncertain))
 
 
 def load_tiers(path: Path) -> TiersSpec:
@@ -75,7 +76,8 @@ def load_tiers(path: Path) -> TiersSpec:
     InvalidSpec
         With the file, line and column, when anything in it can't be.
     """
-    values, marks = _values(path)
+    values, marks = parse(read_text(path), path)
+    convert_money(values, take_distributions(values, lambda at: place_of(marks, at, path)))
     sketch = _shaped(shape.Sketch, values, marks, path)
     _check_tiers(sketch, marks, path)
     tiers = sketch.tiers
@@ -98,7 +100,7 @@ def read_chat_project(path: Path) -> tuple[ChatProject, RoutingSpec]:
     InvalidSpec
         With the file, line and column, when anything in it can't be.
     """
-    values, marks = _values(path)
+    values, marks = parse(read_text(path), path)
     project = _shaped(ChatProject, values, marks, path)
     _check_residency(project.privacy, ("edge", "cloud"), marks, path)
     return project, _routing(project, marks, path)
@@ -108,168 +110,7 @@ def _shaped(kind: type[S], values: Any, marks: Marks, path: Path) -> S:
     try:
         return kind.model_validate(values)
     except ValidationError as wrong:
-        raise _explained(wrong, kind, marks, path) from wrong
-
-
-def _values(path: Path) -> tuple[Any, Marks]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as absent:
-        hint = "write one with `edgewise init`"
-        raise InvalidSpec("no such project file", where=str(path), hint=hint) from absent
-    except UnicodeDecodeError as broken:
-        what = f"not UTF-8 (byte {broken.start})"
-        raise InvalidSpec(what, where=str(path), hint="save it as UTF-8 text") from broken
-    except OSError as failure:
-        what, hint = f"can't be read: {failure.strerror}", "give the path of a project file"
-        raise InvalidSpec(what, where=str(path), hint=hint) from failure
-    return _parse(text, path)
-
-
-def _parse(text: str, path: Path) -> tuple[Any, Marks]:
-    """Read the text twice: for where each value stands, and for what it is."""
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        if not isinstance(node, yaml.MappingNode):
-            raise InvalidSpec(
-                "not a mapping of keys", where=f"{path}:1:1", hint="start from `edgewise init`"
-            )
-        marks = _Marking(path).mark(node)
-        return yaml.safe_load(text), marks
-    except yaml.reader.ReaderError as broken:
-        before = text[: broken.position]
-        at = f"{path}:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
-        what = f"not valid YAML: character #x{broken.character:04x} can't stand in it"
-        raise InvalidSpec(what, where=at, hint="remove it; is this a text file?") from broken
-    except yaml.MarkedYAMLError as broken:
-        mark = broken.problem_mark or broken.context_mark
-        at = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        problem = str(broken.problem or broken.context)
-        tab = "'\\t'" in problem
-        what = f"not valid YAML: {problem}"
-        hint = (
-            "indent with spaces, not with a tab"
-            if tab
-            else "check indentation, quotes and brackets there"
-        )
-        raise InvalidSpec(what, where=at, hint=hint) from broken
-    except ValueError as broken:
-        what = f"not valid YAML: a date, time or number is none: {broken}"
-        raise InvalidSpec(what, where=str(path), hint="put quotes around text") from broken
-    except RecursionError as deep:
-        hint = "start from `edgewise init`"
-        raise InvalidSpec("nested too deep", where=str(path), hint=hint) from deep
-
-
-class _Marking:
-    """Notes the line and column of each value and key of a file. Made by `_parse`.
-
-    An alias stands for all that it names, so aliases of aliases can stand for more than memory
-    holds: values are counted as they would be read.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._marks: Marks = {}
-        self._above: list[yaml.Node] = []
-
-    def mark(self, node: yaml.Node, at: tuple[str | int, ...] = ()) -> Marks:
-        """Note a value and all that is in it; give all that is noted."""
-        where = f"{self._path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
-        hint = "write the values out"
-        if any(node is one for one in self._above):
-            raise InvalidSpec("an alias stands for itself", where=where, hint=hint)
-        if len(self._marks) > _MOST_VALUES:
-            what = f"more than {_MOST_VALUES} values, counting what aliases repeat"
-            raise InvalidSpec(what, where=where, hint=hint)
-        self._marks[at] = (node.start_mark.line + 1, node.start_mark.column + 1)
-        self._above.append(node)
-        if isinstance(node, yaml.SequenceNode):
-            for index, item in enumerate(node.value):
-                self.mark(item, (*at, index))
-        if isinstance(node, yaml.MappingNode):
-            self._keys(node, at)
-        self._above.pop()
-        return self._marks
-
-    def _keys(self, node: yaml.MappingNode, at: tuple[str | int, ...]) -> None:
-        seen = set()
-        for key, value in node.value:
-            name = str(key.value)
-            line, column = key.start_mark.line + 1, key.start_mark.column + 1
-            if name in seen:
-                where = f"{self._path}:{line}:{column}"
-                raise InvalidSpec(
-                    f"key `{name}` is given twice", where=where, hint="remove one of them"
-                )
-            seen.add(name)
-            self.mark(value, (*at, name))
-            self._marks[(*at, name, "<key>")] = (line, column)
-
-
-def _where(marks: Marks, at: tuple[str | int, ...], path: Path) -> str:
-    """Give the place of a value, or of the nearest thing around it that has one."""
-    while at not in marks:
-        at = at[:-1]
-    line, column = marks[at]
-    return f"{path}:{line}:{column}"
-
-
-def _explained(
-    wrong: ValidationError, root: type[BaseModel], marks: Marks, path: Path
-) -> InvalidSpec:
-    found = wrong.errors(include_url=False)
-    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
-    at = tuple(first["loc"])
-    extra = first["type"] == "extra_forbidden"
-    where = _where(marks, (*at, "<key>") if extra else at, path)
-    dotted = ".".join(
-        str(part) for part in at if part not in ("Column",) and not str(part).startswith("literal")
-    )
-    if extra:
-        known = _keys_at(at[:-1], root)
-        near = difflib.get_close_matches(str(at[-1]), known, n=1, cutoff=0.4)
-        hint = f"did you mean `{near[0]}`?" if near else f"keys there: {', '.join(known)}"
-        return InvalidSpec(f"unknown key `{dotted}`", where=where, hint=hint)
-    if first["type"] == "missing":
-        hint = "`edgewise init --explain` shows every key"
-        return InvalidSpec(f"key `{dotted}` is missing", where=where, hint=hint)
-    if at[-1:] == ("api_key",) and first["type"] == "model_type":
-        hint = "write `api_key: {env: NAME}` or `{file: PATH}`: a secret is never in the file"
-        return InvalidSpec(f"`{dotted}` holds a plain value", where=where, hint=hint)
-    what = f"`{dotted}`: {first['msg'][0].lower()}{first['msg'][1:]}"
-    return InvalidSpec(what, where=where, hint=_field_hint(at, root))
-
-
-def _section_at(at: Sequence[str | int], root: type[BaseModel]) -> type[BaseModel] | None:
-    current: Any = root
-    inside = False  # a list or a mapping, whose next part is an index or a key of the user's
-    for part in at:
-        if inside:
-            inside = False
-            continue
-        field = current.model_fields.get(str(part)) if current is not None else None
-        if field is None:
-            return None
-        inside = get_origin(field.annotation) in (list, dict)
-        kinds = [field.annotation, *get_args(field.annotation)]
-        current = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
-    found: type[BaseModel] | None = current
-    return found
-
-
-def _keys_at(at: Sequence[str | int], root: type[BaseModel]) -> list[str]:
-    section = _section_at(at, root)
-    return list(section.model_fields) if section is not None else []
-
-
-def _field_hint(at: Sequence[str | int], root: type[BaseModel]) -> str:
-    for end in range(len(at), 0, -1):
-        section = _section_at(at[: end - 1], root)
-        field = section.model_fields.get(str(at[end - 1])) if section is not None else None
-        if field is not None and field.description:
-            return f"{at[end - 1]}: {field.description}"
-    return "`edgewise init --explain` shows every key"
+        raise explained(wrong, marks, path, kind) from wrong
 
 
 def _check_tiers(project: shape.Project, marks: Marks, path: Path) -> None:
@@ -277,7 +118,7 @@ def _check_tiers(project: shape.Project, marks: Marks, path: Path) -> None:
     equals = {} if cloud is None else cloud.equals
     names = ("edge", "cloud", *equals)
     for name in equals:
-        where = _where(marks, ("tiers", "cloud", "equals", name, "<key>"), path)
+        where = place_of(marks, ("tiers", "cloud", "equals", name, "<key>"), path)
         if name in ("edge", "cloud"):
             raise InvalidSpec(f"`{name}` is a tier", where=where, hint="take another name")
         if cloud is not None and cloud.endpoint is None:
@@ -292,7 +133,7 @@ def _check_residency(
     for region, tiers in privacy.residency.items():
         for index, tier in enumerate(tiers):
             if tier not in names:
-                where = _where(marks, ("privacy", "residency", region, index), path)
+                where = place_of(marks, ("privacy", "residency", region, index), path)
                 hint = f"tiers: {', '.join(names)}"
                 raise InvalidSpec(f"`{tier}` is no tier", where=where, hint=hint)
 
@@ -300,7 +141,7 @@ def _check_residency(
 def _routing(project: shape.Project | ChatProject, marks: Marks, path: Path) -> RoutingSpec:
     preroute = project.routing.preroute
     if preroute is not None:
-        where = _where(marks, ("routing", "preroute", "<key>"), path)
+        where = place_of(marks, ("routing", "preroute", "<key>"), path)
         if project.task == "image-classification":
             hint = "leave it out"
             raise InvalidSpec("a pre-router reads text, not images", where=where, hint=hint)
@@ -310,7 +151,7 @@ def _routing(project: shape.Project | ChatProject, marks: Marks, path: Path) -> 
     try:
         return routing_of(project.routing, project.budget, project.offline, path.resolve().parent)
     except EdgewiseError as wrong:
-        where = _where(marks, ("routing", "preroute", "weights"), path)
+        where = place_of(marks, ("routing", "preroute", "weights"), path)
         what = f"`routing.preroute.weights`: {wrong.where}: {wrong.what}"
         hint = "write them by `write_json(path, PreRouter.fit(…).weights)`"
         raise InvalidSpec(what, where=where, hint=hint) from wrong

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from edgewise.records.privacy import PersonalKind
+from edgewise.spec.costs import Costs
 from edgewise.spec.routing import Budget, Count, Offline, Routing
 from edgewise.spec.section import ApiKey, Finite, Names, Section, Share, Size, Url, Usd
 from edgewise.spec.serving import Queue, Service
@@ -184,7 +185,7 @@ class Workload(Section):
         100_000, ge=0, allow_inf_nan=False, description="of all devices"
     )
     devices: int = Field(1, gt=0, description="how many")
-    device_usd: Usd = Field(0.0, description="price of one, for this workload's share")
+    device_usd: Usd = Field(0.0, description="price of one")
     horizon_months: int = Field(24, gt=0, description="over which it is written off")
     usd_per_device_month: Usd = Field(0.0, description="support and updates")
     watts: Finite = Field(0.0, ge=0, description="of one, always on")
@@ -211,6 +212,9 @@ class Project(Section):
     budget: Budget | None = Field(None, description="what calls of live requests may cost")
     offline: Offline | None = Field(None, description="requests that may wait for the network")
     workload: Workload = Field(default_factory=Workload, description="for the plan")
+    costs: Costs = Field(
+        default_factory=Costs, description="more for the plan; numbers may be distributions"
+    )
 
 
 class Sketch(Project):

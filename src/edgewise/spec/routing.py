@@ -25,7 +25,7 @@ class Breaker(Section):
     window_s: Positive = Field(30.0, description="calls that ended longer ago are not")
     minimum_calls: int = Field(5, gt=0, description="with fewer it stays closed")
     failure_share: float = Field(0.5, gt=0, le=1, description="of them that opens it")
-    open_s: Positive = Field(2.0, description="then one call is let through")
+    open_s: Positive = Field(1.0, description="then one call is let through")
 
     @model_validator(mode="after")
     def _can_open(self) -> "Breaker":

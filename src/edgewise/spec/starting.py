@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from edgewise.errors import InvalidData, StorageError
-from edgewise.records import write_text
+from edgewise.records import NUMBERS, write_text
 from edgewise.spec.chat_model import ChatProject
 from edgewise.spec.model import Project
 from edgewise.spec.splits import read_rows
@@ -33,11 +33,37 @@ _SHARES = (("train", 60), ("calibration", 80), ("test", 100))
 
 def json_schema(*, chats: bool = False) -> dict[str, Any]:
     """Give the JSON schema of `edgewise.yaml`, for editors; with `chats` for text generation."""
-    shape = ChatProject if chats else Project
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **shape.model_json_schema(),
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    if chats:
+        return {**head, **ChatProject.model_json_schema()}
+    return {**head, **_with_distributions(Project.model_json_schema())}
+
+
+def _with_distributions(schema: dict[str, Any]) -> dict[str, Any]:
+    """Let each number of a cost be a distribution too."""
+    parts = schema["$defs"]
+    number = {"type": "number"}
+    parts["Distribution"] = {
+        "description": "{low, mode, high}, or {p5, p95}",
+        "oneOf": [
+            {
+                "type": "object",
+                "properties": dict.fromkeys(keys, number),
+                "required": list(keys),
+                "additionalProperties": False,
+            }
+            for keys in (("low", "mode", "high"), ("p5", "p95"))
+        ],
     }
+    for name in NUMBERS:
+        *sections, key = name.split(".")
+        owner: Any = Project
+        for section in sections:
+            owner = _section_of(owner.model_fields[section].annotation)
+        properties = parts[owner.__name__]["properties"]
+        one = properties[key]
+        properties[key] = {"anyOf": [one, {"$ref": "#/$defs/Distribution"}]}
+    return schema
 
 
 def explain(*, chats: bool = False) -> str:

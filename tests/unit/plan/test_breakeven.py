@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgewise.errors import UsageError
-from edgewise.plan import break_even
+from edgewise.plan import break_even, fleets_at
 from edgewise.plan.latency import mixture_p95
 
 
@@ -73,7 +73,7 @@ def test_nothing_that_costs_anything_says_so() -> None:
 )
 def test_impossible_numbers_are_named(arguments: dict[str, float], where: str) -> None:
     with pytest.raises(UsageError) as caught:
-        break_even(**arguments)  # type: ignore[arg-type]
+        break_even(**arguments)
 
     assert caught.value.where == where
     assert caught.value.hint
@@ -91,3 +91,63 @@ def test_a_hybrid_between_its_tiers_is_between_their_latencies() -> None:
     assert mixture_p95(edge, cloud, 1.0) == pytest.approx(182.0, rel=1e-6)
     assert 4.0 < mixture_p95(edge, cloud, 0.08) < 182.0
     assert mixture_p95((5.0, 5.0), cloud, 0.0) == pytest.approx(5.0, rel=1e-6)
+
+
+def test_an_answer_flips_at_the_fleet_and_the_price_at_which_both_cost_the_same() -> None:
+    arguments = {"device_usd": 80.0, "lifetime_months": 36, "opex_usd_per_device_month": 1.5}
+    found = break_even(devices=1000, usd_per_request=0.002, fixed_usd=9000, **arguments)
+
+    flip = found.flips(3_000_000)
+
+    assert flip.devices is not None
+    assert flip.device_usd is not None
+    assert flip.reasons == ()
+    for changed in ({"devices": flip.devices}, {"devices": 1000, "device_usd": flip.device_usd}):
+        there = break_even(usd_per_request=0.002, fixed_usd=9000, **{**arguments, **changed})
+        assert there.requests_per_month == pytest.approx(3_000_000)
+    assert flip.payback_months == pytest.approx(89_000 / (6000 - 1500))
+
+
+def test_a_volume_too_small_for_any_fleet_says_so() -> None:
+    flip = break_even(devices=10, usd_per_request=0.002, fixed_usd=2400).flips(1000)
+
+    assert (flip.devices, flip.device_usd) == (None, None)
+    assert flip.payback_months == pytest.approx(1200)
+    assert flip.reasons == (
+        "no fleet is small enough: calls cost 2.00 USD a month more than answers of the edge, "
+        "and the fixed cost is 100.00 USD a month",
+        "no device is cheap enough: the fleet runs for 0.00 USD a month, "
+        "and -98.00 USD a month are there for it",
+    )
+
+
+def test_devices_that_cost_nothing_can_not_be_too_many() -> None:
+    flip = break_even(usd_per_request=0.002).flips(1000)
+
+    assert flip.devices is None
+    assert flip.reasons == ("no fleet is too large: a device costs nothing, or next to it",)
+    assert flip.device_usd == pytest.approx(48)
+
+
+def test_ten_million_requests_are_the_crossing_of_fleets_that_cost_20_000_usd_a_month() -> None:
+    rows = fleets_at(
+        10_000_000,
+        usd_per_request=0.002,
+        device_prices_usd=(35, 80, 249),
+        opex_usd_per_device_month=1.5,
+        watts=5,
+    )
+
+    for row in rows:
+        assert row.devices * row.usd_per_device_month == pytest.approx(20_000)
+    # 80 / 36 + 1.50 + 0.5475 USD a month each.
+    assert rows[1].devices == pytest.approx(20_000 / (80 / 36 + 2.0475))
+
+
+def test_a_device_that_costs_nothing_has_no_crossing() -> None:
+    with pytest.raises(UsageError) as caught:
+        fleets_at(10, usd_per_request=0.002, device_prices_usd=(0,))
+
+    assert caught.value.what == "a device that costs nothing a month has no crossing"
+    assert caught.value.where == "device_prices_usd"
+    assert caught.value.hint == "give a price or a running cost"

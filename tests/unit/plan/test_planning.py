@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from edgewise.plan import plan
+from edgewise.plan import measured, plan
 from edgewise.records import (
     Certificate,
     CertificateState,
     CloudTier,
     DataSpec,
     EdgeTier,
+    Energy,
     Loss,
     ModelSpec,
     Objective,
@@ -262,3 +263,23 @@ def test_every_figure_says_where_it_is_from() -> None:
     assert figures["hours"].origin is Origin.ASSUMED
     assert figures["shape of latencies"].origin is Origin.ASSUMED
     assert all(figure.source for figure in figures.values())
+
+
+def test_peak_memory_of_made_up_inputs_is_called_assumed() -> None:
+    own = measured(PROFILE, CERTIFICATE, QUALITY).figures
+    made_up = measured(replace(PROFILE, inputs="generated"), CERTIFICATE, QUALITY).figures
+
+    kept = {one.name: one for one in own}["peak memory"]
+    other = {one.name: one for one in made_up}["peak memory"]
+    assert kept.origin is Origin.MEASURED
+    assert other.origin is Origin.ASSUMED
+    assert other.source == "of generated inputs, not the workload's own"
+
+
+def test_energy_that_was_measured_is_a_figure() -> None:
+    counted = Energy(joules_per_request=0.3, origin="measured", how="RAPL")
+
+    found = measured(replace(PROFILE, energy=counted), CERTIFICATE, QUALITY)
+
+    assert found.joules_per_request == 0.3
+    assert {one.name: one.source for one in found.figures}["energy of an answer"] == "RAPL"

@@ -1,0 +1,160 @@
+"""Each way to serve the workload, held against the objective, in all that a choice weighs."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from edgewise.plan.cost import CostModel
+from edgewise.plan.evidence import Evidence
+from edgewise.plan.latency import mixture_p95
+from edgewise.plan.numbers import DEFERRAL, JOULES_A_KWH, SECONDS_A_MONTH
+from edgewise.plan.pareto import mark_beaten
+from edgewise.records import Option, PlanBasis, Tradeoff
+from edgewise.units import format_bytes, format_ms
+
+
+def options_of(
+    basis: PlanBasis, evidence: Evidence, model: CostModel, numbers: Mapping[str, float]
+) -> list[Option]:
+    """Give edge, cloud and hybrid with their cost, and what keeps each from the objective."""
+    usd = {name: float(model.monthly(name, numbers)) for name in model.options}
+    options = [_edge(basis, evidence, usd["edge"])]
+    if basis.cloud is not None:
+        options += [_cloud(basis, usd["cloud"]), _hybrid(basis, evidence, usd["hybrid"])]
+    return options
+
+
+def tradeoffs_of(
+    basis: PlanBasis,
+    options: list[Option],
+    evidence: Evidence,
+    model: CostModel,
+    numbers: Mapping[str, float],
+) -> tuple[Tradeoff, ...]:
+    """Give the options in cost, latency, quality, energy and exposure, and who beats whom.
+
+    The hybrid at other thresholds stands beside them, for what their trade-off is worth.
+    """
+    rows = [_tradeoff(one, numbers, numbers[DEFERRAL]) for one in options]
+    for share, loss in evidence.deferral_curve if basis.cloud is not None else ():
+        other = {**numbers, DEFERRAL: share}
+        seen = replace(evidence, deferral_share=share, hybrid_loss=loss)
+        one = _hybrid(basis, seen, float(model.monthly("hybrid", other)))
+        rows.append(_tradeoff(replace(one, name=f"hybrid at {share:.0%}"), other, share))
+    return mark_beaten(rows)
+
+
+def _tradeoff(one: Option, numbers: Mapping[str, float], deferral: float) -> Tradeoff:
+    kind = one.name.split()[0]
+    joules, grams = _energy(numbers, deferral)
+    requests = numbers["workload.requests_per_month"]
+    return Tradeoff(
+        option=one.name,
+        usd_per_month=one.monthly_usd,
+        latency_p95_ms=one.latency_p95_ms,
+        quality_loss=one.quality_loss,
+        joules_per_request=joules[kind],
+        exposed_share={"edge": 0.0, "cloud": 1.0, "hybrid": deferral}[kind],
+        grams_per_month=_times(grams[kind], requests),
+    )
+
+
+def _energy(
+    n: Mapping[str, float], deferral: float
+) -> tuple[dict[str, float | None], dict[str, float | None]]:
+    """Give joules, and grams of CO2, of a request by option; `None` where nobody knows."""
+    requests = n["workload.requests_per_month"]
+    watts = n["workload.devices"] * n["workload.watts"] * n["costs.edge.share"]
+    marginal = n.get("costs.edge.joules_per_request")
+    edge = marginal
+    if watts > 0 and requests > 0:
+        edge = watts * SECONDS_A_MONTH / requests + (marginal or 0.0)
+    cloud = n.get("costs.cloud.joules_per_request")
+    joules = {"edge": edge, "cloud": cloud, "hybrid": _plus(edge, _times(cloud, deferral))}
+    near = _grams(edge, n.get("costs.edge.grams_per_kwh"))
+    far = _grams(cloud, n.get("costs.cloud.grams_per_kwh"))
+    return joules, {"edge": near, "cloud": far, "hybrid": _plus(near, _times(far, deferral))}
+
+
+def _grams(joules: float | None, grams_per_kwh: float | None) -> float | None:
+    return None if grams_per_kwh is None else _times(joules, grams_per_kwh / JOULES_A_KWH)
+
+
+def _times(value: float | None, by: float) -> float | None:
+    return None if value is None else value * by
+
+
+def _plus(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
+
+
+def _limits(basis: PlanBasis, evidence: Evidence) -> list[str]:
+    reasons = []
+    memory, storage = basis.edge.memory_bytes, basis.edge.storage_bytes
+    peak, size = evidence.peak_memory_bytes, evidence.size_bytes
+    if memory is not None and peak is not None and peak > memory:
+        found, limit = format_bytes(peak), format_bytes(memory)
+        reasons.append(f"memory binds: it peaks at {found} of {limit}")
+    if storage is not None and size is not None and size > storage:
+        found, limit = format_bytes(size), format_bytes(storage)
+        reasons.append(f"storage binds: {found} of {limit}")
+    return reasons
+
+
+def _late(basis: PlanBasis, p95_ms: float | None) -> list[str]:
+    limit = basis.objective.latency_p95_ms
+    if limit is None or p95_ms is None or p95_ms <= limit:
+        return []
+    return [f"latency binds: p95 is {format_ms(p95_ms)}, and {format_ms(limit)} is asked"]
+
+
+def _edge(basis: PlanBasis, evidence: Evidence, usd: float) -> Option:
+    loss, allowed = evidence.edge_loss, basis.objective.max_quality_loss
+    reasons = _limits(basis, evidence) + _late(basis, evidence.p95_ms)
+    if loss is not None and loss > allowed:
+        reasons.append(
+            f"quality binds: it loses {loss:.1%} against the cloud, and {allowed:.1%} is allowed"
+        )
+    return Option(
+        name="edge",
+        feasible=not reasons,
+        monthly_usd=usd,
+        latency_p95_ms=evidence.p95_ms,
+        quality_loss=loss,
+        reasons=tuple(reasons),
+    )
+
+
+def _cloud(basis: PlanBasis, usd: float) -> Option:
+    assert basis.cloud is not None
+    reasons = _late(basis, basis.cloud.rtt_p95_ms)
+    if basis.privacy.detect or basis.privacy.residency:
+        reasons.append("privacy binds: some requests may not leave the device")
+    return Option(
+        name="cloud",
+        feasible=not reasons,
+        monthly_usd=usd,
+        latency_p95_ms=basis.cloud.rtt_p95_ms,
+        quality_loss=0.0,
+        reasons=tuple(reasons),
+    )
+
+
+def _hybrid(basis: PlanBasis, evidence: Evidence, usd: float) -> Option:
+    assert basis.cloud is not None
+    p95 = None
+    if evidence.p50_ms is not None and evidence.p95_ms is not None:
+        near, far = (evidence.p50_ms, evidence.p95_ms), basis.cloud
+        p95 = mixture_p95(near, (far.rtt_p50_ms, far.rtt_p95_ms), evidence.deferral_share)
+    reasons = _limits(basis, evidence) + _late(basis, p95)
+    if not evidence.promised:
+        reasons.append(
+            "quality binds: there is no certificate, so every answer that may leave is deferred"
+        )
+    return Option(
+        name="hybrid",
+        feasible=not reasons,
+        monthly_usd=usd,
+        latency_p95_ms=p95,
+        quality_loss=evidence.hybrid_loss,
+        reasons=tuple(reasons),
+    )

@@ -1,0 +1,78 @@
+"""Numbers that look like another unit, and things that nobody has said."""
+
+from collections.abc import Iterator, Mapping
+
+from edgewise.plan.evidence import Evidence
+from edgewise.records import CloudCosts, PlanBasis
+
+_TOKENS = "costs.cloud.usd_per_million_{}_tokens"
+
+
+def warnings_of(
+    basis: PlanBasis, evidence: Evidence, numbers: Mapping[str, float]
+) -> tuple[str, ...]:
+    """Give what a reader of the plan should check first."""
+    found = [
+        *_units(numbers),
+        *_halves(numbers),
+        *_missing(basis, numbers),
+        *_unknown(basis, evidence),
+    ]
+    if numbers["workload.requests_per_month"] == 0:
+        found.append("there are no requests: workload.requests_per_month is 0")
+    return tuple(found)
+
+
+def _units(n: Mapping[str, float]) -> Iterator[str]:
+    call = n.get("tiers.cloud.usd_per_request", 0.0)
+    if call >= 1:
+        yield (
+            f"tiers.cloud.usd_per_request: {call:g} USD looks like the price of a thousand or a "
+            f"million requests"
+        )
+    if 0 < call < 1e-6:
+        yield f"tiers.cloud.usd_per_request: {call:g} USD looks like the price of a token"
+    for kind in ("input", "cached", "output"):
+        price = n.get(_TOKENS.format(kind), 0.0)
+        if 0 < price < 0.005:
+            yield (
+                f"{_TOKENS.format(kind)}: {price:g} USD per million tokens looks like a price per "
+                f"token or per thousand: per million, {price:g} a token is {price * 1e6:,.0f}"
+            )
+    power = n["workload.usd_per_kwh"]
+    if power > 2:
+        yield f"workload.usd_per_kwh: {power:g} USD looks like cents"
+
+
+def _halves(n: Mapping[str, float]) -> Iterator[str]:
+    read, made = n["costs.cloud.input_tokens"], n["costs.cloud.output_tokens"]
+    dear = n[_TOKENS.format("input")] + n[_TOKENS.format("output")]
+    if dear > 0 and read + made == 0:
+        yield "tokens have a price and a request has none: give costs.cloud.input_tokens"
+    if read + made > 0 and dear == 0:
+        yield "requests have tokens without a price: give costs.cloud.model or the prices"
+    if n["costs.cloud.usd_per_gpu_hour"] > 0 and n["costs.cloud.gpu_s_per_request"] == 0:
+        yield "servers have a price and no work: give costs.cloud.gpu_s_per_request"
+
+
+def _missing(basis: PlanBasis, n: Mapping[str, float]) -> Iterator[str]:
+    work = basis.workload
+    if work.device_usd + work.usd_per_device_month + work.watts + work.fixed_usd == 0:
+        yield "own devices have no price: give workload.device_usd, unless they are there anyhow"
+    if basis.cloud is None:
+        if basis.costs.cloud != CloudCosts():
+            yield "costs.cloud is given and there is no tiers.cloud, so nothing is billed"
+        return
+    billed = ("usd_per_gpu_hour", "minimum_usd_per_month", "input_tokens", "output_tokens")
+    if basis.cloud.usd_per_request + sum(n[f"costs.cloud.{key}"] for key in billed) == 0:
+        yield "the cloud has no price: give tiers.cloud.usd_per_request, or costs.cloud"
+
+
+def _unknown(basis: PlanBasis, evidence: Evidence) -> Iterator[str]:
+    objective = basis.objective
+    if objective.latency_p95_ms is not None and evidence.p95_ms is None:
+        yield "the edge's latency is neither measured nor assumed, so nothing is held against it"
+    if basis.edge.memory_bytes is not None and evidence.peak_memory_bytes is None:
+        yield "peak memory is neither measured nor assumed, so nothing is held against it"
+    if basis.cloud is not None and evidence.edge_loss is None:
+        yield "the edge's loss against the cloud is neither measured nor assumed"

@@ -1,0 +1,197 @@
+"""The tables of a plan, as cells: one source for HTML, Markdown and CSV."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgewise.records import Plan
+from edgewise.report.plan_plots import curve_rows
+from edgewise.units import format_ms, format_usd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table of the plan: its title, header and rows."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    @property
+    def csv(self) -> str:
+        """Give the table as CSV."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([self.header, *self.rows])
+        return text.getvalue()
+
+    @property
+    def markdown(self) -> str:
+        """Give the table in Markdown."""
+        lines = [list(self.header), ["---"] * len(self.header), *map(list, self.rows)]
+        return "\n".join(f"| {' | '.join(c.replace('|', '/') for c in line)} |" for line in lines)
+
+
+def plan_tables(plan: Plan) -> list[Table]:
+    """Give every table that has rows."""
+    tables = [
+        _options(plan),
+        _bill(plan),
+        _flips(plan),
+        _spreads(plan),
+        _swings(plan),
+        _tradeoffs(plan),
+        _complexity(plan),
+        _years(plan),
+        Table(
+            title="Cost by volume, USD a month",
+            header=("requests a month", "edge", "cloud", "hybrid"),
+            rows=curve_rows(plan.curve),
+        ),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def _options(plan: Plan) -> Table:
+    rows = [
+        (
+            one.name,
+            _usd(one.monthly_usd),
+            _ms(one.latency_p95_ms),
+            _percent(one.quality_loss),
+            "yes" if one.feasible else f"no: {'; '.join(one.reasons)}",
+        )
+        for one in plan.options
+    ]
+    header = ("option", "a month", "p95", "loss", "meets the objective")
+    return Table(title="Options", header=header, rows=rows)
+
+
+def _bill(plan: Plan) -> Table:
+    rows = [(one.option, one.line, _usd(one.usd_per_month)) for one in plan.bill]
+    return Table(title="Bill", header=("option", "line", "a month"), rows=rows)
+
+
+def _flips(plan: Plan) -> Table:
+    flip = plan.flip
+    rows = [("requests a month", _number(plan.break_even_requests_per_month))]
+    if flip is not None:
+        rows += [
+            ("devices", _number(flip.devices)),
+            ("price of a device", _usd(flip.device_usd)),
+            ("months to pay back", _number(flip.payback_months)),
+            *(("why", reason) for reason in flip.reasons),
+        ]
+    spread = plan.certainty.break_even if plan.certainty is not None else None
+    if spread is not None:
+        ends = (spread.p5_requests, spread.p50_requests, spread.p95_requests)
+        rows.append(("in the draws, p5, median, p95", " – ".join(map(_number, ends))))
+        rows.append(("draws without a crossing", f"{spread.never_share:.1%}"))
+    rows += [("why", one) for one in plan.reasons if one.startswith("break-even: ")]
+    shown = rows if flip is not None else []
+    return Table(
+        title=f"Where the answer between {plan.own_option} and cloud flips",
+        header=("what", "at"),
+        rows=shown,
+    )
+
+
+def _spreads(plan: Plan) -> Table:
+    found = plan.certainty
+    rows = [
+        (
+            one.option,
+            f"{one.cheapest_share:.1%}",
+            _usd(one.p5_usd),
+            _usd(one.p50_usd),
+            _usd(one.p95_usd),
+            _usd(one.mean_regret_usd),
+        )
+        for one in (found.spreads if found is not None else ())
+    ]
+    draws = f" in {found.draws:,} draws" if found is not None else ""
+    header = ("option", "cheapest", "p5", "median", "p95", "mean regret")
+    return Table(title=f"Certainty{draws}", header=header, rows=rows)
+
+
+def _swings(plan: Plan) -> Table:
+    found = plan.certainty
+    rows = [
+        (
+            one.name,
+            f"{one.low:.4g}",
+            f"{one.high:.4g}",
+            f"{one.first_order:.2f}",
+            f"{one.total:.2f}",
+            _usd(one.worth_usd_per_month),
+            "yes" if one.flips else "no",
+        )
+        for one in (found.swings if found is not None else ())
+    ]
+    if found is not None and rows:
+        rows.append(("all of them", "", "", "", "", _usd(found.worth_usd_per_month), ""))
+    header = ("number", "p5", "p95", "Sobol", "Sobol, total", "worth knowing", "flips")
+    return Table(
+        title="What matters, and what knowing it is worth a month", header=header, rows=rows
+    )
+
+
+def _tradeoffs(plan: Plan) -> Table:
+    rows = [
+        (
+            one.option,
+            _usd(one.usd_per_month),
+            _ms(one.latency_p95_ms),
+            _percent(one.quality_loss),
+            "–" if one.joules_per_request is None else f"{one.joules_per_request:.3g} J",
+            "–" if one.grams_per_month is None else f"{one.grams_per_month / 1000:,.3g} kg",
+            _percent(one.exposed_share),
+            ", ".join(one.beaten_by) or "none",
+        )
+        for one in plan.tradeoffs
+    ]
+    header = ("option", "a month", "p95", "loss", "energy", "CO2e a month", "exposed", "beaten by")
+    return Table(title="Trade-offs", header=header, rows=rows)
+
+
+def _complexity(plan: Plan) -> Table:
+    rows = [
+        (
+            one.option,
+            f"{one.artifact_kinds:g}",
+            f"{one.rollouts_per_month:g}",
+            f"{one.on_call_surface:g}",
+            one.origin,
+        )
+        for one in plan.complexity
+    ]
+    header = ("option", "artifact kinds", "rollouts a month", "on-call surface", "origin")
+    return Table(title="What people look after", header=header, rows=rows)
+
+
+def _years(plan: Plan) -> Table:
+    months = [one for one in plan.cash if one.month % 12 == 0 or one is plan.cash[-1]]
+    options = list(months[0].usd) if months else []
+    rows = [
+        (f"{one.month}", *(_usd(one.discounted_total_usd[option]) for option in options))
+        for one in months
+    ]
+    return Table(
+        title="Paid up to a month, at today's value", header=("month", *options), rows=rows
+    )
+
+
+def _usd(value: float | None) -> str:
+    return "–" if value is None else format_usd(value)
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else format_ms(value)
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def _number(value: float | None) -> str:
+    return "never" if value is None else f"{value:,.1f}".removesuffix(".0")

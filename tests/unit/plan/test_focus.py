@@ -1,0 +1,139 @@
+"""FOCUS rows: the columns of version 1.2, and sums that are those of the plan and the log."""
+
+import csv
+import io
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import pytest
+from plan_numbers import basis
+
+from edgewise.plan import Evidence, plan_from
+from edgewise.plan.focus import COLUMNS, MANDATORY, Row, focus_csv, ledger_rows, plan_rows
+from edgewise.records import Attempt, Decision, Outcome, Plan, RequestFacts, Workload
+
+KNOWN = Evidence(
+    p50_ms=10,
+    p95_ms=20,
+    peak_memory_bytes=1,
+    size_bytes=1,
+    edge_loss=0.5,
+    hybrid_loss=0.0,
+    deferral_share=0.25,
+)
+NULLABLE = {
+    "BillingAccountName",
+    "ChargeClass",
+    "ChargeDescription",
+    "PricingQuantity",
+    "PricingUnit",
+}
+
+
+def planned(**workload: float) -> Plan:
+    return plan_from(basis(None, **workload), KNOWN)
+
+
+def total(rows: tuple[Row, ...], column: str, **where: str) -> float:
+    kept = [row for row in rows if all(row[key] == value for key, value in where.items())]
+    return sum(float(row[column]) for row in kept)
+
+
+def answered(day: int, tier: str, usd: float, ms: float) -> Decision:
+    return Decision(
+        request_id=f"{day}-{tier}-{usd}",
+        at_s=datetime(2026, 11, day, 12, tzinfo=UTC).timestamp(),
+        policy_version="1",
+        facts=RequestFacts(request_id="a", input_length=1, input_bytes=1),
+        allowed=("edge", "cloud"),
+        reasons=(),
+        attempts=(Attempt(tier=tier, outcome=Outcome.ANSWERED, latency_ms=ms, cost_usd=usd),),
+        location=tier,
+        latency_ms=ms,
+        cost_usd=usd,
+    )
+
+
+def test_every_row_has_the_mandatory_columns_and_no_null_where_none_may_be() -> None:
+    rows = (*plan_rows(planned(fixed_usd=240.0), date(2026, 11, 5)),)
+
+    assert len(MANDATORY) == 21
+    for row in rows:
+        assert tuple(sorted(row)) == tuple(sorted(COLUMNS))
+        assert all(row[name] for name in MANDATORY if name not in NULLABLE)
+        assert row["ChargeCategory"] in ("Usage", "Purchase")
+        assert row["ChargePeriodStart"] == "2026-11-01T00:00:00Z"
+        assert row["ChargePeriodEnd"] == row["BillingPeriodEnd"] == "2026-12-01T00:00:00Z"
+        purchase = row["ChargeCategory"] == "Purchase"
+        assert (row["ConsumedQuantity"] == "") is purchase
+
+
+def test_what_is_used_up_in_a_month_is_what_the_plan_says_it_costs() -> None:
+    found = planned(fixed_usd=240.0)
+
+    rows = plan_rows(found, date(2026, 12, 31))
+
+    assert found.choice == "hybrid"
+    assert total(rows, "EffectiveCost") == pytest.approx(found.monthly_usd.hybrid)
+    # The fleet is bought in this month and used up over 24.
+    assert total(rows, "BilledCost", ChargeCategory="Purchase") == pytest.approx(4800 + 240)
+    assert total(rows, "EffectiveCost", ChargeCategory="Purchase") == 0
+    assert total(rows, "BilledCost", ProviderName="cloud") == pytest.approx(500)
+    assert total(rows, "PricingQuantity", ResourceId="requests") == 250_000
+    assert {row["BillingPeriodEnd"] for row in rows} == {"2027-01-01T00:00:00Z"}
+
+
+def test_the_cloud_alone_buys_nothing() -> None:
+    rows = plan_rows(planned(requests_per_month=10.0), date(2026, 11, 1))
+
+    assert {row["ChargeCategory"] for row in rows} == {"Usage"}
+    assert {row["x_Option"] for row in rows} == {"cloud"}
+
+
+def test_a_plan_without_a_choice_has_no_rows() -> None:
+    assert plan_rows(replace(planned(), choice=None), date(2026, 11, 1)) == ()
+
+
+def test_a_log_is_a_row_a_day_and_tier_with_own_hardware_at_its_real_use() -> None:
+    decisions = [
+        answered(3, "edge", 0.0, 500.0),
+        answered(3, "edge", 0.0, 500.0),
+        answered(3, "cloud", 0.002, 80.0),
+        answered(4, "cloud", 0.003, 80.0),
+    ]
+    found = planned()
+
+    rows = ledger_rows(decisions, found)
+
+    assert [(row["ChargePeriodStart"][:10], row["ResourceId"]) for row in rows] == [
+        ("2026-11-03", "cloud"),
+        ("2026-11-03", "edge"),
+        ("2026-11-03", "edge"),
+        ("2026-11-04", "cloud"),
+    ]
+    assert total(rows, "BilledCost", ProviderName="cloud") == pytest.approx(0.005)
+    # A day of a fleet of 200 USD a month; one second of 100 devices' day was used.
+    day_usd, busy = 200 * 24 / 730, 1 / (100 * 86_400)
+    used = total(rows, "EffectiveCost", CapacityReservationStatus="Used")
+    unused = total(rows, "EffectiveCost", CapacityReservationStatus="Unused")
+    assert used == pytest.approx(day_usd * busy, abs=1e-9)
+    assert used + unused == pytest.approx(day_usd)
+    assert [row["ConsumedQuantity"] for row in rows] == ["1", "2", "", "1"]
+
+
+def test_a_fleet_is_never_used_more_than_it_is_there() -> None:
+    small = plan_from(
+        replace(basis(), workload=Workload(devices=1, device_usd=48, requests_per_month=10)), KNOWN
+    )
+
+    rows = ledger_rows([answered(3, "edge", 0.0, 1e12)], small)
+
+    assert total(rows, "EffectiveCost", CapacityReservationStatus="Unused") == 0
+
+
+def test_rows_are_written_as_csv_that_reads_back() -> None:
+    rows = plan_rows(planned(), date(2026, 11, 1))
+
+    read = list(csv.DictReader(io.StringIO(focus_csv(rows))))
+
+    assert read == [dict(row) for row in rows]

@@ -1,0 +1,320 @@
+"""What a plan says beyond its options: figures, warnings, certainty, trade-offs."""
+
+from dataclasses import replace
+
+import pytest
+from plan_numbers import basis
+
+from edgewise.errors import UsageError
+from edgewise.plan import Evidence, plan_from, plan_unmeasured
+from edgewise.plan.planning import model_of
+from edgewise.records import (
+    Assumptions,
+    CloudCosts,
+    CloudTier,
+    Costs,
+    Distribution,
+    EdgeCosts,
+    EdgeTier,
+    Energy,
+    Objective,
+    Origin,
+    PlanBasis,
+    Shape,
+    Tradeoff,
+)
+
+KNOWN = Evidence(
+    p50_ms=10,
+    p95_ms=20,
+    peak_memory_bytes=2**20,
+    size_bytes=2**20,
+    edge_loss=0.01,
+    hybrid_loss=0.0,
+    deferral_share=0.25,
+)
+PRICE, VOLUME = "workload.device_usd", "workload.requests_per_month"
+
+
+def triangular(low: float, mode: float, high: float) -> Distribution:
+    return Distribution(shape=Shape.TRIANGULAR, low=low, mode=mode, high=high)
+
+
+def costs(**parts: object) -> Costs:
+    return replace(Costs(), **parts)  # type: ignore[arg-type]
+
+
+def warned(given: PlanBasis, evidence: Evidence = KNOWN) -> str:
+    return "; ".join(plan_from(given, evidence).warnings)
+
+
+def test_a_plan_adds_up_its_bill_and_its_cash() -> None:
+    found = plan_from(basis(), KNOWN)
+
+    bill = {one.option: 0.0 for one in found.bill}
+    for one in found.bill:
+        bill[one.option] += one.usd_per_month
+    assert bill == {
+        "edge": pytest.approx(200),
+        "cloud": pytest.approx(2000),
+        "hybrid": pytest.approx(700),
+    }
+    assert found.cash[-1].discounted_total_usd["edge"] == pytest.approx(4800)
+    assert found.flip is not None
+    assert found.flip.devices == pytest.approx(1000)
+    assert found.own_option == "edge"
+    assert found.warnings == ()
+
+
+def test_without_distributions_every_number_is_taken_as_exact() -> None:
+    found = plan_from(basis(), KNOWN).certainty
+
+    assert found is not None
+    assert (found.draws, found.spreads) == (0, ())
+    assert found.notes == ("every number is taken as exact: none is a distribution",)
+
+
+def test_a_share_measured_on_few_rows_is_uncertain_by_itself() -> None:
+    found = plan_from(basis(), replace(KNOWN, deferral_rows=100, edge_loss=0.5)).certainty
+
+    assert found is not None
+    assert [one.name for one in found.swings] == ["costs.assume.deferral_share"]
+    # 1.645 standard errors of 0.0433 on both sides.
+    assert found.swings[0].low == pytest.approx(0.25 - 0.0712, abs=1e-3)
+    assert found.swings[0].high == pytest.approx(0.25 + 0.0712, abs=1e-3)
+    assert not found.swings[0].flips
+
+
+def test_a_measured_share_goes_before_one_that_is_assumed() -> None:
+    wide = {"costs.assume.deferral_share": triangular(0, 0.5, 1)}
+
+    found = plan_from(basis(costs(uncertain=wide)), replace(KNOWN, deferral_rows=10_000))
+
+    assert found.certainty is not None
+    assert found.certainty.swings[0].high < 0.3
+
+
+def test_draws_say_how_often_each_option_is_cheapest_and_what_to_measure_first() -> None:
+    # The cloud costs 0.002 a request, the fleet 200 USD: they cross at 100,000.
+    unsure = {VOLUME: triangular(50_000, 90_000, 190_000), PRICE: triangular(47, 48, 49)}
+
+    found = plan_from(basis(costs(uncertain=unsure), requests_per_month=90_000), KNOWN)
+
+    certain = found.certainty
+    assert certain is not None
+    assert found.choice == "cloud"
+    names = [one.option for one in certain.spreads]
+    assert names[0] == "cloud"
+    assert sum(one.cheapest_share for one in certain.spreads) == pytest.approx(1)
+    # The triangle's share below 100,000 is 1 - 90² / (140 · 100) = 0.421.
+    assert certain.spreads[0].cheapest_share == pytest.approx(0.421, abs=0.015)
+    assert [one.name for one in certain.swings] == [VOLUME, PRICE]
+    assert certain.swings[0].flips
+    assert certain.swings[0].first_order > 0.95
+    assert certain.swings[0].worth_usd_per_month == pytest.approx(
+        certain.worth_usd_per_month, rel=0.05
+    )
+    assert certain.notes[0].startswith("on average over the draws edge is cheaper than cloud, by ")
+
+
+def test_without_a_cloud_its_numbers_are_not_drawn() -> None:
+    unsure = {"tiers.cloud.usd_per_request": triangular(1, 2, 3), PRICE: triangular(40, 48, 60)}
+    alone = replace(basis(costs(uncertain=unsure)), cloud=None)
+
+    found = plan_from(alone, replace(KNOWN, deferral_rows=50))
+
+    assert found.certainty is not None
+    assert [one.name for one in found.certainty.swings] == [PRICE]
+    assert not found.certainty.swings[0].flips
+    assert found.flip is None
+    assert found.certainty.worth_usd_per_month == 0
+
+
+def test_too_few_draws_are_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        plan_from(basis(), KNOWN, draws=5)
+
+    assert caught.value.where == "draws"
+
+
+def test_before_anything_is_measured_a_plan_stands_on_what_is_assumed() -> None:
+    assume = Assumptions(
+        p50_ms=10, p95_ms=20, deferral_share=0.2, edge_quality_loss=0.5, hybrid_quality_loss=0.01
+    )
+
+    found = plan_unmeasured(basis(costs(assume=assume)))
+
+    assert found.choice == "hybrid"
+    assert found.monthly_usd.hybrid == pytest.approx(200 + 400)
+    figures = {one.name: one for one in found.figures}
+    assert figures["edge latency p95"].origin is Origin.ASSUMED
+    assert figures["share deferred"].source == "costs.assume"
+    assert "peak memory" not in figures
+
+
+def test_what_is_neither_measured_nor_assumed_is_said() -> None:
+    strict = replace(
+        basis(), objective=Objective(latency_p95_ms=50), edge=EdgeTier(memory_bytes=2**20)
+    )
+
+    found = plan_unmeasured(strict)
+
+    assert found.warnings == (
+        "the edge's latency is neither measured nor assumed, so nothing is held against it",
+        "peak memory is neither measured nor assumed, so nothing is held against it",
+        "the edge's loss against the cloud is neither measured nor assumed",
+    )
+    hybrid = found.options[2]
+    assert hybrid.latency_p95_ms is None
+    assert "no certificate" in hybrid.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("price", "words"),
+    [
+        (2.0, "looks like the price of a thousand or a million requests"),
+        (2.5e-7, "2.5e-07 USD looks like the price of a token"),
+    ],
+)
+def test_a_price_of_a_request_in_another_unit_is_warned_of(price: float, words: str) -> None:
+    assert words in warned(replace(basis(), cloud=CloudTier(usd_per_request=price)))
+
+
+def test_a_price_per_token_in_place_of_a_million_is_warned_of() -> None:
+    mixed = CloudCosts(input_tokens=100, usd_per_million_input_tokens=0.002)
+
+    words = warned(basis(costs(cloud=mixed)))
+
+    assert (
+        "costs.cloud.usd_per_million_input_tokens: 0.002 USD per million tokens looks like a "
+        "price per token or per thousand: per million, 0.002 a token is 2,000"
+    ) in words
+
+
+@pytest.mark.parametrize(
+    ("cloud", "words"),
+    [
+        (CloudCosts(usd_per_million_output_tokens=10), "tokens have a price and a request has"),
+        (CloudCosts(output_tokens=10), "requests have tokens without a price"),
+        (CloudCosts(usd_per_gpu_hour=1), "servers have a price and no work"),
+    ],
+)
+def test_half_a_price_is_warned_of(cloud: CloudCosts, words: str) -> None:
+    assert words in warned(basis(costs(cloud=cloud)))
+
+
+def test_cents_and_no_traffic_are_warned_of() -> None:
+    words = warned(basis(requests_per_month=0.0, usd_per_kwh=15.0))
+
+    assert "workload.usd_per_kwh: 15 USD looks like cents" in words
+    assert "there are no requests" in words
+
+
+def test_numbers_of_the_file_have_figures_with_their_source() -> None:
+    cloud = CloudCosts(usd_per_gpu_hour=1.5, gpu_s_per_request=0.1, arrival_cv2=8)
+    given = replace(
+        basis(costs(cloud=cloud), watts=5.0),
+        sources={"costs.cloud.usd_per_gpu_hour": "table aws of 2026"},
+    )
+
+    figures = {one.name: one for one in plan_from(given, KNOWN).figures}
+
+    assert figures["costs.cloud.usd_per_gpu_hour"].source == "table aws of 2026"
+    assert figures["costs.cloud.gpu_s_per_request"].source == "edgewise.yaml"
+    assert figures["workload.usd_per_kwh"].origin is Origin.ASSUMED
+    assert figures["cloud arrivals' CV²"].value == 8
+    assert figures["cloud arrivals' CV²"].origin is Origin.ASSUMED
+    assert "costs.edge.share" not in figures
+
+
+def test_energy_measured_by_the_profile_is_paid_for() -> None:
+    found = plan_from(basis(), replace(KNOWN, joules_per_request=3600.0))
+    said = plan_from(
+        basis(costs(edge=EdgeCosts(joules_per_request=7200.0))),
+        replace(KNOWN, joules_per_request=3600.0),
+    )
+
+    # A million answers of 3,600 J are 1,000 kWh at 0.15 USD.
+    assert found.monthly_usd.edge == pytest.approx(350)
+    assert said.monthly_usd.edge == pytest.approx(500)
+    assert Energy().joules_per_request is None
+
+
+def test_trade_offs_count_energy_carbon_and_what_leaves_the_device() -> None:
+    edge = EdgeCosts(joules_per_request=36.0, grams_per_kwh=400)
+    cloud = CloudCosts(joules_per_request=360.0, grams_per_kwh=200)
+
+    near, far, both = plan_from(basis(costs(edge=edge, cloud=cloud), watts=1.0), KNOWN).tradeoffs
+
+    idle = 100 * 730 * 3600 / 1e6
+    assert near.joules_per_request == pytest.approx(idle + 36)
+    assert far.joules_per_request == 360
+    assert both.joules_per_request == pytest.approx(idle + 36 + 90)
+    assert [one.exposed_share for one in (near, far, both)] == [0, 1, 0.25]
+    # 1e6 requests of 360 J are 100 kWh.
+    assert far.grams_per_month == pytest.approx(20_000)
+    assert isinstance(near, Tradeoff)
+    assert both.grams_per_month is not None
+
+
+def test_a_model_bends_by_what_the_basis_says() -> None:
+    assert model_of(basis()).options == ("edge", "cloud", "hybrid")
+    assert model_of(replace(basis(), cloud=None)).options == ("edge",)
+
+
+def test_the_hybrid_at_other_thresholds_is_a_trade_off_beside_the_options() -> None:
+    seen = replace(KNOWN, deferral_curve=((0.1, 0.03), (0.5, 0.0)))
+
+    rows = plan_from(basis(), seen).tradeoffs
+
+    assert [one.option for one in rows] == [
+        "edge",
+        "cloud",
+        "hybrid",
+        "hybrid at 10%",
+        "hybrid at 50%",
+    ]
+    tenth, half = rows[3:]
+    assert tenth.usd_per_month == pytest.approx(200 + 200)
+    assert (tenth.exposed_share, tenth.quality_loss) == (0.1, 0.03)
+    # A quarter deferred loses as little as half of them, and costs less.
+    assert "hybrid" in half.beaten_by
+    assert plan_from(replace(basis(), cloud=None), seen).tradeoffs[-1].option == "edge"
+
+
+def test_prices_that_are_missing_are_asked_for() -> None:
+    free = replace(basis(device_usd=0.0), cloud=CloudTier())
+    lost = replace(basis(costs(cloud=CloudCosts(input_tokens=5))), cloud=None)
+
+    assert plan_from(free, KNOWN).warnings == (
+        "own devices have no price: give workload.device_usd, unless they are there anyhow",
+        "the cloud has no price: give tiers.cloud.usd_per_request, or costs.cloud",
+    )
+    assert "costs.cloud is given and there is no tiers.cloud" in warned(lost)
+
+
+def test_the_break_even_has_an_interval_where_the_bill_is_straight() -> None:
+    # 100 devices of a price in 24..72 over 24 months, at 0.002 USD a request: 50,000 to 150,000.
+    unsure = {PRICE: triangular(24, 48, 72)}
+    never = {"tiers.cloud.usd_per_request": Distribution(shape=Shape.NORMAL, low=-1e-3, high=1e-3)}
+    bent = costs(uncertain=unsure, cloud=CloudCosts(minimum_usd_per_month=1))
+
+    found = plan_from(basis(costs(uncertain=unsure)), KNOWN).certainty
+    rarely = plan_from(basis(costs(uncertain=never)), KNOWN).certainty
+    bends = plan_from(basis(bent), KNOWN).certainty
+
+    assert found is not None
+    assert found.break_even is not None
+    # The 5th percentile of the triangle is 24 + 24 · sqrt(0.1).
+    low = 100_000 * (24 + 24 * 0.1**0.5) / 48
+    assert found.break_even.p5_requests == pytest.approx(low, rel=0.02)
+    assert found.break_even.p50_requests == pytest.approx(100_000, rel=0.02)
+    assert found.break_even.p95_requests == pytest.approx(200_000 - low, rel=0.02)
+    assert found.break_even.never_share == 0
+    assert rarely is not None
+    assert rarely.break_even is not None
+    # Half of the normal lies below 0, where a price is moved to 0.
+    assert rarely.break_even.never_share == pytest.approx(0.5, abs=0.02)
+    assert rarely.break_even.p95_requests is None
+    assert bends is not None
+    assert bends.break_even is None

@@ -1,0 +1,91 @@
+"""Files of placement: read into records, and refused with line and column."""
+
+from pathlib import Path
+
+import pytest
+
+from edgewise.errors import InvalidSpec
+from edgewise.records import Origin, TierKind
+from edgewise.spec import load_placement
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+SHORT = """\
+name: short
+tiers: {cloud: {kind: cloud}}
+device_classes: {api: {}}
+pools: [{tier: cloud, device_class: api}]
+models:
+  m: {size: 10MB, profiles: {api: {mean_ms: 5, p95_ms: 9}}}
+workloads:
+  w:
+    requests_per_month: 1000
+    qualities: {m: {value: 0.8, low: 0.7, high: 0.9}}
+energy_kwh_per_month: 2
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "placement.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_file_becomes_a_problem(tmp_path: Path) -> None:
+    problem = load_placement(written(tmp_path, SHORT))
+
+    assert problem.tiers[0].kind is TierKind.CLOUD
+    assert problem.joules_per_month == 7.2e6
+    profile = problem.profiles[0]
+    assert (profile.peak_memory_bytes, profile.memory_origin) == (30_000_000, Origin.ASSUMED)
+    phones = load_placement(EXAMPLES / "phone_fleet/placement.yaml")
+    assert [one.name for one in phones.cuts[0].points] == ["stem", "stage2", "stage3"]
+    assert phones.profiles[0].memory_origin is Origin.MEASURED
+    shops = load_placement(EXAMPLES / "retail_site/placement.yaml")
+    assert shops.handovers[0].far == "reviews-large"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what", "at", "hint"),
+    [
+        ("tier: cloud", "tier: moon", "`moon` is no tier", "4:16", "cloud"),
+        ("device_class: api", "device_class: box", "`box` is no device class", "4:37", "api"),
+        ("{api: {mean", "{box: {mean", "`box` is no device class", "6:30", "api"),
+        ("{m: {value", "{n: {value", "`n` is no model", "10:17", "m"),
+        (
+            "mean_ms: 5",
+            "mean_m: 5",
+            "unknown key `models.m.profiles.api.mean_m`",
+            "6:36",
+            "mean_ms",
+        ),
+        ("low: 0.7", "low: 0.85", "give low <= value <= high", "10:20", "by model"),
+        ("p95_ms: 9", "p95_ms: -9", "greater than 0", "6:56", "p95 of the service time"),
+        ("1000", ".nan", "finite number", "9:25", "in all"),
+        ("kind: cloud", "kind: moon", "'device', 'site' or 'cloud'", "2:23", "device, site"),
+        ("    requests_per_month: 1000\n", "", "is missing", "9:5", "every key"),
+    ],
+)
+def test_a_mistake_is_shown_where_it_stands(
+    old: str, new: str, what: str, at: str, hint: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path, SHORT.replace(old, new, 1))
+
+    with pytest.raises(InvalidSpec) as caught:
+        load_placement(path)
+
+    assert what in caught.value.what
+    assert caught.value.where == f"{path}:{at}"
+    assert hint in caught.value.hint
+
+
+def test_what_no_single_key_shows_is_refused_too(tmp_path: Path) -> None:
+    twice = SHORT.replace(
+        "[{tier: cloud, device_class: api}]",
+        "[{tier: cloud, device_class: api}, {tier: cloud, device_class: api}]",
+    )
+
+    with pytest.raises(InvalidSpec) as caught:
+        load_placement(written(tmp_path, twice))
+
+    assert caught.value.what == "PlacementProblem: pool given twice: cloud/api"
+    assert caught.value.hint == "remove one of them"
