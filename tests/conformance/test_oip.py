@@ -4,20 +4,20 @@ Paths and JSON names are those of kserve/open-inference-protocol,
 `specification/protocol/inference_rest.md`; the schemas below write its `$objects` down.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import httpx2
 import jsonschema
 import numpy as np
 import pytest
-from starlette.testclient import TestClient
+from gateways import running
 
 from edgewise.errors import InvalidModel
-from edgewise.gateway import build_app
-from edgewise.records import Input, Prediction
-from edgewise.runtimes import LocalModel, open_bundle
+from edgewise.gateway.oip import EXTENSIONS
+from edgewise.records import Input, Policy, Prediction, TierKind, TierPolicy
+from edgewise.route import HybridInferenceEngine
 from edgewise.testing.models import tiny_image_bundle, tiny_text_bundle
 
 TEXT, FLAG = {"type": "string"}, {"type": "boolean"}
@@ -68,18 +68,10 @@ INFER = "/v2/models/tiny/infer"
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalModel]:
-    folder = tmp_path_factory.mktemp("oip") / "tiny"
-    model = open_bundle(tiny_text_bundle(folder, ("yes", "other", "no")))
-    yield model
-    model.close()
-
-
-@pytest.fixture
-def client(local: LocalModel) -> Iterator[Any]:
-    app = build_app(local, name="tiny", rng=np.random.default_rng(0))
-    with TestClient(app, raise_server_exceptions=False) as made:
-        yield made
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tiny_text_bundle(tmp_path_factory.mktemp("oip") / "tiny", ("yes", "other", "no"))
+    with running(lambda log: HybridInferenceEngine(folder, decision_log=log)) as one:
+        yield one.client
 
 
 def tensor(**changed: Any) -> dict[str, Any]:
@@ -100,7 +92,7 @@ def check(answer: httpx2.Response, schema: dict[str, Any], status: int = 200) ->
     [
         ("/v2/health/live", an_object(live=FLAG), {"live": True}),
         ("/v2/health/ready", an_object(live=FLAG), {"live": True, "ready": True}),
-        ("/v2", SERVER, {"name": "edgewise", "extensions": []}),
+        ("/v2", SERVER, {"name": "edgewise", "extensions": EXTENSIONS}),
         ("/v2/models/tiny/ready", an_object(name=TEXT, ready=FLAG), {"name": "tiny"}),
         ("/v2/models/tiny/versions/1/ready", an_object(name=TEXT, ready=FLAG), {"ready": True}),
         ("/v2/models/tiny", MODEL, {"name": "tiny", "versions": ["1"]}),
@@ -199,46 +191,64 @@ def test_a_wrong_request_is_400_with_an_error_object(client: Any, body: dict[str
 
 
 class Broken:
-    """A model that can't answer."""
+    """A tier that can't answer."""
 
-    labels = ("no", "yes")
+    remote = False
+    ready = True
 
     def __init__(self, failure: Exception) -> None:
         self._failure = failure
 
-    def predict_many(self, inputs: Sequence[Input]) -> list[Prediction]:
-        assert inputs
+    async def ask(
+        self, one: Input, timeout_ms: float | None, *, request_id: str = ""
+    ) -> Prediction:
+        del one, timeout_ms, request_id
         raise self._failure
+
+    async def probe(self, timeout_ms: float) -> None: ...
+
+    async def aclose(self) -> None: ...
 
 
 @pytest.mark.parametrize(
-    ("failure", "told"),
+    ("failure", "status", "told"),
     [
-        (MemoryError("4 GiB"), "the server failed; its log says why"),
-        (InvalidModel("logits are not finite", hint="check the model"), "logits are not finite"),
+        (MemoryError("4 GiB"), 500, "the server failed; its log says why"),
+        (
+            InvalidModel("logits are not finite", hint="check the model"),
+            503,
+            "no allowed tier could answer (edge: InvalidModel): nearest_first, tier_failed, "
+            "no_tier_left",
+        ),
     ],
 )
-def test_a_failure_of_the_server_is_an_error_object_too(failure: Exception, told: str) -> None:
-    model = cast("LocalModel", Broken(failure))
-    app = build_app(model, name="tiny", rng=np.random.default_rng(0))
+def test_a_failure_of_the_server_is_an_error_object_too(
+    failure: Exception, status: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tier = TierPolicy(name="edge", kind=TierKind.DEVICE)
+    policy = Policy(task="text-classification", labels=("no", "yes"), tiers=(tier,))
 
-    with TestClient(app, raise_server_exceptions=False) as broken:
-        body = check(broken.post(INFER, json={"inputs": [tensor()]}), ERROR, 500)
+    def make(log: Any) -> HybridInferenceEngine:
+        tiers = {"edge": Broken(failure)}
+        return HybridInferenceEngine(policy=policy, tiers=tiers, decision_log=log)
 
-    assert body["error"] == told
+    with running(make) as broken:
+        answer = broken.client.post(INFER, json={"inputs": [tensor()]})
+
+    assert check(answer, ERROR, status)["error"] == told
+    assert ("MemoryError" in capsys.readouterr().err) is (status == 500)
 
 
 def test_files_of_the_server_are_not_read(tmp_path: Path) -> None:
-    model = open_bundle(tiny_image_bundle(tmp_path / "light"))
+    folder = tiny_image_bundle(tmp_path / "light")
     picture = tmp_path / "private.npy"
     np.save(picture, np.ones((4, 4, 3), dtype=np.float32))
 
-    with TestClient(build_app(model, name="light", rng=np.random.default_rng(0))) as client:
+    with running(lambda log: HybridInferenceEngine(folder, decision_log=log)) as one:
         answers = [
-            client.post("/predict", json={"image": str(picture)}),
-            client.post("/predict", json={"inputs": [{"image": "/etc/hostname"}]}),
+            one.client.post("/predict", json={"image": str(picture)}),
+            one.client.post("/predict", json={"inputs": [{"image": "/etc/hostname"}]}),
         ]
-    model.close()
 
     for answer in answers:
         body = check(answer, ERROR, 400)

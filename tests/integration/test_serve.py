@@ -15,7 +15,7 @@ from serving import start, start_json, stop
 from edgewise import CloudInferenceClient
 from edgewise.cli import main
 from edgewise.errors import DeadlineExceeded, RemoteError
-from edgewise.gateway.app import lognormal
+from edgewise.gateway.faults import lognormal
 from edgewise.records import Protocol
 from edgewise.runtimes import RemoteModel, open_bundle
 from edgewise.testing.models import tiny_image_bundle, tiny_text_bundle

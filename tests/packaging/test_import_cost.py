@@ -25,10 +25,8 @@ HEAVY = (
     "safetensors",
     "sklearn",
     "sqlite3",
-    "starlette",
     "tokenizers",
     "tqdm",
-    "uvicorn",
     "yaml",
 )
 OF_EXTRAS = (
@@ -40,11 +38,11 @@ OF_EXTRAS = (
     "openvino",
     "pydantic",
     "safetensors",
+    "msgspec",
     "sklearn",
-    "starlette",
     "torch",
     "tqdm",
-    "uvicorn",
+    "uvloop",
     "yaml",
 )
 ABSENT = """
@@ -205,7 +203,7 @@ def test_a_build_without_its_extra_names_the_command_to_get_it(module: str, tmp_
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("module", ["starlette", "uvicorn"])
+@pytest.mark.parametrize("module", ["httptools", "msgspec"])
 def test_serving_without_its_extra_names_the_command_to_get_it(module: str, tmp_path: Path) -> None:
     bundle = tiny_text_bundle(tmp_path / "bundle")
 

@@ -1,7 +1,8 @@
-"""`edgewise serve`: a bundle behind a port."""
+"""`edgewise serve`: an engine behind a port."""
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,18 +12,20 @@ from edgewise.errors import UsageError
 
 @click.command("serve")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--host", default="127.0.0.1", show_default=True, help="address to listen on")
+@click.option("--host", help="address to listen on [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="0 takes a free one [default: 8080]")
 @click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8080,
-    show_default=True,
-    help="0 takes a free one",
+    "--config", type=click.Path(path_type=Path), help="settings, as docs/gateway.md says them"
 )
+@click.option("--name", help="of the model in paths [default: as its manifest says]")
+@click.option("--log", type=click.Path(path_type=Path), help="keep decisions in this file")
 @click.option(
     "--threads",
     type=click.IntRange(1, 256),
     help="of the model [default: as its manifest says]",
+)
+@click.option(
+    "--without-keys", is_flag=True, help="listen beyond this machine although anybody could ask"
 )
 @click.option(
     "--delay-ms", metavar="P50,P95", help="add a lognormal delay with these quantiles, for demos"
@@ -37,17 +40,18 @@ from edgewise.errors import UsageError
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object when it listens")
 def command(
     run: Path,
-    host: str,
-    port: int,
-    threads: int | None,
+    config: Path | None,
     delay_ms: str | None,
     fail_rate: float,
     seed: int,
     *,
     as_json: bool,
+    **given: Any,
 ) -> int:
-    """Serve the bundle of RUN (or a bundle directory) until SIGTERM or ^C."""
-    from edgewise.gateway import Serving, serve  # noqa: PLC0415 - heavy
+    """Serve RUN until SIGTERM or ^C: a run directory, a policy's file or a bundle."""
+    import numpy as np  # noqa: PLC0415 - heavy
+
+    from edgewise.gateway import Faults, Serving, Settings, read_settings, serve  # noqa: PLC0415
 
     def ready(now: Serving) -> None:
         if as_json:
@@ -55,16 +59,15 @@ def command(
         else:
             say(f"ready: {now.address}")
 
-    serve(
-        run,
-        host=host,
-        port=port,
-        delay_ms=_quantiles(delay_ms),
-        fail_rate=fail_rate,
-        threads=threads,
-        seed=seed,
-        ready=ready,
-    )
+    log = given.pop("log")
+    if log is not None:
+        given["log"] = str(log.resolve())
+    settings = Settings() if config is None else read_settings(config)
+    settings = settings.changed(given)
+    faults = None
+    if delay_ms is not None or fail_rate:
+        faults = Faults(_quantiles(delay_ms), fail_rate, np.random.default_rng(seed))
+    serve(run, settings, file=config, faults=faults, ready=ready)
     return 0
 
 

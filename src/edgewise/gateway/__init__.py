@@ -1,12 +1,24 @@
-"""A bundle behind a port: the Open Inference Protocol v2 and plain JSON.
+"""An engine behind a port: OpenAI's interface, the Open Inference Protocol v2 and plain JSON.
 
-A bundle directory goes in, an ASGI application or a running server comes out. Read `app.py`.
+A run, a policy or a bundle goes in, a running server comes out. Read `app.py` first, then
+`http.py`, which speaks HTTP, and `server.py`, which runs both.
 """
 
 from edgewise import extras
 
 with extras.needed("gateway"):
-    from edgewise.gateway.app import build_app
+    from edgewise.gateway.app import Gateway
+    from edgewise.gateway.faults import Faults
+    from edgewise.gateway.reading import read_settings
     from edgewise.gateway.server import Serving, resolve_bundle, serve
+    from edgewise.gateway.settings import Settings
 
-__all__ = ["Serving", "build_app", "resolve_bundle", "serve"]
+__all__ = [
+    "Faults",
+    "Gateway",
+    "Serving",
+    "Settings",
+    "read_settings",
+    "resolve_bundle",
+    "serve",
+]

@@ -1,280 +1,301 @@
-"""The ASGI application: routes of OIP v2, `/predict` and health, over one opened bundle."""
+"""The application: each path to what answers it, over one engine.
+
+A request passes the door (who asks), admission (can it be answered in time) and its route, and
+leaves as an answer, whatever happens.
+"""
 
 import asyncio
-import json
-import math
-from collections.abc import Sequence
-from typing import Any
+import sys
+import traceback
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
 
-import numpy as np
-from numpy.typing import NDArray
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from edgewise.errors import EdgewiseError, UsageError
+from edgewise.gateway.admission import Admission
+from edgewise.gateway.asking import NOTHING_ASKED, Asked, Asking, asked_of
+from edgewise.gateway.bodies import to_json
+from edgewise.gateway.counting import Decisions
+from edgewise.gateway.doors import Doors
+from edgewise.gateway.messages import Request, Response, head_of
+from edgewise.gateway.oip import Oip
+from edgewise.gateway.openai import Embeds, Labels, OpenAi
+from edgewise.gateway.plain import Plain
+from edgewise.gateway.refusing import Form, Refusal, refused
+from edgewise.gateway.settings import Settings
+from edgewise.observe.metrics import OPEN_METRICS, TEXT
+from edgewise.records import Policy
+from edgewise.route import HybridInferenceEngine
+from edgewise.route.breaker import CircuitState
 
-from edgewise import __version__
-from edgewise.errors import EdgewiseError, InvalidData, UsageError
-from edgewise.records import Input, Prediction
-from edgewise.runtimes import LocalModel
-
-_MAX_BODY_BYTES = 8_000_000
-_MAX_BATCH = 1024
-_OUTPUTS = ("label", "probabilities")
-_Z95 = 1.6448536269514722
-
-
-class Delay:
-    """Demo faults: a lognormal delay and a share of failures. Made by `build_app`."""
-
-    def __init__(
-        self, delay_ms: tuple[float, float] | None, fail_rate: float, rng: np.random.Generator
-    ) -> None:
-        self._delay_ms, self._fail_rate, self._rng = delay_ms, fail_rate, rng
-
-    async def wait(self) -> bool:
-        """Wait as drawn; say whether the request may go on."""
-        if self._delay_ms is not None:
-            mu, sigma = lognormal(*self._delay_ms)
-            await asyncio.sleep(float(self._rng.lognormal(mu, sigma)) / 1000)
-        return float(self._rng.random()) >= self._fail_rate
+Told = Callable[[], Response]
+Works = Callable[[Request, Asked], Awaitable[Response]]
 
 
-def lognormal(p50: float, p95: float) -> tuple[float, float]:
-    """Give mu and sigma of the lognormal distribution with these quantiles."""
-    return math.log(p50), math.log(p95 / p50) / _Z95
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What answers one method of one path."""
+
+    name: str
+    """As metrics call it: a few words, whatever the path holds."""
+    told: Told | None = None
+    """Answers at once and asks nobody."""
+    works: Works | None = None
+    """Asks the engine: needs a key and a place."""
+    form: Form = Form.PLAIN
+    looks: bool = False
+    """Needs a key where there are keys, but no place."""
+    administers: bool = False
 
 
-class Service:
-    """Answers requests from one model, one batch at a time. Made by `build_app`."""
-
-    def __init__(self, model: LocalModel, name: str, delay: Delay) -> None:
-        self._model, self._name, self._delay = model, name, delay
-        self._turn = asyncio.Lock()
-
-    async def health(self, request: Request) -> JSONResponse:
-        """Say that the server is alive and ready."""
-        del request
-        return JSONResponse({"live": True, "ready": True})
-
-    async def server(self, request: Request) -> JSONResponse:
-        """Give the server's metadata."""
-        del request
-        return JSONResponse({"name": "edgewise", "version": __version__, "extensions": []})
-
-    async def metadata(self, request: Request) -> JSONResponse:
-        """Give the model's metadata."""
-        self._check_name(request)
-        count = len(self._model.labels)
-        text = self._model.manifest.task.takes_text
-        takes = {"name": "text", "datatype": "BYTES", "shape": [-1]}
-        if not text:
-            takes = {"name": "image", "datatype": "FP32", "shape": [-1, -1, -1, -1]}
-        gives = [
-            {"name": "label", "datatype": "BYTES", "shape": [-1]},
-            {"name": "probabilities", "datatype": "FP32", "shape": [-1, count]},
-        ]
-        return JSONResponse(
-            {
-                "name": self._name,
-                "versions": ["1"],
-                "platform": "onnx_onnxv1",
-                "inputs": [takes],
-                "outputs": gives,
-                "parameters": {"bundle_sha256": self._model.sha256},
-            }
-        )
-
-    async def ready(self, request: Request) -> JSONResponse:
-        """Say that the model is ready."""
-        self._check_name(request)
-        return JSONResponse({"name": self._name, "ready": True})
-
-    async def infer(self, request: Request) -> JSONResponse:
-        """Answer an OIP v2 inference request."""
-        self._check_name(request)
-        body = await _body(request)
-        inputs, wanted = _oip_inputs(body), _oip_wanted(body)
-        answers = await self._answer(inputs)
-        flat = [value for answer in answers for value in answer.probabilities]
-        outputs: list[dict[str, Any]] = [
-            {
-                "name": "label",
-                "datatype": "BYTES",
-                "shape": [len(answers)],
-                "data": [a.label for a in answers],
-            },
-            {
-                "name": "probabilities",
-                "datatype": "FP32",
-                "shape": [len(answers), len(self._model.labels)],
-                "data": flat,
-                # The protocol has no place for names: a client can't know the order otherwise.
-                "parameters": {"labels": json.dumps(self._model.labels)},
-            },
-        ]
-        outputs = [one for one in outputs if one["name"] in wanted]
-        answer = {"model_name": self._name, "model_version": "1", "outputs": outputs}
-        if isinstance(body.get("id"), str):
-            answer["id"] = body["id"]
-        return JSONResponse(answer)
-
-    async def predict(self, request: Request) -> JSONResponse:
-        """Answer the plain JSON form: one input, or many under `inputs`."""
-        body = await _body(request)
-        many = body.get("inputs")
-        if many is None:
-            return JSONResponse(self._plain((await self._answer([body]))[0]))
-        if not isinstance(many, list) or not all(isinstance(one, dict) for one in many):
-            raise InvalidData(
-                "`inputs` is no list of objects", where="body", hint='give [{"text": "…"}]'
-            )
-        return JSONResponse({"predictions": [self._plain(a) for a in await self._answer(many)]})
-
-    async def _answer(self, inputs: Sequence[Input]) -> list[Prediction]:
-        if not 0 < len(inputs) <= _MAX_BATCH:
-            what = f"{len(inputs)} inputs"
-            raise InvalidData(what, where="body", hint=f"give 1 to {_MAX_BATCH}")
-        if any(isinstance(one.get("image"), str) for one in inputs):
-            what, hint = "`image` is a path", "give the pixels: files of the server are not read"
-            raise InvalidData(what, where="image", hint=hint)
-        if not await self._delay.wait():
-            raise Unavailable
-        async with self._turn:
-            return await run_in_threadpool(self._model.predict_many, inputs)
-
-    def _plain(self, answer: Prediction) -> dict[str, Any]:
-        shares = dict(zip(self._model.labels, answer.probabilities, strict=True))
-        return {
-            "prediction": answer.label,
-            "label": answer.label,
-            "confidence": answer.confidence,
-            "probabilities": shares,
-        }
-
-    def _check_name(self, request: Request) -> None:
-        if request.path_params["model"] not in (self._name, "default"):
-            raise UnknownModel
-
-
-class Unavailable(Exception):
-    """The demo's failure: HTTP 503."""
-
-
-class UnknownModel(Exception):
-    """Another model was asked for: HTTP 404."""
-
-
-class BodyTooLarge(Exception):
-    """The body exceeds the bound: HTTP 413."""
-
-
-def build_app(
-    model: LocalModel,
-    *,
-    name: str,
-    rng: np.random.Generator,
-    delay_ms: tuple[float, float] | None = None,
-    fail_rate: float = 0.0,
-) -> Starlette:
-    """Give the ASGI application over an opened bundle.
+class Gateway:
+    """Answers requests over one engine. Made and closed by `serve`.
 
     Parameters
     ----------
     name
         The model's name in paths; `default` is understood too.
-    delay_ms
-        (p50, p95) of a lognormal delay a request, for demos.
-    fail_rate
-        Share of requests answered 503, for demos.
+    faults
+        Awaited before each request that asks the engine, for demos.
+    read_policy
+        Gives the policy that `reload` puts in service.
     """
-    service = Service(model, name, Delay(delay_ms, fail_rate, rng))
-    at = "/v2/models/{model}"
-    routes = [
-        Route("/healthz", service.health),
-        Route("/readyz", service.health),
-        Route("/v2", service.server),
-        Route("/v2/health/live", service.health),
-        Route("/v2/health/ready", service.health),
-        Route("/predict", service.predict, methods=["POST"]),
-    ]
-    for prefix in (at, f"{at}/versions/1"):
-        routes += [
-            Route(prefix, service.metadata),
-            Route(f"{prefix}/ready", service.ready),
-            Route(f"{prefix}/infer", service.infer, methods=["POST"]),
-        ]
-    handlers: dict[Any, Any] = {
-        EdgewiseError: _wrong,
-        Unavailable: lambda *_: JSONResponse({"error": "unavailable"}, 503),
-        UnknownModel: lambda *_: JSONResponse({"error": "no such model"}, 404),
-        BodyTooLarge: lambda *_: JSONResponse({"error": f"more than {_MAX_BODY_BYTES} bytes"}, 413),
-        ClientDisconnect: lambda *_: Response(status_code=400),
-        404: lambda *_: JSONResponse({"error": "no such path"}, 404),
-        500: lambda *_: JSONResponse({"error": "the server failed; its log says why"}, 500),
-        405: lambda *_: JSONResponse({"error": "another method is needed"}, 405),
-    }
-    return Starlette(routes=routes, exception_handlers=handlers)
+
+    def __init__(
+        self,
+        engine: HybridInferenceEngine,
+        *,
+        name: str,
+        settings: Settings,
+        decisions: Decisions,
+        embeds: Embeds | None = None,
+        faults: Callable[[], Awaitable[None]] | None = None,
+        read_policy: Callable[[], Policy | Path] | None = None,
+    ) -> None:
+        self.engine = engine
+        self.name = name
+        self.decisions = decisions
+        self.admission = Admission(settings.admission)
+        self.draining = False
+        self._clock = engine.clock
+        self._counting = decisions.counting
+        self._doors = Doors(settings, self._clock.now_s)
+        self._faults = faults
+        self._read_policy = read_policy
+        self._tasks: set[asyncio.Task[None]] = set()
+        asking = Asking(engine, most=settings.limits.batch)
+        self._oip = Oip(asking, name=name, is_ready=self.is_ready)
+        self._openai = OpenAi(
+            Labels(asking), embeds, name=name, clock=self._clock, ids=lambda: uuid.uuid4().hex
+        )
+        self._plain = Plain(asking)
+        self._paths = self._table()
+        self._gauges()
+
+    def is_ready(self) -> bool:
+        """Say whether requests are welcome: some tier can be asked, and nobody stops."""
+        if self.draining:
+            return False
+        return any(state is not CircuitState.OPEN for state in self.engine.circuits().values())
+
+    def shed(self) -> bytes | None:
+        """Give the answer for a request that there is no place for, or `None`."""
+        if self.admission.in_flight < self.admission.limit:
+            return None
+        self.admission.refused += 1
+        return _NO_PLACE
+
+    async def reload(self) -> tuple[str, str]:
+        """Read the policy and its bundle again; gives the versions before and after.
+
+        Raises
+        ------
+        EdgewiseError
+            When there is no file, or what it says can't be: then nothing changes.
+        """
+        if self._read_policy is None:
+            hint = "serve a run or a policy"
+            raise UsageError("a bundle is served without a policy", where="reload", hint=hint)
+        before = await self.engine.swap_policy(await asyncio.to_thread(self._read_policy))
+        return before, self.engine.policy_version
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Hold on to work beside the requests until it has ended."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def add(self, path: str, method: str, route: Route) -> None:
+        """Add a route; what is beside the core joins so."""
+        self._paths.setdefault(path, {})[method] = route
+
+    async def handle(self, request: Request) -> Response:
+        """Answer a request."""
+        start_s = self._clock.now_s()
+        methods = self._paths.get(request.path) or self._paths.get(unquote(request.path))
+        if methods is None:
+            return self._nowhere(request, start_s)
+        route = methods.get(request.method)
+        if route is None and request.method == "HEAD":
+            route = methods.get("GET")
+        if route is None:
+            response = refused(Refusal(405, "another method is needed"), Form.PLAIN)
+            response.headers.append(("allow", ", ".join(sorted(methods))))
+            return self._counted("unknown", response, start_s)
+        try:
+            response = await self._routed(route, request)
+        except (Refusal, EdgewiseError) as failure:
+            response = refused(failure, route.form)
+        except Exception as failure:  # noqa: BLE001 - the outermost border: it goes to stderr
+            traceback.print_exc(file=sys.stderr)
+            response = refused(failure, route.form)
+        return self._counted(route.name, response, start_s)
+
+    async def _routed(self, route: Route, request: Request) -> Response:
+        if route.works is None:
+            if route.looks:
+                self._doors.look(request)
+            assert route.told is not None
+            return route.told()
+        if route.administers:
+            self._doors.administer(request)
+            return await route.works(request, NOTHING_ASKED)
+        if route.looks:
+            self._doors.look(request)
+            return await route.works(request, NOTHING_ASKED)
+        caller = self._doors.enter(request)
+        if not self.admission.enter():
+            raise Refusal(503, "too much is under way", retry_after_s=1)
+        try:
+            if self._faults is not None:
+                await self._faults()
+            response = await route.works(request, asked_of(request, caller))
+        except BaseException:
+            self.admission.leave()
+            raise
+        if response.parts is None:
+            self.admission.leave()
+        else:  # a stream keeps its place until it ends
+            response.parts = _Placed(response.parts, self.admission)
+        return response
+
+    def _counted(self, route: str, response: Response, start_s: float) -> Response:
+        headers = response.headers
+        told = headers and headers[0][0] == "x-edgewise-request-id"
+        request_id = headers[0][1] if told else ""
+        self._counting.answered(route, response.status, self._clock.now_s() - start_s, request_id)
+        return response
+
+    def _nowhere(self, request: Request, start_s: float) -> Response:
+        what = "no such path"
+        if request.path.startswith("/v2/models/"):
+            what = "no such model, or no such version of it"
+        if request.path.startswith("/v1/models/"):
+            what = "no such model"
+        form = Form.OPENAI if request.path.startswith("/v1/") else Form.PLAIN
+        return self._counted("unknown", refused(Refusal(404, what), form), start_s)
+
+    def _table(self) -> dict[str, dict[str, Route]]:
+        oip, openai = self._oip, self._openai
+        alive = Route(name="health", told=_alive)
+        ready = Route(name="ready", told=self._ready)
+        index = Route(name="index", told=oip.index, looks=True)
+        table: dict[str, dict[str, Route]] = {
+            "/healthz": {"GET": alive},
+            "/readyz": {"GET": ready},
+            "/v2/health/live": {"GET": alive},
+            "/v2/health/ready": {"GET": ready},
+            "/v2": {"GET": Route(name="server", told=oip.server)},
+            "/v2/": {"GET": Route(name="server", told=oip.server)},
+            "/v2/repository/index": {"GET": index, "POST": index},
+            "/v2/models/stats": {"GET": Route(name="stats", told=oip.stats, looks=True)},
+            "/predict": {"POST": Route(name="predict", works=self._plain.predict)},
+            "/metrics": {"GET": Route(name="metrics", works=self._metrics, looks=True)},
+        }
+        for name in (self.name, "default"):
+            for at in (f"/v2/models/{name}", f"/v2/models/{name}/versions/1"):
+                table[at] = {"GET": Route(name="model", told=oip.metadata, looks=True)}
+                table[f"{at}/ready"] = {"GET": Route(name="model_ready", told=oip.ready)}
+                table[f"{at}/infer"] = {"POST": Route(name="infer", works=oip.infer)}
+                table[f"{at}/config"] = {"GET": Route(name="config", told=oip.config, looks=True)}
+                table[f"{at}/stats"] = {"GET": Route(name="stats", told=oip.stats, looks=True)}
+            one = Route(
+                name="models", told=lambda: openai.model("default"), looks=True, form=Form.OPENAI
+            )
+            table[f"/v1/models/{name}"] = {"GET": one}
+        for at, works in (
+            ("chat/completions", openai.chat),
+            ("completions", openai.complete),
+            ("embeddings", openai.embed),
+        ):
+            route = Route(name=at.replace("/", "_"), works=works, form=Form.OPENAI)
+            table[f"/v1/{at}"] = {"POST": route}
+        table["/v1/models"] = {
+            "GET": Route(name="models", told=openai.models, looks=True, form=Form.OPENAI)
+        }
+        return table
+
+    def _ready(self) -> Response:
+        is_ready = self.is_ready()
+        told = {"live": True, "ready": is_ready}
+        return Response(status=200 if is_ready else 503, body=to_json(told))
+
+    async def _metrics(self, request: Request, asked: Asked) -> Response:
+        del asked
+        open_metrics = "application/openmetrics-text" in request.headers.get("accept", "")
+        text = await asyncio.to_thread(self._counting.metrics.text, open_metrics=open_metrics)
+        return Response(body=text.encode(), kind=OPEN_METRICS if open_metrics else TEXT)
+
+    def _gauges(self) -> None:
+        gauge, admission = self._counting.gauge, self.admission
+        gauge("edgewise_in_flight", "Requests under way", lambda: admission.in_flight)
+        gauge("edgewise_in_flight_limit", "Requests let in at once", lambda: admission.limit)
+        gauge(
+            "edgewise_shed_requests",
+            "Requests refused for want of a place",
+            lambda: admission.refused,
+        )
+        gauge("edgewise_ready", "Whether requests are welcome", lambda: float(self.is_ready()))
+        gauge(
+            "edgewise_open_circuits",
+            "Tiers that are left alone",
+            lambda: sum(one is CircuitState.OPEN for one in self.engine.circuits().values()),
+        )
 
 
-async def _wrong(_: Request, failure: Exception) -> JSONResponse:
-    assert isinstance(failure, EdgewiseError)
-    # What else can be wrong, such as the model, is no fault of who asks.
-    status = 400 if isinstance(failure, InvalidData | UsageError) else 500
-    return JSONResponse({"error": failure.what, "hint": failure.hint}, status)
+def _alive() -> Response:
+    return Response(body=b'{"live":true,"ready":true}')
 
 
-async def _body(request: Request) -> dict[str, Any]:
-    received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > _MAX_BODY_BYTES:
-            raise BodyTooLarge
-    try:
-        value = json.loads(received)
-    except (ValueError, RecursionError) as wrong:
-        raise InvalidData(
-            "the body is no JSON", where="body", hint="send application/json"
-        ) from wrong
-    if not isinstance(value, dict):
-        raise InvalidData("the body is no object", where="body", hint='send {"text": "…"}')
-    return value
+class _Placed:
+    """A stream that keeps its request's place until it ends, begun or not."""
+
+    def __init__(self, parts: AsyncIterator[bytes], admission: Admission) -> None:
+        self._parts = parts
+        self._admission: Admission | None = admission
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await self._parts.__anext__()
+
+    async def aclose(self) -> None:
+        """End the stream; a second call does nothing."""
+        admission, self._admission = self._admission, None
+        if admission is None:
+            return
+        admission.leave()
+        closing = getattr(self._parts, "aclose", None)
+        if closing is not None:
+            await closing()
 
 
-def _oip_inputs(body: dict[str, Any]) -> list[Input]:
-    tensors = body.get("inputs")
-    if not isinstance(tensors, list) or len(tensors) != 1 or not isinstance(tensors[0], dict):
-        raise InvalidData("not one input tensor", where="inputs", hint="give `text` or `image`")
-    name, data, shape = (tensors[0].get(key) for key in ("name", "data", "shape"))
-    if name not in ("text", "image") or not isinstance(data, list):
-        what, hint = "the input tensor is neither text nor image", "see the model's metadata"
-        raise InvalidData(what, where="inputs", hint=hint)
-    try:
-        # Elements may come flat or nested, in the order of the rows.
-        kind = np.object_ if name == "text" else np.float32
-        values: NDArray[Any] = np.asarray(data, dtype=kind).ravel()
-        if not isinstance(shape, list) or any(one < 0 for one in shape):
-            raise ValueError("no shape")
-        values = values.reshape(shape)
-    except (ValueError, TypeError, OverflowError) as wrong:
-        hint = "give n texts" if name == "text" else "give n·h·w·c values"
-        raise InvalidData("the data does not fit the shape", where=name, hint=hint) from wrong
-    if name == "text":
-        return [{"text": one} for one in values.ravel().tolist()]
-    if values.ndim == 0:
-        what, hint = "an image without dimensions", "give the shape [n, h, w, c]"
-        raise InvalidData(what, where=name, hint=hint)
-    return [{"image": one} for one in np.asarray(values)]
+def _no_place() -> bytes:
+    body = b'{"error":"too much is under way","hint":"try again in a second"}'
+    response = Response(status=503, body=body, headers=[("retry-after", "1")])
+    return head_of(response, "", close=False) + body
 
 
-def _oip_wanted(body: dict[str, Any]) -> tuple[str, ...]:
-    """Give the names of the outputs that a request asks for; without any, all."""
-    asked = body.get("outputs") or [{"name": name} for name in _OUTPUTS]
-    if not isinstance(asked, list) or not all(
-        isinstance(one, dict) and one.get("name") in _OUTPUTS for one in asked
-    ):
-        what = "`outputs` is no list of the model's outputs"
-        hint = "name `label`, `probabilities` or both, or leave it out"
-        raise InvalidData(what, where="outputs", hint=hint)
-    return tuple(one["name"] for one in asked)
+_NO_PLACE = _no_place()

@@ -1,17 +1,23 @@
-"""Runs the application on a socket until it is told to stop."""
+"""Runs a gateway on a socket until it is told to stop."""
 
+import asyncio
 import errno
+import ipaddress
+import signal
 import socket
+import ssl
+import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from edgewise import extras
-from edgewise.errors import EdgewiseError, InvalidModel
-from edgewise.runtimes import open_classifier, read_manifest
+from edgewise.errors import EdgewiseError, InvalidModel, UsageError
+from edgewise.gateway.app import Gateway
+from edgewise.gateway.faults import Faults
+from edgewise.gateway.http import HttpServer
+from edgewise.gateway.opening import Subject, open_gateway
+from edgewise.gateway.settings import Settings, beside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,71 +47,85 @@ def resolve_bundle(path: Path) -> Path:
 
 def serve(
     run: Path,
+    settings: Settings | None = None,
     *,
-    port: int,
-    host: str = "127.0.0.1",
-    threads: int | None = None,
-    delay_ms: tuple[float, float] | None = None,
-    fail_rate: float = 0.0,
-    seed: int = 0,
+    file: Path | None = None,
+    faults: Faults | None = None,
     ready: Callable[[Serving], object] = print,
 ) -> None:
-    """Serve a bundle until SIGTERM or SIGINT; what is under way is answered first.
+    """Serve a run, a policy or a bundle until SIGTERM or SIGINT; what is under way is answered.
+
+    SIGHUP reads the policy and its bundle again.
 
     Parameters
     ----------
-    port
-        0 takes a free one.
-    threads
-        By default those that the bundle's manifest names.
+    file
+        Where the settings were read; their paths are relative to it.
     ready
         Called when the socket listens.
 
     Raises
     ------
     EdgewiseError
-        When the address is in use or not this machine's.
+        When the address is in use, not this machine's, or open to all without keys.
     """
-    with extras.needed("gateway"):
-        import uvicorn  # noqa: PLC0415 - heavy
-
-        from edgewise.gateway.app import build_app  # noqa: PLC0415 - heavy
-    folder = resolve_bundle(run)
-    manifest = read_manifest(folder)
-    listening = _listen(host, port)
-    model = open_classifier(folder, threads=threads)
-    app = build_app(
-        model,
-        name=manifest.name,
-        rng=np.random.default_rng(seed),
-        delay_ms=delay_ms,
-        fail_rate=fail_rate,
-    )
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
-    address = f"http://{host}:{listening.getsockname()[1]}"
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            ready(
-                Serving(address=address, model=manifest.name)
-            )  # from here on it answers, and heeds signals
-
+    settings = Settings() if settings is None else settings
+    check_exposure(settings)
+    subject = find_subject(run)
+    tls = None if settings.tls is None else _tls(settings, file)
+    listening = listen(settings.host, settings.port)
     try:
-        with suppress(KeyboardInterrupt):  # uvicorn raises it again when all is answered
-            Server(config).run(sockets=[listening])
+        with _runner() as runner:
+            runner.run(_run(subject, settings, file, listening, tls, faults, ready))
     finally:
         listening.close()
-        model.close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def find_subject(path: Path) -> Subject:
+    """Say what a path holds: a policy's file, a run with its policy, or a bundle.
+
+    Raises
+    ------
+    InvalidModel
+        When it holds none of them.
+    """
+    if path.is_file():
+        return Subject(policy=path, bundle=None)
+    if (path / "policy.json").is_file():
+        return Subject(policy=path / "policy.json", bundle=None)
+    return Subject(policy=None, bundle=resolve_bundle(path))
+
+
+def check_exposure(settings: Settings) -> None:
+    """Refuse to listen beyond this machine where anybody could ask.
+
+    Raises
+    ------
+    UsageError
+        When there are no keys, and nobody said that none are needed.
+    """
+    if settings.callers or settings.without_keys or _is_loopback(settings.host):
+        return
+    what = "anybody who reaches this address could ask: there are no keys"
+    hint = "name `callers` in the settings, or say --without-keys"
+    raise UsageError(what, where=f"--host {settings.host}", hint=hint)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Give a socket that listens.
+
+    Raises
+    ------
+    EdgewiseError
+        When it can't.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))
         made.listen(1024)
+        made.setblocking(False)  # noqa: FBT003 - the socket module's own signature
     except OSError as failure:
         made.close()
         taken = failure.errno == errno.EADDRINUSE
@@ -113,3 +133,82 @@ def _listen(host: str, port: int) -> socket.socket:
         hint = "choose another with `--port`, or 0 for a free one"
         raise EdgewiseError(what, where=f"{host}:{port}", hint=hint) from failure
     return made
+
+
+async def _run(
+    subject: Subject,
+    settings: Settings,
+    file: Path | None,
+    listening: socket.socket,
+    tls: ssl.SSLContext | None,
+    faults: Faults | None,
+    ready: Callable[[Serving], object],
+) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for one in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(one, stop.set)
+    with ExitStack() as stack:
+        gateway = open_gateway(subject, settings, file=file, stack=stack, faults=faults)
+        async with gateway.engine:
+            server = HttpServer(
+                gateway.handle,
+                limits=settings.limits.http(),
+                shed=gateway.shed,
+                on_lag=gateway.admission.lagged,
+            )
+            loop.add_signal_handler(signal.SIGHUP, lambda: _reload(gateway, loop))
+            await server.listen(listening, tls)
+            port = listening.getsockname()[1]
+            host = f"[{settings.host}]" if ":" in settings.host else settings.host
+            scheme = "http" if tls is None else "https"
+            # From here on it answers, and heeds signals.
+            ready(Serving(address=f"{scheme}://{host}:{port}", model=gateway.name))
+            await stop.wait()
+            gateway.draining = True
+            cut = await server.drain(settings.drain_s)
+            if cut:
+                sys.stderr.write(f"{cut} requests were cut off after {settings.drain_s:g} s\n")
+
+
+def _reload(gateway: Gateway, loop: asyncio.AbstractEventLoop) -> None:
+    async def reload() -> None:
+        try:
+            before, after = await gateway.reload()
+        except EdgewiseError as failure:
+            sys.stderr.write(f"the policy stays as it is: {failure}\n")
+        else:
+            sys.stderr.write(f"policy {before[:16]} became {after[:16]}\n")
+
+    gateway.keep(loop.create_task(reload()))
+
+
+def _runner() -> asyncio.Runner:
+    """Give an event loop: libuv's where it is installed, which takes half the time."""
+    try:
+        import uvloop  # noqa: PLC0415 - optional
+    except ImportError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+def _tls(settings: Settings, file: Path | None) -> ssl.SSLContext:
+    assert settings.tls is not None
+    certificate, key = (beside(one, file) for one in (settings.tls.certificate, settings.tls.key))
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.set_alpn_protocols(["http/1.1"])
+    try:
+        made.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as failure:
+        what = "the certificate and its key can't be used"
+        hint = "give PEM files that belong together"
+        raise UsageError(what, where=f"{certificate}, {key}", hint=hint) from failure
+    return made
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

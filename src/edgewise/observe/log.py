@@ -1,11 +1,10 @@
 """Decisions in SQLite: one writer thread, batches, write-ahead log."""
 
 import json
-import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -55,6 +54,8 @@ class DecisionLog:
         Longest time that an appended decision waits for its batch.
     batch
         Decisions that are written at once without waiting for the interval's end.
+    to_json
+        Gives a decision's JSON, where something faster than `records.encode` is at hand.
 
     Raises
     ------
@@ -64,12 +65,23 @@ class DecisionLog:
         When another version of the format wrote it.
     """
 
-    def __init__(self, path: Path, *, interval_s: float = 0.1, batch: int = 256) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        interval_s: float = 0.1,
+        batch: int = 256,
+        to_json: Callable[[Decision], str] | None = None,
+    ) -> None:
         self.path = path
         self._interval_s = interval_s
         self._batch = batch
-        self._queue: queue.Queue[Row | threading.Event | None] = queue.Queue(_WAITING)
+        self._to_json = _json if to_json is None else to_json
         self._gate = threading.Lock()
+        self._room = threading.Condition(self._gate)
+        self._some, self._enough = threading.Event(), threading.Event()
+        self._rows: list[Row] = []
+        self._waiters: list[threading.Event] = []
         self._closed = False
         self._failure: sqlite3.Error | None = None
         self._unwritten: list[Row] = []
@@ -105,10 +117,21 @@ class DecisionLog:
         UsageError
             When the log is closed.
         """
-        row = _row(decision)
+        row = _row(decision, self._to_json)
         if self._failure is not None:
             raise self._storage(self._failure)
-        self._put(row)
+        with self._gate:
+            self._check_open()
+            while len(self._rows) >= _WAITING:
+                self._room.wait()
+                self._check_open()
+            self._rows.append(row)
+            count = len(self._rows)
+        # The writer is woken for the first of a batch and for a full one, not for each.
+        if count == 1:
+            self._some.set()
+        elif count >= self._batch:
+            self._enough.set()
 
     def flush(self) -> None:
         """Wait until everything appended is on disk.
@@ -121,7 +144,10 @@ class DecisionLog:
             When the log is closed.
         """
         written = threading.Event()
-        self._put(written)
+        with self._gate:
+            self._check_open()
+            self._waiters.append(written)
+        self._hurry()
         written.wait()
         if self._failure is not None:
             raise self._storage(self._failure)
@@ -138,7 +164,8 @@ class DecisionLog:
             if self._closed:
                 return
             self._closed = True
-            self._queue.put(None)
+            self._room.notify_all()
+        self._hurry()
         self._writer.join()
         if self._failure is not None:
             raise self._storage(self._failure)
@@ -215,43 +242,34 @@ class DecisionLog:
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self.path, timeout=_LOCKED_S, check_same_thread=False)
 
-    def _put(self, item: Row | threading.Event) -> None:
-        with self._gate:
-            if self._closed:
-                raise UsageError(
-                    "the decision log is closed", where=str(self.path), hint="close it last"
-                )
-            self._queue.put(item)
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UsageError(
+                "the decision log is closed", where=str(self.path), hint="close it last"
+            )
+
+    def _hurry(self) -> None:
+        self._some.set()
+        self._enough.set()
 
     def _write(self) -> None:
         going = True
         while going:
-            rows, waiters, going = self._take()
+            if not self._unwritten:
+                self._some.wait()
+            self._enough.wait(self._interval_s)
+            with self._gate:
+                self._some.clear()
+                self._enough.clear()
+                rows, self._rows = self._rows, []
+                waiters, self._waiters = self._waiters, []
+                going = not self._closed
+                self._room.notify_all()
             self._unwritten += rows
             self._failure = self._store()
             for waiter in waiters:
                 waiter.set()
         self._connection.close()
-
-    def _take(self) -> tuple[list[Row], list[threading.Event], bool]:
-        """Wait for a first item, then gather what comes until the interval ends."""
-        rows: list[Row] = []
-        wait_s = self._interval_s if self._unwritten else None
-        end_s = 0.0
-        while len(rows) < self._batch:
-            try:
-                item = self._queue.get(timeout=wait_s)
-            except queue.Empty:
-                break
-            if item is None:
-                return rows, [], False
-            if isinstance(item, threading.Event):
-                return rows, [item], True
-            now_s = time.monotonic()
-            end_s = end_s or now_s + self._interval_s
-            wait_s = max(0.0, end_s - now_s)
-            rows.append(item)
-        return rows, [], True
 
     def _store(self) -> sqlite3.Error | None:
         if not self._unwritten:
@@ -276,12 +294,15 @@ class DecisionLog:
         return StorageError(what, where=str(self.path), hint="is it whole? keep a copy, begin anew")
 
 
-def _row(one: Decision) -> Row:
+def _json(one: Decision) -> str:
     try:
-        whole = _COMPACT.encode(encode(one))
+        return _COMPACT.encode(encode(one))
     except TypeError as wrong:
         what = f"a field has no JSON form: {wrong}"
         raise InvalidRecord(what, where="Decision", hint="give Python's own numbers") from wrong
+
+
+def _row(one: Decision, to_json: Callable[[Decision], str]) -> Row:
     row = (
         one.request_id,
         one.at_s,
@@ -293,7 +314,7 @@ def _row(one: Decision) -> Row:
         one.certificate_state,
         one.error,
         ",".join(reason.value for reason in one.reasons),
-        whole,
+        to_json(one),
     )
     return tuple(_storable(value) for value in row)
 

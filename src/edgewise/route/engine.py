@@ -38,6 +38,7 @@ from edgewise.route.storing import Store, Stored
 from edgewise.route.streaming import AnswerStream, Streamer
 from edgewise.route.telling import decision_of, result_of, told
 from edgewise.route.tiers import TierModel
+from edgewise.runtimes import Lane
 
 _NO_HEDGES = 0.0
 QUEUED = "queued"
@@ -90,6 +91,8 @@ class HybridInferenceEngine:
         Gives the device's state, for the policy's rules over it.
     rng
         For the jitter of waits before retries.
+    lane
+        Gives what carries calls to a remote tier's URL; by default `httpx2` does.
 
     Notes
     -----
@@ -116,6 +119,7 @@ class HybridInferenceEngine:
         wait_for_edge: bool = True,
         read_device: Callable[[], DeviceState] = read_device,
         rng: random.Random | None = None,
+        lane: Callable[[str], Lane] | None = None,
     ) -> None:
         self._clock = SystemClock() if clock is None else clock
         self._setup = Setup(
@@ -130,6 +134,7 @@ class HybridInferenceEngine:
             edge_threads=edge_threads,
             deadline_ms=deadline_ms,
             wait_for_edge=wait_for_edge,
+            lane=lane,
         )
         self._serving = Serving(*open_tiers(self._setup, self._clock, tiers), clock=self._clock)
         self._store = self._open_store()
@@ -148,6 +153,11 @@ class HybridInferenceEngine:
         self._closed = False
         self._closing: set[asyncio.Task[None]] = set()
         self._swapping = asyncio.Lock()
+
+    @property
+    def clock(self) -> Clock:
+        """Give the clock that it was made with."""
+        return self._clock
 
     @property
     def policy(self) -> Policy:

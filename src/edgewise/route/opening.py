@@ -1,6 +1,6 @@
 """From the engine's arguments to a checked policy and the tiers that answer by it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +21,14 @@ from edgewise.route.loading import LoadingTier
 from edgewise.route.privacy import detect
 from edgewise.route.secrets import read_secret
 from edgewise.route.tiers import LocalTier, RemoteTier, TierModel
-from edgewise.runtimes import ChatWire, LocalModel, RemoteModel, open_classifier, open_onnx
+from edgewise.runtimes import (
+    ChatWire,
+    Lane,
+    LocalModel,
+    RemoteModel,
+    open_classifier,
+    open_onnx,
+)
 
 DEFAULT_THRESHOLD = 0.85
 _TIMEOUT_MS, _CHAT_TIMEOUT_MS = 10_000.0, 60_000.0
@@ -44,6 +51,7 @@ class Setup:
     edge_threads: int | None
     deadline_ms: float | None
     wait_for_edge: bool
+    lane: Callable[[str], Lane] | None = None
 
 
 def open_tiers(
@@ -107,9 +115,7 @@ def _in_background(
         return LocalTier(name, model)
 
     others = {
-        tier.name: _remote(tier, known, _key(tier, known, setup))
-        for tier in known.tiers
-        if tier.endpoint is not None
+        tier.name: _remote(tier, known, setup) for tier in known.tiers if tier.endpoint is not None
     }
     if name in others:
         what = f"the nearest tier, `{name}`, has an endpoint: there is nothing to load"
@@ -255,7 +261,7 @@ def _tiers(policy: Policy, setup: Setup, model: LocalModel | None) -> dict[str, 
     found: dict[str, TierModel] = {}
     for place, tier in enumerate(policy.tiers):
         if tier.endpoint is not None:
-            found[tier.name] = _remote(tier, policy, _key(tier, policy, setup))
+            found[tier.name] = _remote(tier, policy, setup)
         elif place == 0 and model is not None:
             found[tier.name] = LocalTier(tier.name, model)
     if not found:
@@ -271,8 +277,8 @@ def _key(tier: TierPolicy, policy: Policy, setup: Setup) -> str | None:
     return None if tier.api_key is None else read_secret(tier.api_key)
 
 
-def _remote(tier: TierPolicy, policy: Policy, api_key: str | None) -> RemoteTier:
-    endpoint = tier.endpoint or ""
+def _remote(tier: TierPolicy, policy: Policy, setup: Setup) -> RemoteTier:
+    endpoint, api_key = tier.endpoint or "", _key(tier, policy, setup)
     wire, timeout_ms = None, _TIMEOUT_MS
     if policy.task == Task.TEXT_GENERATION.value:
         if tier.protocol is not Protocol.OPENAI:
@@ -290,6 +296,7 @@ def _remote(tier: TierPolicy, policy: Policy, api_key: str | None) -> RemoteTier
             api_key=api_key,
             timeout_ms=timeout_ms,
             wire=wire,
+            lane=setup.lane,
         )
 
     return RemoteTier(connect)  # connects once: a wrong URL is found before the first request

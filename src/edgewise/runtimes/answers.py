@@ -3,11 +3,32 @@
 What is raised says what is wrong and never repeats a value: that may be the request's payload.
 """
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 from edgewise.records import Prediction
 
 _ROUNDING = 1e-6
+
+
+def read_json(content: bytes) -> Any:
+    """Read an answer's body.
+
+    Raises
+    ------
+    ValueError
+        When it is no JSON; `NaN` and its like are none.
+    """
+    # Not `json.loads`: with a rule for constants it makes a decoder for each call.
+    return _decode(content.decode(json.detect_encoding(content), "surrogatepass"))
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 
 def from_probabilities(

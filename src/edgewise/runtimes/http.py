@@ -6,7 +6,14 @@ import json
 import re
 import threading
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Sequence,
+)
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
@@ -15,9 +22,11 @@ from urllib.parse import urlsplit, urlunsplit
 from edgewise.errors import DeadlineExceeded, InvalidData, RemoteError, UsageError
 from edgewise.records import Input, Prediction, TextChunk
 from edgewise.records import Protocol as ProtocolName
+from edgewise.runtimes.answers import read_json
 from edgewise.runtimes.blocking import Blocking
 from edgewise.runtimes.chat_wire import DONE, ChatWire, as_chunk
 from edgewise.runtimes.events import EventReader
+from edgewise.runtimes.lane import Exchanged, Lane
 from edgewise.runtimes.wire import Wire, find_wire
 
 T = TypeVar("T")
@@ -28,6 +37,7 @@ _END_S = 0.05
 _MOST_CONNECTIONS = 100
 _MOST_IDLE = 20
 """The pool looks at each idle connection whenever a call ends: hundreds would hold up the loop."""
+_NOT_REACHED = ("ConnectE", "ConnectT", "ConnectionRefused", "Proxy", "Unsupported", "gai")
 _MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,40}")
 _HINTS = {
     401: "check the API key",
@@ -55,6 +65,9 @@ class RemoteModel:
     timeout_ms
         For calls that bring none. It bounds a whole call, connecting and all of its inputs; of a
         stream, each wait for a piece.
+    lane
+        Gives what carries the asynchronous face's calls to a URL, but for streams; by default
+        `httpx2` does.
     wire
         In place of the protocol's own: a `ChatWire` answers chats with text.
     """
@@ -69,6 +82,7 @@ class RemoteModel:
         api_key: str | None = None,
         timeout_ms: float = 10_000.0,
         wire: Wire | None = None,
+        lane: Callable[[str], Lane] | None = None,
     ) -> None:
         self._wire = find_wire(protocol) if wire is None else wire
         self._labels = labels
@@ -84,6 +98,7 @@ class RemoteModel:
         }
         if api_key:
             self._headers["authorization"] = f"Bearer {_checked_key(api_key)}"
+        self._lane = None if lane is None else lane(self._url)
         self._async: Any = None
         self._sync: tuple[Blocking, Any] | None = None
         self._lock = threading.Lock()
@@ -108,13 +123,13 @@ class RemoteModel:
         InvalidData
             When the input can't be sent.
         """
-        return (await self._ask(self._client(), [one], timeout_ms, request_id))[0]
+        return (await self._ask(self._lane or self._client(), [one], timeout_ms, request_id))[0]
 
     async def apredict_many(
         self, inputs: Sequence[Input], *, timeout_ms: float | None = None
     ) -> list[Prediction]:
         """Answer inputs in order: in one call where the protocol takes many."""
-        return await self._ask(self._client(), inputs, timeout_ms)
+        return await self._ask(self._lane or self._client(), inputs, timeout_ms)
 
     def astream(
         self, one: Input, *, timeout_ms: float | None = None, request_id: str = ""
@@ -224,6 +239,11 @@ class RemoteModel:
         await self._timed(self._look(), timeout_ms)
 
     async def _look(self) -> None:
+        if self._lane is not None:
+            found = await self._carried(self._lane, "HEAD", b"", self._headers)
+            if found.status_code >= 500:
+                raise self._refused(found)
+            return
         import httpx2  # noqa: PLC0415 - heavy
 
         try:
@@ -238,7 +258,16 @@ class RemoteModel:
 
         Any thread may call it, before the first call.
         """
-        self._client()
+        if self._lane is None:
+            self._client()
+
+    async def _carried(
+        self, lane: Lane, method: str, content: bytes, headers: dict[str, str]
+    ) -> Exchanged:
+        try:
+            return await lane.exchange(method, content, headers, _MAX_BODY_BYTES)
+        except OSError as failure:
+            raise self._broken(failure) from None
 
     def _client(self) -> Any:
         if self._async is None:
@@ -274,6 +303,8 @@ class RemoteModel:
 
     async def aclose(self) -> None:
         """Close the connections of both faces."""
+        if self._lane is not None:
+            await self._lane.aclose()
         if self._async is not None:
             client, self._async = self._async, None
             await client.aclose()
@@ -311,6 +342,10 @@ class RemoteModel:
         self, client: Any, content: bytes, headers: dict[str, str]
     ) -> tuple[str, bytes]:
         """Send a body; give the content type and the bytes of an answer with status 200."""
+        if client is self._lane:
+            found = await self._carried(client, "POST", content, headers)
+            self._check_plain(found)
+            return found.headers.get("content-type", ""), found.content
         import httpx2  # noqa: PLC0415 - heavy
 
         post = client.stream("POST", self._url, content=content, headers=headers, timeout=None)
@@ -330,6 +365,10 @@ class RemoteModel:
         """See that an answer has status 200 and is not compressed."""
         if answer.status_code != 200:
             await _drain(answer)
+        self._check_plain(answer)
+
+    def _check_plain(self, answer: Any) -> None:
+        if answer.status_code != 200:
             raise self._refused(answer)
         if answer.headers.get("content-encoding", "identity") != "identity":
             raise self._nonsense(
@@ -363,7 +402,7 @@ class RemoteModel:
         if not content:
             raise self._nonsense("the answer is empty", f"is it a {name} endpoint?")
         try:
-            body = json.loads(content, parse_constant=_refuse_constant)
+            body = read_json(content)
         except (ValueError, RecursionError):
             known = _MEDIA_TYPE.match(kind.lower())
             what = f"the answer is no JSON ({known[0] if known else 'of no known type'})"
@@ -395,7 +434,7 @@ class RemoteModel:
 
     def _broken(self, failure: Exception) -> RemoteError:
         name = type(failure).__name__
-        sent = not name.startswith(("Connect", "Proxy", "Unsupported"))
+        sent = not name.startswith(_NOT_REACHED)
         what, hint = f"can't be reached: {name}", "is it running, and is the URL right?"
         if sent:
             what, hint = f"the connection broke: {name}", "try again, or read the endpoint's log"
@@ -444,10 +483,6 @@ def _retry_after_s(headers: Any) -> float | None:
     except ValueError:
         return None
     return max(0.0, (until - sent).total_seconds())
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
 
 
 def _checked_key(api_key: str) -> str:

@@ -1,0 +1,43 @@
+"""Lets in what can be answered in time; the rest is refused at once. Pure: lag is handed in."""
+
+from edgewise.gateway.settings import AdmissionRules
+
+_LEAST = 4
+_SHRINK = 0.7
+_GROW = 8
+
+
+class Admission:
+    """Counts requests under way against a limit that follows the event loop's lag.
+
+    Additive increase, multiplicative decrease: while the loop is later than it may be, the limit
+    shrinks to a share of what is under way; else it grows back.
+    """
+
+    __slots__ = ("_lag_s", "_most", "in_flight", "limit", "refused")
+
+    def __init__(self, rules: AdmissionRules) -> None:
+        self._most = rules.most_in_flight
+        self._lag_s = rules.lag_ms / 1000
+        self.limit = self._most
+        self.in_flight = 0
+        self.refused = 0
+
+    def enter(self) -> bool:
+        """Count a request in, or say no."""
+        if self.in_flight >= self.limit:
+            self.refused += 1
+            return False
+        self.in_flight += 1
+        return True
+
+    def leave(self) -> None:
+        """Count it out."""
+        self.in_flight -= 1
+
+    def lagged(self, lag_s: float) -> None:
+        """Note how late the event loop was."""
+        if lag_s > self._lag_s:
+            self.limit = max(_LEAST, int(min(self.limit, self.in_flight) * _SHRINK))
+        else:
+            self.limit = min(self._most, self.limit + _GROW)

@@ -1,0 +1,179 @@
+"""From a request's headers and inputs to answers of the engine, and from those to headers."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgewise.errors import InvalidData
+from edgewise.gateway.messages import Headers, Request
+from edgewise.gateway.refusing import Refusal
+from edgewise.records import Input
+from edgewise.route import HybridInferenceEngine, InferenceResult
+
+_PREFIX = "x-edgewise-"
+_YES = ("1", "true", "yes", "on", "private")
+_NO = ("0", "false", "no", "off", "public", "")
+_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a request's headers ask for beside its inputs. Made from them, once a request."""
+
+    force_location: str | None = None
+    private: bool = False
+    region: str | None = None
+    deadline_ms: float | None = None
+    allow_late: bool = False
+    idempotent: bool = True
+    caller: str = ""
+
+
+NOTHING_ASKED = Asked()
+
+
+def asked_of(request: Request, caller: str) -> Asked:
+    """Read what a request's headers ask for.
+
+    Raises
+    ------
+    Refusal
+        When a header says what can't be.
+    """
+    headers = request.headers
+    deadline = headers.get("x-edgewise-deadline-ms")
+    if not caller and deadline is None and not any(name.startswith(_PREFIX) for name in headers):
+        return NOTHING_ASKED
+    return Asked(
+        force_location=headers.get("x-edgewise-force-location") or None,
+        private=_flag(headers, "x-edgewise-privacy"),
+        region=headers.get("x-edgewise-region") or None,
+        deadline_ms=None if deadline is None else _milliseconds(deadline),
+        allow_late=_flag(headers, "x-edgewise-allow-late"),
+        idempotent=not _flag(headers, "x-edgewise-once"),
+        caller=caller,
+    )
+
+
+def _flag(headers: Mapping[str, str], name: str) -> bool:
+    said = headers.get(name, "").strip().lower()
+    if said not in _YES and said not in _NO:
+        raise Refusal(400, f"`{name}` is neither true nor false", hint="say true, or leave it out")
+    return said in _YES
+
+
+def _milliseconds(said: str) -> float:
+    try:
+        value = float(said)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < 1e9:
+        hint = "give milliseconds above 0, like 100"
+        raise Refusal(400, "`x-edgewise-deadline-ms` is no time", hint=hint)
+    return value
+
+
+class Asking:
+    """Asks the engine. Made by the gateway.
+
+    Parameters
+    ----------
+    most
+        Inputs that one request may bring.
+    """
+
+    def __init__(self, engine: HybridInferenceEngine, *, most: int) -> None:
+        self.engine = engine
+        self._most = most
+
+    async def one(self, one: Input, asked: Asked) -> InferenceResult:
+        """Answer one input."""
+        _check_image(one)
+        engine = self.engine
+        if asked is NOTHING_ASKED:
+            return await engine.predict(one)
+        if asked.private or asked.region:
+            one = self._guarded(one, asked)
+        return await engine.predict(
+            one,
+            asked.force_location,
+            asked.deadline_ms,
+            idempotent=asked.idempotent,
+            allow_late=asked.allow_late,
+            caller=asked.caller,
+        )
+
+    async def many(self, inputs: Sequence[Input], asked: Asked) -> list[InferenceResult]:
+        """Answer inputs in their order, some at a time; the first failure ends the rest.
+
+        Raises
+        ------
+        InvalidData
+            When there are none, or too many.
+        """
+        if not 0 < len(inputs) <= self._most:
+            what = f"{len(inputs)} inputs"
+            raise InvalidData(what, where="body", hint=f"give 1 to {self._most}")
+        if len(inputs) == 1:
+            return [await self.one(inputs[0], asked)]
+        found: list[InferenceResult | None] = [None] * len(inputs)
+        waiting = iter(range(len(inputs)))
+
+        async def work() -> None:
+            for index in waiting:
+                found[index] = await self.one(inputs[index], asked)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(_AT_ONCE, len(inputs))):
+                    group.create_task(work())
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return [one for one in found if one is not None]
+
+    def _guarded(self, one: Input, asked: Asked) -> Input:
+        """Give the input with what its headers say of privacy: they only narrow."""
+        rules = self.engine.policy.privacy
+        added: dict[str, Any] = {}
+        if asked.private:
+            added[rules.flag] = True
+        if asked.region is not None:
+            told = one.get(rules.residency_key)
+            if told is not None and told != asked.region:
+                what = f"`x-edgewise-region` and `{rules.residency_key}` differ"
+                raise Refusal(400, what, hint="say one region")
+            added[rules.residency_key] = asked.region
+        return {**one, **added}
+
+
+def _check_image(one: Input) -> None:
+    if isinstance(one.get("image"), str):
+        what, hint = "`image` is a path", "give the pixels: files of the server are not read"
+        raise InvalidData(what, where="image", hint=hint)
+
+
+def decided(results: Sequence[InferenceResult]) -> Headers:
+    """Give the headers that say where the answers came from, and why."""
+    first = results[0]
+    if len(results) == 1:
+        confidence, location, reasons = first.confidence, first.location, first.reasons
+        cost, latency_ms = first.cost, first.latency_ms
+    else:
+        confidence = min(one.confidence for one in results)
+        location = ",".join(dict.fromkeys(one.location for one in results))
+        reasons = tuple(dict.fromkeys(reason for one in results for reason in one.reasons))
+        cost = sum(one.cost for one in results)
+        latency_ms = max(one.latency_ms for one in results)
+    headers = [
+        ("x-edgewise-request-id", first.request_id),
+        ("x-edgewise-location", location),
+        ("x-edgewise-confidence", f"{confidence:.6g}"),
+        ("x-edgewise-reasons", ",".join(reasons)),
+        ("x-edgewise-policy", first.policy_version[:16]),
+        ("x-edgewise-cost-usd", f"{cost:.9g}"),
+        ("x-edgewise-latency-ms", f"{latency_ms:.3f}"),
+    ]
+    if first.certificate is not None:
+        headers.append(("x-edgewise-certificate", first.certificate["state"]))
+    return headers

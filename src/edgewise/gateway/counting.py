@@ -1,0 +1,109 @@
+"""What the gateway counts, and where decisions go: the log, the metrics, whoever else looks."""
+
+import math
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from edgewise.observe import DecisionLog
+from edgewise.observe.metrics import Counter, Histogram, Metrics
+from edgewise.records import SCHEMA_VERSION, Decision, encode
+
+_LATEST = 200
+_OPENING = f'{{"schema_version":{SCHEMA_VERSION},'
+
+
+class Counting:
+    """The gateway's metrics. Made by it, counted from its event loop."""
+
+    def __init__(self) -> None:
+        self.metrics = made = Metrics()
+        self._requests = made.counter(
+            "edgewise_requests_total", "Requests answered", "route", "status"
+        )
+        self._seconds = made.histogram(
+            "edgewise_request_seconds", "From a whole request to its answer", "route"
+        )
+        self._locations = made.counter(
+            "edgewise_decisions_total", "Decisions, by where the answer came from", "location"
+        )
+        self._reasons = made.counter(
+            "edgewise_reasons_total", "Reason codes of decisions", "reason"
+        )
+        self._attempts = made.counter(
+            "edgewise_attempts_total", "Calls of tiers, by how they ended", "tier", "outcome"
+        )
+        self._tiers = made.histogram(
+            "edgewise_attempt_seconds", "How long calls of tiers took", "tier"
+        )
+        self._cost = made.counter("edgewise_cost_usd_total", "Money that calls cost", "tier")
+        self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+
+    def gauge(self, name: str, told: str, read: Callable[[], float]) -> None:
+        """Count something that is read when it is asked for."""
+        child = self.metrics.gauge(name, told).of()
+        child.read = read  # type: ignore[union-attr]
+
+    def answered(self, route: str, status: int, seconds: float, request_id: str = "") -> None:
+        """Count an answer."""
+        known = self._known.get((route, status))
+        if known is None:
+            one, other = self._requests.of(route, str(status)), self._seconds.of(route)
+            assert isinstance(one, Counter)
+            assert isinstance(other, Histogram)
+            known = self._known[(route, status)] = (one, other)
+        known[0].value += 1.0
+        known[1].see(seconds, request_id)
+
+    def decided(self, decision: Decision) -> None:
+        """Count a decision."""
+        self._locations.of(decision.location or "none").add()  # type: ignore[union-attr]
+        for reason in decision.reasons:
+            self._reasons.of(reason.value).add()  # type: ignore[union-attr]
+        for attempt in decision.attempts:
+            self._attempts.of(attempt.tier, attempt.outcome.value).add()  # type: ignore[union-attr]
+            self._tiers.of(attempt.tier).see(  # type: ignore[union-attr]
+                attempt.latency_ms / 1000, decision.request_id
+            )
+            if attempt.cost_usd:
+                self._cost.of(attempt.tier).add(attempt.cost_usd)  # type: ignore[union-attr]
+
+
+def decision_json(one: Decision) -> str:
+    """Give a decision's JSON as `records.encode` does, in a tenth of the time.
+
+    Raises
+    ------
+    InvalidRecord
+        When a number is not finite: JSON has no word for it.
+    """
+    finite = math.isfinite(one.latency_ms) and math.isfinite(one.cost_usd)
+    if not finite or (one.confidence is not None and not math.isfinite(one.confidence)):
+        encode(one)  # says which
+    return _OPENING + msgspec.json.encode(one)[1:].decode()
+
+
+class Decisions:
+    """The engine's sink: counts each decision, and writes it down. Made by the gateway."""
+
+    def __init__(self, counting: Counting, log: DecisionLog | None) -> None:
+        self.counting = counting
+        self._log = log
+        self.latest: deque[Decision] = deque(maxlen=_LATEST)
+        self.watchers: list[Callable[[Decision], None]] = []
+
+    def append(self, decision: Decision) -> None:
+        """Keep one decision.
+
+        Raises
+        ------
+        StorageError
+            When the log does not take it: then the request is not answered either.
+        """
+        self.counting.decided(decision)
+        self.latest.append(decision)
+        for watch in self.watchers:
+            watch(decision)
+        if self._log is not None:
+            self._log.append(decision)

@@ -1,0 +1,369 @@
+"""HTTP/1.1 on asyncio and llhttp: the door to `httptools`.
+
+A connection is strict: what two readers could understand differently is refused and the connection
+closed, so that nothing can be smuggled past what stands in front. Everything has a bound: the
+head, the body, and the time that each of them and each answer may take to pass.
+"""
+
+import asyncio
+import ssl
+import sys
+import traceback
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Any
+
+import httptools
+
+from edgewise.gateway.messages import Request, Response, head_of, joined
+
+Answerer = Callable[[Request], Awaitable[Response]]
+Shedder = Callable[[], bytes | None]
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_LAST_CHUNK = b"0\r\n\r\n"
+_SWEEP_S = 0.1
+_LINGER_S = 1.0
+_MOST_HEADERS = 100
+_MOST_WAITING = 16
+_NEEDED_ONCE = ("host", "content-length", "transfer-encoding", "authorization")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpLimits:
+    """What one connection may ask of the server. Made from the gateway's settings."""
+
+    head_bytes: int = 32_768
+    body_bytes: int = 8_000_000
+    read_s: float = 30.0
+    """A request that has begun is here within this time."""
+    idle_s: float = 75.0
+    """A connection without a request is closed after this time."""
+    write_s: float = 60.0
+    """A reader that takes nothing for this long has gone away."""
+    connections: int = 10_000
+
+
+class Refused(Exception):
+    """The connection asked for something that it does not get; it ends with this status."""
+
+    def __init__(self, status: int, what: str) -> None:
+        super().__init__(what)
+        self.status, self.what = status, what
+
+
+class Connection(asyncio.Protocol):
+    """One connection: its requests are answered in turn. Made by the server."""
+
+    def __init__(self, server: "HttpServer") -> None:
+        self._server = server
+        self._limits = server.limits
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: Any = None
+        self._task: asyncio.Task[None] | None = None
+        self._waiting: deque[tuple[Request, bool]] = deque()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._since_s = server.now_s()
+        self._stuck_since_s: float | None = None
+        self._reading = False
+        self._closing = False
+        self._peer = ""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._url = b""
+        self._pairs: list[tuple[str, str]] = []
+        self._body: list[bytes] = []
+        self._body_bytes = self._head_bytes = 0
+        self._in_head = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a connection, or close it when there are too many."""
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        if len(self._server.connections) >= self._limits.connections:
+            self._transport.close()
+            return
+        self._server.connections.add(self)
+
+    def connection_lost(self, failure: Exception | None) -> None:
+        """Stop working for who has gone away."""
+        del failure
+        self._server.connections.discard(self)
+        self._closing = True
+        self._waiting.clear()
+        self._writable.set()
+        if self._task is not None:
+            self._task.cancel()
+
+    def pause_writing(self) -> None:
+        """Let what streams wait."""
+        self._writable.clear()
+        self._stuck_since_s = self._server.now_s()
+
+    def resume_writing(self) -> None:
+        """Let it go on."""
+        self._writable.set()
+        self._stuck_since_s = None
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        if self._closing:
+            return
+        if not self._reading:
+            self._reading, self._since_s = True, self._server.now_s()
+        if self._in_head:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+            if self._in_head and self._head_bytes > self._limits.head_bytes:
+                raise Refused(431, "the head is too large")
+        except Refused as refused:
+            self._refuse(refused.status, refused.what)
+        except httptools.HttpParserUpgrade:
+            self._refuse(400, "upgrades are not spoken here")
+        except httptools.HttpParserCallbackError as wrapped:
+            cause = wrapped.__context__
+            if isinstance(cause, Refused):
+                self._refuse(cause.status, cause.what)
+            else:
+                raise
+        except httptools.HttpParserError:
+            self._refuse(400, "not HTTP/1.1")
+
+    def on_url(self, url: bytes) -> None:
+        """Note a piece of the path."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note a header."""
+        if len(self._pairs) >= _MOST_HEADERS:
+            raise Refused(431, "too many headers")
+        self._pairs.append((name.decode("latin-1").lower(), value.decode("latin-1").strip()))
+
+    def on_headers_complete(self) -> None:
+        """Look at the head before anything else is read."""
+        self._in_head = False
+        if self._head_bytes > self._limits.head_bytes + self._limits.body_bytes:
+            raise Refused(431, "the head is too large")
+        names = [name for name, _ in self._pairs]
+        for name in _NEEDED_ONCE:
+            if names.count(name) > 1:
+                raise Refused(400, f"`{name}` is given twice")
+        headers = dict(self._pairs)
+        modern = self._parser.get_http_version() == "1.1"
+        if modern and "host" not in headers:
+            raise Refused(400, "there is no `host`")
+        if "transfer-encoding" in headers and (
+            "content-length" in headers or headers["transfer-encoding"].lower() != "chunked"
+        ):
+            raise Refused(400, "the body's length is told twice")
+        length = headers.get("content-length", "0")
+        if len(length) > 15 or int(length) > self._limits.body_bytes:
+            raise Refused(413, f"more than {self._limits.body_bytes} bytes")
+        if headers.get("expect", "").lower() == "100-continue" and self._task is None:
+            self._transport.write(_CONTINUE)
+
+    def on_body(self, part: bytes) -> None:
+        """Note a piece of the body."""
+        self._body_bytes += len(part)
+        if self._body_bytes > self._limits.body_bytes:
+            raise Refused(413, f"more than {self._limits.body_bytes} bytes")
+        self._body.append(part)
+
+    def on_message_complete(self) -> None:
+        """Answer the request, or let it wait for those before it."""
+        path, _, query = self._url.decode("latin-1").partition("?")
+        request = Request(
+            method=self._parser.get_method().decode("latin-1"),
+            path=path,
+            query=query,
+            headers=joined(self._pairs),
+            body=self._body[0] if len(self._body) == 1 else b"".join(self._body),
+            peer=self._peer,
+        )
+        keep = bool(self._parser.should_keep_alive())
+        self._reading = False
+        self._begin()
+        if self._task is not None:
+            self._waiting.append((request, keep))
+            if len(self._waiting) >= _MOST_WAITING:
+                self._transport.pause_reading()
+            return
+        self._take(request, keep=keep)
+
+    def _take(self, request: Request, *, keep: bool) -> None:
+        shed = self._server.shed()
+        if shed is not None and request.method == "POST":
+            self._transport.write(shed)
+            self._turn(keep=keep)
+            return
+        self._task = self._server.loop.create_task(self._answer(request, keep=keep))
+
+    async def _answer(self, request: Request, *, keep: bool) -> None:
+        parts = None
+        try:
+            response = await self._server.answer(request)
+            parts = response.parts
+            close = not keep or self._server.draining
+            head = head_of(response, self._server.lines, close=close)
+            if self._transport.is_closing():
+                return
+            if parts is None and request.method != "HEAD":
+                self._transport.write(head + response.body)
+            else:
+                self._transport.write(head)
+            if parts is not None and request.method != "HEAD":
+                await self._stream(parts)
+        except asyncio.CancelledError:
+            self._transport.abort()
+            return
+        except Exception:  # noqa: BLE001 - the outermost border: it goes to stderr, the caller away
+            traceback.print_exc(file=sys.stderr)
+            self._transport.abort()
+            return
+        finally:
+            if parts is not None:
+                await _close(parts)
+        self._turn(keep=not close)
+
+    async def _stream(self, parts: AsyncIterator[bytes]) -> None:
+        write = self._transport.write
+        async for part in parts:
+            if part:
+                write(b"%x\r\n%b\r\n" % (len(part), part))
+            if not self._writable.is_set():
+                await self._writable.wait()
+        write(_LAST_CHUNK)
+
+    def _turn(self, *, keep: bool) -> None:
+        """Go on with the next request, or close."""
+        self._task = None
+        self._since_s = self._server.now_s()
+        if not keep or self._closing:
+            self._transport.close()
+        elif self._waiting:
+            if len(self._waiting) >= _MOST_WAITING:
+                self._transport.resume_reading()
+            request, keep_next = self._waiting.popleft()
+            self._take(request, keep=keep_next)
+
+    def _refuse(self, status: int, what: str) -> None:
+        """Say what is wrong, and end the connection: what follows can't be trusted."""
+        self._closing = True
+        if self._task is None:
+            body = f'{{"error":"{what}"}}'.encode()
+            answer = Response(status=status, body=body)
+            self._transport.write(head_of(answer, self._server.lines, close=True) + body)
+            self._transport.close()
+        else:  # what is under way is answered first
+            self._task.add_done_callback(lambda _: self._transport.close())
+
+    def sweep(self, now_s: float) -> None:
+        """Close what takes too long."""
+        if self._stuck_since_s is not None and now_s - self._stuck_since_s > self._limits.write_s:
+            self._transport.abort()
+        elif self._reading and now_s - self._since_s > self._limits.read_s:
+            self._refuse(408, "the request took too long to come")
+        elif self._is_idle and (
+            self._server.closing_idle or now_s - self._since_s > self._limits.idle_s
+        ):
+            self._transport.close()
+
+    @property
+    def _is_idle(self) -> bool:
+        return self._task is None and not self._reading
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is under way."""
+        return self._task is not None
+
+
+async def _close(parts: AsyncIterator[bytes]) -> None:
+    closing = getattr(parts, "aclose", None)
+    if closing is not None:
+        await closing()
+
+
+class HttpServer:
+    """Listens, and hands each request to the application. Made and stopped by `serve`.
+
+    Parameters
+    ----------
+    answer
+        The application.
+    shed
+        Gives the whole answer for a request that is not taken at all, or `None` to take it.
+    """
+
+    def __init__(
+        self,
+        answer: Answerer,
+        *,
+        limits: HttpLimits | None = None,
+        shed: Shedder = lambda: None,
+        on_lag: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        self.answer = answer
+        self.limits = HttpLimits() if limits is None else limits
+        self.shed = shed
+        self.connections: set[Connection] = set()
+        self.draining = self.closing_idle = False
+        self.lines = ""
+        self.loop = asyncio.get_running_loop()
+        self.now_s = self.loop.time
+        self._on_lag = on_lag
+        self._servers: list[asyncio.Server] = []
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def listen(self, socket: Any, tls: ssl.SSLContext | None = None) -> None:
+        """Take connections from a socket that listens."""
+        self._stamp()
+        made = await self.loop.create_server(
+            lambda: Connection(self), sock=socket, ssl=tls, backlog=4096
+        )
+        self._servers.append(made)
+        if self._sweeper is None:
+            self._sweeper = self.loop.create_task(self._sweep())
+
+    async def drain(self, grace_s: float) -> int:
+        """Take no more connections, answer what is under way; give how many had to be cut off.
+
+        A client may be sending over a connection that looks idle here: for a second each request
+        is still answered, and told that it is the last one.
+        """
+        self.draining = True
+        for server in self._servers:
+            server.close()
+        start_s = self.now_s()
+        while self.connections and self.now_s() < start_s + grace_s:
+            if self.now_s() > start_s + _LINGER_S:
+                self.closing_idle = True
+            for one in list(self.connections):
+                one.sweep(self.now_s())
+            await asyncio.sleep(0.01)
+        left = [one for one in self.connections if one.busy]
+        for one in list(self.connections):
+            one.connection_lost(None)
+            one._transport.abort()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        return len(left)
+
+    async def _sweep(self) -> None:
+        while True:
+            before_s = self.now_s()
+            await asyncio.sleep(_SWEEP_S)
+            now_s = self.now_s()
+            self._on_lag(max(0.0, now_s - before_s - _SWEEP_S))
+            self._stamp()
+            for one in list(self.connections):
+                one.sweep(now_s)
+
+    def _stamp(self) -> None:
+        self.lines = f"date: {formatdate(usegmt=True)}\r\nserver: edgewise\r\n"

@@ -1,0 +1,72 @@
+"""What the server hands to the application, and what it gets back."""
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from urllib.parse import quote
+
+JSON = "application/json"
+Headers = list[tuple[str, str]]
+
+_LINES = {one.value: f"HTTP/1.1 {one.value} {one.phrase}\r\n" for one in HTTPStatus}
+
+
+@dataclass(slots=True, kw_only=True)
+class Request:
+    """One request, whole. Made by the server, read by the application."""
+
+    method: str
+    path: str
+    """As it was sent: percent signs and all, without the query."""
+    query: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Names in small letters; what was sent twice is joined by a comma."""
+    body: bytes = b""
+    peer: str = ""
+    """The address at the other end; empty over what has none."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Response:
+    """One answer: a body, or parts that follow as they come."""
+
+    status: int = 200
+    body: bytes = b""
+    kind: str = JSON
+    """The media type; empty where there is no body."""
+    headers: Headers = field(default_factory=list)
+    parts: AsyncIterator[bytes] | None = None
+    """A stream; then `body` is not read."""
+
+
+def head_of(response: Response, extra: str, *, close: bool) -> bytes:
+    """Give the first lines of an answer, up to the empty one.
+
+    Parameters
+    ----------
+    extra
+        Lines that every answer has, each with its end.
+    """
+    lines = [_LINES.get(response.status, _LINES[500]), extra]
+    if response.kind:
+        lines.append(f"content-type: {response.kind}\r\n")
+    if response.parts is not None:
+        lines.append("transfer-encoding: chunked\r\n")
+    else:
+        lines.append(f"content-length: {len(response.body)}\r\n")
+    lines.extend(f"{name}: {line_safe(value)}\r\n" for name, value in response.headers)
+    lines.append("connection: close\r\n\r\n" if close else "\r\n")
+    return "".join(lines).encode("latin-1", "replace")
+
+
+def line_safe(value: str) -> str:
+    """Give a header's value that can't end its line: what is not printable ASCII is quoted."""
+    return value if value.isascii() and value.isprintable() else quote(value, safe=" ,;:=/")
+
+
+def joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Give headers by name; what was sent twice is joined, as RFC 9110 (5.3) says."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found

@@ -1,0 +1,295 @@
+"""OpenAI's interface: models, chat completions, completions and embeddings.
+
+A classifier answers with its label as the text. What generates text implements `Completes` and is
+handed in instead; framing, errors and checks stay here.
+"""
+
+import math
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from edgewise.errors import InvalidData
+from edgewise.gateway import sse
+from edgewise.gateway.asking import Asked, Asking, decided
+from edgewise.gateway.bodies import read_object, to_json
+from edgewise.gateway.messages import Headers, Request, Response
+from edgewise.gateway.refusing import Refusal
+from edgewise.records import Input
+from edgewise.route import Clock
+
+_LEAST_LOG_SHARE = -100.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A part of a completion."""
+
+    text: str
+    log_share: float | None = None
+    """The natural logarithm of its probability, where it is known."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Completion:
+    """One completion on its way. Made by what completes, read by the interface."""
+
+    pieces: AsyncIterator[Piece]
+    headers: Headers
+    tokens_in: int
+    finish: str = "stop"
+    """Known when the pieces have ended."""
+    tokens_out: int = 0
+
+
+class Completes(Protocol):
+    """Completes a chat or a text. Called from the event loop.
+
+    `body` is the request's, checked to hold messages or a prompt; the completion may be cancelled
+    at any piece. It raises what `HybridInferenceEngine.predict` raises.
+    """
+
+    async def complete(self, text: str, body: dict[str, Any], asked: Asked) -> Completion:
+        """Begin to complete; gives back once it is known who answers."""
+        ...
+
+
+class Embeds(Protocol):
+    """Gives texts their vectors."""
+
+    async def embed(self, inputs: Sequence[Input]) -> tuple[list[list[float]], int]:
+        """Give a vector a text, and the tokens of all."""
+        ...
+
+
+class Labels:
+    """Completes a text with its label. Made by the gateway."""
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+
+    async def complete(self, text: str, body: dict[str, Any], asked: Asked) -> Completion:
+        """Answer with the label, its probability that of its one token."""
+        del body
+        result = await self._asking.one({"text": text}, asked)
+        share = max(_LEAST_LOG_SHARE, math.log(result.confidence)) if result.confidence else -100.0
+
+        async def pieces() -> AsyncIterator[Piece]:
+            yield Piece(text=result.label, log_share=share)
+
+        return Completion(
+            pieces=pieces(), headers=decided([result]), tokens_in=len(text.split()), tokens_out=1
+        )
+
+
+class OpenAi:
+    """Answers `/v1`. Made by the gateway."""
+
+    def __init__(
+        self,
+        completes: Completes,
+        embeds: Embeds | None,
+        *,
+        name: str,
+        clock: Clock,
+        ids: Any,
+    ) -> None:
+        self._completes, self._embeds = completes, embeds
+        self._name, self._clock, self._ids = name, clock, ids
+        self._made_s = int(clock.utc_s())
+
+    def models(self) -> Response:
+        """List the models."""
+        return Response(body=to_json({"object": "list", "data": [self._model()]}))
+
+    def model(self, name: str) -> Response:
+        """Give one model."""
+        if name not in (self._name, "default"):
+            raise Refusal(404, "no such model")
+        return Response(body=to_json(self._model()))
+
+    def _model(self) -> dict[str, Any]:
+        made = {"object": "model", "created": self._made_s, "owned_by": "edgewise"}
+        return {"id": self._name, **made}
+
+    async def chat(self, request: Request, asked: Asked) -> Response:
+        """Answer `/v1/chat/completions`."""
+        body = read_object(request.body)
+        text = _last_message(body)
+        return await self._answer(text, body, asked, _Chat(self._head("chatcmpl"), body))
+
+    async def complete(self, request: Request, asked: Asked) -> Response:
+        """Answer `/v1/completions`."""
+        body = read_object(request.body)
+        prompt = body.get("prompt")
+        if isinstance(prompt, list) and len(prompt) == 1:
+            prompt = prompt[0]
+        if not isinstance(prompt, str):
+            raise InvalidData("`prompt` is no text", where="prompt", hint="give one text")
+        return await self._answer(prompt, body, asked, _Text(self._head("cmpl"), body))
+
+    async def embed(self, request: Request, asked: Asked) -> Response:
+        """Answer `/v1/embeddings`."""
+        del asked
+        if self._embeds is None:
+            hint = "serve a bundle of feature extraction"
+            raise Refusal(404, "the model gives no embeddings", hint=hint)
+        body = read_object(request.body)
+        given = body.get("input")
+        texts = [given] if isinstance(given, str) else given
+        if not isinstance(texts, list) or not texts or not all(isinstance(t, str) for t in texts):
+            raise InvalidData("`input` is no text", where="input", hint="give texts")
+        if body.get("encoding_format", "float") not in ("float", "base64"):
+            raise InvalidData("no such `encoding_format`", where="input", hint="say float")
+        vectors, tokens = await self._embeds.embed([{"text": text} for text in texts])
+        encode = _base64 if body.get("encoding_format") == "base64" else _as_it_is
+        data = [
+            {"object": "embedding", "index": index, "embedding": encode(vector)}
+            for index, vector in enumerate(vectors)
+        ]
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        told = {"object": "list", "data": data, "model": self._name, "usage": usage}
+        return Response(body=to_json(told))
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        made = int(self._clock.utc_s())
+        return {"id": f"{kind}-{self._ids()}", "created": made, "model": self._name}
+
+    async def _answer(
+        self, text: str, body: dict[str, Any], asked: Asked, shape: "_Shape"
+    ) -> Response:
+        if body.get("n", 1) not in (1, None):
+            raise InvalidData("`n` is not 1", where="n", hint="ask once for each")
+        model = body.get("model")
+        if model is not None and model not in (self._name, "default"):
+            raise Refusal(404, "no such model", hint="see /v1/models")
+        completion = await self._completes.complete(text, body, asked)
+        if body.get("stream") is True:
+            parts = sse.events(shape.chunks(completion))
+            return Response(kind=sse.KIND, parts=parts, headers=completion.headers)
+        pieces = [piece async for piece in completion.pieces]
+        return Response(body=to_json(shape.whole(pieces, completion)), headers=completion.headers)
+
+
+class _Shape:
+    """The JSON of an answer, whole or in chunks."""
+
+    object = ""
+    chunk_object = ""
+
+    def __init__(self, head: dict[str, Any], body: dict[str, Any]) -> None:
+        self._head = head
+        self._told = bool(body.get("logprobs"))
+        options = body.get("stream_options")
+        self._usage = isinstance(options, dict) and options.get("include_usage") is True
+
+    def whole(self, pieces: Sequence[Piece], completion: Completion) -> dict[str, Any]:
+        """Give the whole answer."""
+        choice = self.choice(pieces, delta=False)
+        choice["finish_reason"] = completion.finish
+        usage = _usage(completion)
+        return {**self._head, "object": self.object, "choices": [choice], "usage": usage}
+
+    async def chunks(self, completion: Completion) -> AsyncIterator[dict[str, Any]]:
+        """Give the answer piece by piece."""
+        head = {**self._head, "object": self.chunk_object}
+        for choice in self.opening():
+            yield {**head, "choices": [choice]}
+        async for piece in completion.pieces:
+            yield {**head, "choices": [{**self.choice([piece], delta=True), "finish_reason": None}]}
+        yield {**head, "choices": [{**self.closing(), "finish_reason": completion.finish}]}
+        if self._usage:
+            yield {**head, "choices": [], "usage": _usage(completion)}
+
+    def opening(self) -> list[dict[str, Any]]:
+        """Give the choices that stand before the first piece."""
+        return []
+
+    def closing(self) -> dict[str, Any]:
+        """Give the choice that says how it ended, without the reason."""
+        raise NotImplementedError
+
+    def choice(self, pieces: Sequence[Piece], *, delta: bool) -> dict[str, Any]:
+        """Give a choice of these pieces."""
+        raise NotImplementedError
+
+
+class _Chat(_Shape):
+    object = "chat.completion"
+    chunk_object = "chat.completion.chunk"
+
+    def opening(self) -> list[dict[str, Any]]:
+        delta = {"role": "assistant", "content": ""}
+        return [{"index": 0, "delta": delta, "finish_reason": None}]
+
+    def closing(self) -> dict[str, Any]:
+        return {"index": 0, "delta": {}}
+
+    def choice(self, pieces: Sequence[Piece], *, delta: bool) -> dict[str, Any]:
+        text = "".join(piece.text for piece in pieces)
+        told = None
+        if self._told:
+            told = {"content": [_token(piece) for piece in pieces]}
+        if delta:
+            return {"index": 0, "delta": {"content": text}, "logprobs": told}
+        message = {"role": "assistant", "content": text, "refusal": None}
+        return {"index": 0, "message": message, "logprobs": told}
+
+
+class _Text(_Shape):
+    object = "text_completion"
+    chunk_object = "text_completion"
+
+    def closing(self) -> dict[str, Any]:
+        return {"index": 0, "text": "", "logprobs": None}
+
+    def choice(self, pieces: Sequence[Piece], *, delta: bool) -> dict[str, Any]:
+        del delta
+        told = None
+        if self._told:
+            tokens = [piece.text for piece in pieces]
+            told = {"tokens": tokens, "token_logprobs": [piece.log_share for piece in pieces]}
+        return {"index": 0, "text": "".join(piece.text for piece in pieces), "logprobs": told}
+
+
+def _token(piece: Piece) -> dict[str, Any]:
+    share = _LEAST_LOG_SHARE if piece.log_share is None else piece.log_share
+    raw = list(piece.text.encode())
+    return {"token": piece.text, "logprob": share, "bytes": raw, "top_logprobs": []}
+
+
+def _usage(completion: Completion) -> dict[str, int]:
+    given, made = completion.tokens_in, completion.tokens_out
+    return {"prompt_tokens": given, "completion_tokens": made, "total_tokens": given + made}
+
+
+def _last_message(body: dict[str, Any]) -> str:
+    """Give the text of the last message of the user."""
+    hint = 'give [{"role": "user", "content": "…"}]'
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not all(isinstance(one, dict) for one in messages):
+        raise InvalidData("`messages` is no list of messages", where="messages", hint=hint)
+    for message in reversed(messages):
+        if message.get("role") != "user":
+            continue
+        content = message.get("content")
+        if isinstance(content, str):
+            return content
+        if isinstance(content, list):
+            told = [part.get("text") for part in content if isinstance(part, dict)]
+            texts = [text for text in told if isinstance(text, str)]
+            if texts and len(texts) == len(content):
+                return "\n".join(texts)
+        raise InvalidData("a message's content is no text", where="messages", hint=hint)
+    raise InvalidData("there is no message of the user", where="messages", hint=hint)
+
+
+def _as_it_is(vector: list[float]) -> list[float]:
+    return vector
+
+
+def _base64(vector: list[float]) -> str:
+    import base64  # noqa: PLC0415 - few ask for it
+    import struct  # noqa: PLC0415 - few ask for it
+
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

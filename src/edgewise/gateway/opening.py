@@ -1,0 +1,89 @@
+"""From a run, a policy or a bundle to an open gateway."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgewise.gateway.app import Gateway
+from edgewise.gateway.counting import Counting, Decisions, decision_json
+from edgewise.gateway.embedding import EmbeddingTier
+from edgewise.gateway.faults import Faults
+from edgewise.gateway.settings import Settings, beside
+from edgewise.gateway.upstream import FastLane
+from edgewise.observe import DecisionLog
+from edgewise.records import Policy, Task, read_json
+from edgewise.route import HybridInferenceEngine
+from edgewise.runtimes import open_bundle, read_manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What is served: the file of a policy with the bundle beside it, or a bundle alone."""
+
+    policy: Path | None
+    bundle: Path | None
+
+
+def open_gateway(
+    subject: Subject,
+    settings: Settings,
+    *,
+    stack: ExitStack,
+    file: Path | None = None,
+    faults: Faults | None = None,
+) -> Gateway:
+    """Open the log, the engine and the gateway over them.
+
+    Parameters
+    ----------
+    stack
+        Closes the log, when all else is closed; the engine is the gateway's user's to close.
+
+    Raises
+    ------
+    EdgewiseError
+        When any of them can't be opened.
+    """
+    log, source = None, subject.policy
+    if settings.log:
+        log = stack.enter_context(DecisionLog(beside(settings.log, file), to_json=decision_json))
+    decisions = Decisions(Counting(), log)
+    embeds, name = None, settings.name
+    bundle = subject.bundle
+    if bundle is None and source is not None:
+        beside_it = source.parent / "bundle"
+        bundle = beside_it if (beside_it / "manifest.json").is_file() else None
+    manifest = None if bundle is None else read_manifest(bundle)
+    if manifest is not None:
+        name = name or manifest.name
+    if manifest is not None and manifest.task is Task.FEATURE_EXTRACTION:
+        assert bundle is not None
+        embeds = EmbeddingTier(open_bundle(bundle, threads=settings.threads))
+        engine = HybridInferenceEngine(
+            policy=embeds.policy(), tiers={"edge": embeds}, decision_log=decisions
+        )
+    else:
+        engine = HybridInferenceEngine(
+            subject.bundle,
+            policy=None if source is None else read_policy(source),
+            edge_threads=settings.threads,
+            decision_log=decisions,
+            lane=FastLane,
+        )
+    return Gateway(
+        engine,
+        name=name or "default",
+        settings=settings,
+        decisions=decisions,
+        embeds=embeds,
+        faults=faults,
+        read_policy=None if source is None else lambda: read_policy(source),
+    )
+
+
+def read_policy(source: Path) -> Policy | Path:
+    """Give a policy as the engine takes it: without a bundle where each tier has an endpoint."""
+    if (source.parent / "bundle").is_dir():
+        return source
+    policy = read_json(Policy, source)
+    return policy if all(tier.endpoint for tier in policy.tiers) else source

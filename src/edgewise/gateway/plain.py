@@ -1,0 +1,49 @@
+"""The plain JSON form: POST `/predict`, one input or many under `inputs`."""
+
+from typing import Any
+
+from edgewise.errors import InvalidData
+from edgewise.gateway.asking import Asked, Asking, decided
+from edgewise.gateway.bodies import read_object, to_json
+from edgewise.gateway.messages import Request, Response
+from edgewise.route import InferenceResult
+
+_QUEUED = "queued"
+
+
+class Plain:
+    """Answers `/predict`. Made by the gateway."""
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+
+    async def predict(self, request: Request, asked: Asked) -> Response:
+        """Answer one input, or many."""
+        body = read_object(request.body)
+        many = body.get("inputs")
+        if many is None:
+            result = await self._asking.one(body, asked)
+            status = 202 if result.location == _QUEUED else 200
+            return Response(status=status, body=to_json(told(result)), headers=decided([result]))
+        if not isinstance(many, list) or not all(isinstance(one, dict) for one in many):
+            what, hint = "`inputs` is no list of objects", 'give [{"text": "…"}]'
+            raise InvalidData(what, where="body", hint=hint)
+        results = await self._asking.many(many, asked)
+        answers = {"predictions": [told(one) for one in results]}
+        return Response(body=to_json(answers), headers=decided(results))
+
+
+def told(result: InferenceResult) -> dict[str, Any]:
+    """Give what the engine's result says, as JSON holds it."""
+    return {
+        "prediction": result.prediction,
+        "label": result.label,
+        "confidence": result.confidence,
+        "probabilities": result.probabilities,
+        "location": result.location,
+        "latency_ms": result.latency_ms,
+        "cost": result.cost,
+        "reasons": result.reasons,
+        "request_id": result.request_id,
+        "policy_version": result.policy_version,
+    }
