@@ -77,7 +77,7 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._pairs: list[tuple[str, str]] = []
         self._body: list[bytes] = []
-        self._body_bytes = self._head_bytes = 0
+        self._body_bytes = self._head_bytes = self._fields_bytes = 0
         self._in_head = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -124,32 +124,33 @@ class Connection(asyncio.Protocol):
                 raise Refused(431, "the head is too large")
         except Refused as refused:
             self._refuse(refused.status, refused.what)
-        except httptools.HttpParserUpgrade:
-            self._refuse(400, "upgrades are not spoken here")
         except httptools.HttpParserCallbackError as wrapped:
             cause = wrapped.__context__
             if isinstance(cause, Refused):
                 self._refuse(cause.status, cause.what)
             else:
                 raise
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._refuse(400, "not HTTP/1.1")
 
     def on_url(self, url: bytes) -> None:
         """Note a piece of the path."""
         self._url += url
+        if len(self._url) > self._limits.head_bytes:
+            raise Refused(431, "the head is too large")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header."""
-        if len(self._pairs) >= _MOST_HEADERS:
-            raise Refused(431, "too many headers")
+        self._fields_bytes += len(name) + len(value)
+        if len(self._pairs) >= _MOST_HEADERS or self._fields_bytes > self._limits.head_bytes:
+            raise Refused(431, "the head is too large")
         self._pairs.append((name.decode("latin-1").lower(), value.decode("latin-1").strip()))
 
     def on_headers_complete(self) -> None:
         """Look at the head before anything else is read."""
         self._in_head = False
-        if self._head_bytes > self._limits.head_bytes + self._limits.body_bytes:
-            raise Refused(431, "the head is too large")
+        if self._parser.should_upgrade():
+            raise Refused(400, "upgrades are not spoken here")
         names = [name for name, _ in self._pairs]
         for name in _NEEDED_ONCE:
             if names.count(name) > 1:

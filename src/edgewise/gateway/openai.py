@@ -161,7 +161,7 @@ class OpenAi:
         if body.get("n", 1) not in (1, None):
             raise InvalidData("`n` is not 1", where="n", hint="ask once for each")
         model = body.get("model")
-        if model is not None and model not in (self._name, "default"):
+        if model not in (None, "", "default", self._name):
             raise Refusal(404, "no such model", hint="see /v1/models")
         completion = await self._completes.complete(text, body, asked)
         if body.get("stream") is True:

@@ -30,8 +30,11 @@ class _Call(asyncio.Protocol):
         self._parser: Any = None
         self.reusable = True
 
-    def begin(self, loop: asyncio.AbstractEventLoop, sent: bytes) -> "asyncio.Future[Exchanged]":
+    def begin(
+        self, loop: asyncio.AbstractEventLoop, sent: bytes, *, bodiless: bool
+    ) -> "asyncio.Future[Exchanged]":
         """Send a request; gives where its answer will be."""
+        self._bodiless = bodiless
         self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[str, str] = {}
         self._parts: list[bytes] = []
@@ -64,6 +67,11 @@ class _Call(asyncio.Protocol):
         if self._head > _MOST_HEAD_BYTES:
             raise _TooLarge
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        if self._bodiless:  # its length is told, and nothing follows: the parser can't know
+            self.reusable = False
+            self.on_message_complete()
 
     def on_body(self, part: bytes) -> None:
         self._received += len(part)
@@ -124,7 +132,9 @@ class FastLane:
         )
         call = await self._connection(loop, most_bytes)
         try:
-            answer = await call.begin(loop, head.encode("latin-1") + content)
+            answer = await call.begin(
+                loop, head.encode("latin-1") + content, bodiless=method == "HEAD"
+            )
         except BaseException:
             call.transport.abort()
             raise
