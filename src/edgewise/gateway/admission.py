@@ -2,7 +2,7 @@
 
 from edgewise.gateway.settings import AdmissionRules
 
-_LEAST = 4
+_LEAST = 16
 _SHRINK = 0.7
 _GROW = 8
 

@@ -75,7 +75,7 @@ def serve(
     tls = None if settings.tls is None else _tls(settings, file)
     listening = listen(settings.host, settings.port)
     try:
-        with _runner() as runner:
+        with new_runner() as runner:
             runner.run(_run(subject, settings, file, listening, tls, faults, ready))
     finally:
         listening.close()
@@ -183,7 +183,7 @@ def _reload(gateway: Gateway, loop: asyncio.AbstractEventLoop) -> None:
     gateway.keep(loop.create_task(reload()))
 
 
-def _runner() -> asyncio.Runner:
+def new_runner() -> asyncio.Runner:
     """Give an event loop: libuv's where it is installed, which takes half the time."""
     try:
         import uvloop  # noqa: PLC0415 - optional

@@ -55,7 +55,7 @@ class AdmissionRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """When a request is refused at once, because it would wait too long."""
 
     most_in_flight: int = 512
-    lag_ms: float = 50.0
+    lag_ms: float = 100.0
     """The event loop may be this late; beyond it fewer requests are let in."""
 
     def __post_init__(self) -> None:

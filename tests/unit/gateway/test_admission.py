@@ -35,5 +35,5 @@ def test_never_more_than_the_limit_is_let_in_and_never_none(turns: list[bool | f
                 admission.leave()
         else:
             admission.lagged(turn)
-        assert 4 <= admission.limit <= 20
+        assert 16 <= admission.limit <= 20
         assert 0 <= admission.in_flight <= 20
