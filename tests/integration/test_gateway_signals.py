@@ -1,5 +1,6 @@
 """A gateway in a process of its own that is stopped, reloaded and killed under load."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import httpx2
 import pytest
 
 from edgewise.observe import DecisionLog
-from edgewise.records import Policy, TierKind, TierPolicy, read_json, write_json
+from edgewise.records import Policy, TierKind, TierPolicy, encode, read_json, write_json
 from edgewise.runtimes import open_bundle
 from edgewise.testing.models import tiny_text_bundle
 
@@ -173,3 +174,24 @@ def test_over_tls_it_answers_and_a_wrong_key_file_is_named(tmp_path: Path) -> No
     assert (tmp_path / "kept.db").exists()
     assert wrong.returncode == 2
     assert "the certificate and its key can't be used" in wrong.stderr
+
+
+def test_a_policy_goes_through_its_stages_in_a_process_of_its_own(tmp_path: Path) -> None:
+    run = run_directory(tmp_path / "run")
+    config = tmp_path / "gateway.yaml"
+    config.write_text(f"admin: {{token_sha256: {hashlib.sha256(b'root').hexdigest()}}}\n")
+    stricter = replace(read_json(Policy, run / "policy.json"), deadline_ms=3000.0)
+    with served(run, "--config", str(config)) as (process, url):
+        with httpx2.Client(base_url=url, headers={"authorization": "Bearer root"}) as client:
+            staged = client.post("/admin/stage", json=encode(stricter)).json()["staged"]
+            client.post("/admin/canary", json={"share": 1.0})
+            tried = client.post("/predict", json={"text": "good"})
+            promoted = client.post("/admin/promote").json()
+            answered = client.post("/predict", json={"text": "good"})
+            client.post("/admin/drain")
+        _, said = process.communicate(timeout=30)
+
+    assert tried.headers["x-edgewise-policy"] == staged[:16]
+    assert promoted["policy_version"] == staged
+    assert answered.json()["label"] == "positive"
+    assert (process.returncode, said) == (0, "")

@@ -24,6 +24,7 @@ from edgewise.gateway.oip import Oip
 from edgewise.gateway.openai import Embeds, Labels, OpenAi
 from edgewise.gateway.plain import Plain
 from edgewise.gateway.refusing import Form, Refusal, refused
+from edgewise.gateway.rollout import Rollout
 from edgewise.gateway.settings import Settings
 from edgewise.observe.metrics import OPEN_METRICS, TEXT
 from edgewise.records import Policy
@@ -85,7 +86,7 @@ class Gateway:
         self._faults = faults
         self._read_policy = read_policy
         self._tasks: set[asyncio.Task[None]] = set()
-        asking = Asking(engine, most=settings.limits.batch)
+        asking = self._asking = Asking(engine, most=settings.limits.batch)
         self._oip = Oip(asking, name=name, is_ready=self.is_ready)
         self._openai = OpenAi(
             Labels(asking), embeds, name=name, clock=self._clock, ids=lambda: uuid.uuid4().hex
@@ -120,6 +121,11 @@ class Gateway:
             raise UsageError("a bundle is served without a policy", where="reload", hint=hint)
         before = await self.engine.swap_policy(await asyncio.to_thread(self._read_policy))
         return before, self.engine.policy_version
+
+    def roll_out(self, rollout: Rollout) -> None:
+        """Let a rollout choose who answers a request, and see each decision."""
+        self._asking.rollout = rollout
+        self.decisions.watchers.append(rollout.see)
 
     def keep(self, task: asyncio.Task[None]) -> None:
         """Hold on to work beside the requests until it has ended."""

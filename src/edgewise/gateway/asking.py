@@ -8,6 +8,7 @@ from typing import Any
 from edgewise.errors import InvalidData
 from edgewise.gateway.messages import Headers, Request
 from edgewise.gateway.refusing import Refusal
+from edgewise.gateway.rollout import Rollout
 from edgewise.records import Input
 from edgewise.route import HybridInferenceEngine, InferenceResult
 
@@ -85,12 +86,28 @@ class Asking:
 
     def __init__(self, engine: HybridInferenceEngine, *, most: int) -> None:
         self.engine = engine
+        self.rollout: Rollout | None = None
         self._most = most
 
     async def one(self, one: Input, asked: Asked) -> InferenceResult:
         """Answer one input."""
         _check_image(one)
-        engine = self.engine
+        rollout = self.rollout
+        if rollout is None or rollout.canary is None:
+            return await self._predict(self.engine, one, asked)
+        engine = rollout.choose()
+        failure: BaseException | None = None
+        try:
+            return await self._predict(engine, one, asked)
+        except BaseException as wrong:
+            failure = wrong
+            raise
+        finally:
+            rollout.ended(engine, failure)
+
+    async def _predict(
+        self, engine: HybridInferenceEngine, one: Input, asked: Asked
+    ) -> InferenceResult:
         if asked is NOTHING_ASKED:
             return await engine.predict(one)
         if asked.private or asked.region:

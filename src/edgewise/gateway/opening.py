@@ -1,13 +1,18 @@
 """From a run, a policy or a bundle to an open gateway."""
 
+import asyncio
+import random  # noqa: TID251 - the border: the canary's share of requests is drawn from it
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgewise.gateway.admin import Admin
 from edgewise.gateway.app import Gateway
 from edgewise.gateway.counting import Counting, Decisions, decision_json
 from edgewise.gateway.embedding import EmbeddingTier
 from edgewise.gateway.faults import Faults
+from edgewise.gateway.rollout import Rollout
 from edgewise.gateway.settings import Settings, beside
 from edgewise.gateway.upstream import FastLane
 from edgewise.observe import DecisionLog
@@ -31,11 +36,14 @@ def open_gateway(
     stack: ExitStack,
     file: Path | None = None,
     faults: Faults | None = None,
+    drain: Callable[[], None] = lambda: None,
 ) -> Gateway:
     """Open the log, the engine and the gateway over them.
 
     Parameters
     ----------
+    drain
+        Tells the server to stop.
     stack
         Closes the log, when all else is closed; the engine is the gateway's user's to close.
 
@@ -70,7 +78,7 @@ def open_gateway(
             decision_log=decisions,
             lane=FastLane,
         )
-    return Gateway(
+    made = Gateway(
         engine,
         name=name or "default",
         settings=settings,
@@ -79,6 +87,31 @@ def open_gateway(
         faults=faults,
         read_policy=None if source is None else lambda: read_policy(source),
     )
+    if settings.admin is not None:
+        Admin(made, _rollout(made, bundle, settings), drain)
+    return made
+
+
+def _rollout(gateway: Gateway, bundle: Path | None, settings: Settings) -> Rollout:
+    """Make what carries policies through their stages, over the bundle in service."""
+
+    async def swap(policy: Policy) -> str:
+        return await gateway.engine.swap_policy(policy, edge_model_path=bundle)
+
+    async def open_engine(policy: Policy) -> HybridInferenceEngine:
+        return await asyncio.to_thread(
+            HybridInferenceEngine,
+            bundle,
+            policy=policy,
+            edge_threads=settings.threads,
+            decision_log=gateway.decisions,
+            lane=FastLane,
+        )
+
+    rng = random.Random()
+    made = Rollout(gateway.engine, swap=swap, open_engine=open_engine, rng=rng)
+    gateway.roll_out(made)
+    return made
 
 
 def read_policy(source: Path) -> Policy | Path:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 from edgewise.errors import InvalidSpec
 from edgewise.gateway.settings import Settings
@@ -22,6 +21,8 @@ def read_settings(path: Path) -> Settings:
     InvalidSpec
         With the file, line and column, when anything in it can't be.
     """
+    import yaml  # noqa: PLC0415 - few gateways have a file, and all of them start
+
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as failure:
@@ -56,6 +57,8 @@ def read_settings(path: Path) -> Settings:
 
 def _place(node: Any, at: str, what: str) -> tuple[int, int]:
     """Find where a path of `msgspec` stands in the file, as far as it goes."""
+    import yaml  # noqa: PLC0415 - as above
+
     steps: list[str | int] = [
         int(index) if index else name for name, index in _STEP.findall(at.removeprefix("$"))
     ]

@@ -149,7 +149,9 @@ async def _run(
     for one in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(one, stop.set)
     with ExitStack() as stack:
-        gateway = open_gateway(subject, settings, file=file, stack=stack, faults=faults)
+        gateway = open_gateway(
+            subject, settings, file=file, stack=stack, faults=faults, drain=stop.set
+        )
         async with gateway.engine:
             server = HttpServer(
                 gateway.handle,

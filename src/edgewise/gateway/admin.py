@@ -1,0 +1,101 @@
+"""The admin's interface, under its own token: policies and what is known of tiers."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from edgewise.errors import InvalidData, InvalidRecord
+from edgewise.gateway.app import Gateway, Route
+from edgewise.gateway.asking import Asked
+from edgewise.gateway.bodies import read_object, to_json
+from edgewise.gateway.messages import Request, Response
+from edgewise.gateway.rollout import Rollout
+from edgewise.records import Policy, decode, encode
+
+Answers = Callable[[dict[str, Any]], Awaitable[Any]]
+
+
+class Admin:
+    """Answers `/admin`. Made by `serve` where the settings name a token."""
+
+    def __init__(self, gateway: Gateway, rollout: Rollout, drain: Callable[[], None]) -> None:
+        self._gateway, self._rollout, self._drain = gateway, rollout, drain
+        routes: tuple[tuple[str, str, Answers], ...] = (
+            ("GET", "state", self._state),
+            ("GET", "policy", self._policy),
+            ("GET", "diff", self._diff),
+            ("GET", "decisions", self._decisions),
+            ("POST", "stage", self._stage),
+            ("POST", "shadow", self._shadow),
+            ("POST", "canary", self._canary),
+            ("POST", "promote", self._promote),
+            ("POST", "rollback", self._roll_back),
+            ("POST", "reload", self._reload),
+            ("POST", "drain", self._stop),
+        )
+        for method, name, answers in routes:
+            route = Route(name="admin", works=_answering(answers), administers=True)
+            gateway.add(f"/admin/{name}", method, route)
+
+    async def _state(self, _: dict[str, Any]) -> Any:
+        gateway, engine = self._gateway, self._gateway.engine
+        return {
+            **self._rollout.state(),
+            "ready": gateway.is_ready(),
+            "draining": gateway.draining,
+            "in_flight": gateway.admission.in_flight,
+            "refused": gateway.admission.refused,
+            "circuits": {name: one.value for name, one in engine.circuits().items()},
+        }
+
+    async def _policy(self, _: dict[str, Any]) -> Any:
+        engine = self._gateway.engine
+        return {"policy_version": engine.policy_version, "policy": encode(engine.policy)}
+
+    async def _diff(self, _: dict[str, Any]) -> Any:
+        return {"diff": self._rollout.diff()}
+
+    async def _decisions(self, _: dict[str, Any]) -> Any:
+        return {"decisions": [encode(one) for one in self._gateway.decisions.latest]}
+
+    async def _stage(self, body: dict[str, Any]) -> Any:
+        try:
+            policy = decode(Policy, body)
+        except InvalidRecord as wrong:
+            what = f"not a policy: {wrong.where}: {wrong.what}"
+            raise InvalidData(what, where="body", hint="send a policy.json") from wrong
+        return self._rollout.stage(policy)
+
+    async def _shadow(self, _: dict[str, Any]) -> Any:
+        return self._rollout.watch()
+
+    async def _canary(self, body: dict[str, Any]) -> Any:
+        share = body.get("share")
+        if isinstance(share, bool) or not isinstance(share, int | float):
+            raise InvalidData("no `share`", where="body", hint='send {"share": 0.05}')
+        await self._rollout.try_on(float(share))
+        return self._rollout.state()
+
+    async def _promote(self, _: dict[str, Any]) -> Any:
+        await self._rollout.promote()
+        return self._rollout.state()
+
+    async def _roll_back(self, _: dict[str, Any]) -> Any:
+        await self._rollout.roll_back()
+        return self._rollout.state()
+
+    async def _reload(self, _: dict[str, Any]) -> Any:
+        before, after = await self._gateway.reload()
+        return {"before": before, "policy_version": after}
+
+    async def _stop(self, _: dict[str, Any]) -> Any:
+        self._drain()
+        return {"draining": True}
+
+
+def _answering(answers: Answers) -> Callable[[Request, Asked], Awaitable[Response]]:
+    async def works(request: Request, asked: Asked) -> Response:
+        del asked
+        body = read_object(request.body) if request.body else {}
+        return Response(body=to_json(await answers(body)))
+
+    return works

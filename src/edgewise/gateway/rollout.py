@@ -1,0 +1,170 @@
+"""From one policy to the next: staged, watched in the shadow, tried on a share, put in service.
+
+What is changed here is in memory: the policy's file stays as it is, and a restart reads it.
+"""
+
+import random  # noqa: TID251 - only the type of the rng that is handed in
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from edgewise.errors import EdgewiseError, TierUnavailable, UsageError
+from edgewise.gateway.sequential import FailsMore
+from edgewise.gateway.shadow import Shadow
+from edgewise.records import Decision, Policy, digest, encode
+from edgewise.route import HybridInferenceEngine
+
+_ALPHA = 0.01
+"""The chance that a canary which is no worse is taken back."""
+
+
+class Rollout:
+    """Carries policies through their stages. Made by the gateway, used from its event loop.
+
+    Parameters
+    ----------
+    swap
+        Puts a policy in service and gives the version before.
+    open_engine
+        Opens an engine beside the one in service.
+    """
+
+    def __init__(
+        self,
+        engine: HybridInferenceEngine,
+        *,
+        swap: Callable[[Policy], Awaitable[str]],
+        open_engine: Callable[[Policy], Awaitable[HybridInferenceEngine]],
+        rng: random.Random,
+    ) -> None:
+        self._engine = engine
+        self._swap, self._open, self._rng = swap, open_engine, rng
+        self.staged: Policy | None = None
+        self.before: Policy | None = None
+        self.shadow: Shadow | None = None
+        self.canary: HybridInferenceEngine | None = None
+        self.share = 0.0
+        self.test = FailsMore()
+        self.taken_back = False
+
+    def choose(self) -> HybridInferenceEngine:
+        """Give the engine for a request."""
+        if self.canary is not None and self._rng.random() < self.share:
+            return self.canary
+        return self._engine
+
+    def ended(self, engine: HybridInferenceEngine, failure: BaseException | None) -> None:
+        """Note how a request ended; a canary that fails more often gets no more of them."""
+        if self.canary is None or (failure is not None and not isinstance(failure, EdgewiseError)):
+            return
+        failed = isinstance(failure, TierUnavailable)
+        if engine is self._engine:
+            self.test.see_control(failed=failed)
+        elif self.test.see_canary(failed=failed) >= 1.0 / _ALPHA:
+            self.share, self.taken_back = 0.0, True
+
+    def see(self, decision: Decision) -> None:
+        """Let the shadow look at a decision of the policy in service."""
+        if self.shadow is not None and decision.policy_version == self._engine.policy_version:
+            self.shadow.see(decision)
+
+    def stage(self, policy: Policy) -> dict[str, Any]:
+        """Take a policy to be put in service; gives what it would change."""
+        self.staged, self.shadow = policy, None
+        return {"staged": digest(policy), "diff": self.diff()}
+
+    def diff(self) -> list[dict[str, Any]]:
+        """Give each value in which the staged policy differs from the one in service."""
+        old, new = flat(encode(self._engine.policy)), flat(encode(self._staged()))
+        paths = [path for path in {**old, **new} if old.get(path) != new.get(path)]
+        return [{"path": path, "from": old.get(path), "to": new.get(path)} for path in paths]
+
+    def watch(self) -> dict[str, Any]:
+        """Let the staged policy decide beside the one in service; gives the comparison so far."""
+        if self.shadow is None:
+            self.shadow = Shadow(self._staged())
+        return self.shadow.report()
+
+    async def try_on(self, share: float) -> None:
+        """Give the staged policy a share of the requests; 0 gives it none.
+
+        Raises
+        ------
+        UsageError
+            When it is no share, or nothing is staged.
+        """
+        if not 0.0 <= share <= 1.0:
+            raise UsageError(f"not a share: {share}", where="share", hint="give 0 to 1, like 0.05")
+        policy = self._staged()
+        if self.canary is None or self.canary.policy_version != digest(policy):
+            opened = await self._open(policy)
+            await self.stop()
+            self.canary, self.test, self.taken_back = opened, FailsMore(), False
+        self.share = share
+
+    async def promote(self) -> None:
+        """Put the staged policy in service for all requests."""
+        policy, self.before = self._staged(), self._engine.policy
+        await self._swap(policy)
+        self.staged = self.shadow = None
+        await self.stop()
+
+    async def roll_back(self) -> None:
+        """Put the policy before in service again, and give the canary nothing.
+
+        Raises
+        ------
+        UsageError
+            When there was none before, and there is no canary.
+        """
+        if self.canary is not None:
+            await self.stop()
+            return
+        if self.before is None:
+            raise UsageError("no policy was there before", where="rollback", hint="stage one")
+        policy, self.before = self.before, None
+        await self._swap(policy)
+
+    async def stop(self) -> None:
+        """End the canary; what it still answers is answered."""
+        canary, self.canary, self.share = self.canary, None, 0.0
+        if canary is not None:
+            await canary.aclose()
+
+    def state(self) -> dict[str, Any]:
+        """Give where things stand."""
+        canary = None
+        if self.canary is not None:
+            n, failed = self.test.canary
+            canary = {
+                "policy_version": self.canary.policy_version,
+                "share": self.share,
+                "requests": n,
+                "failures": failed,
+                "control": {"requests": self.test.control[0], "failures": self.test.control[1]},
+                "e": self.test.e,
+                "taken_back": self.taken_back,
+            }
+        return {
+            "policy_version": self._engine.policy_version,
+            "staged": None if self.staged is None else digest(self.staged),
+            "before": None if self.before is None else digest(self.before),
+            "shadow": None if self.shadow is None else self.shadow.report(),
+            "canary": canary,
+        }
+
+    def _staged(self) -> Policy:
+        if self.staged is None:
+            hint = "POST a policy to /admin/stage"
+            raise UsageError("no policy is staged", where="admin", hint=hint)
+        return self.staged
+
+
+def flat(value: object, at: str = "") -> dict[str, Any]:
+    """Give each leaf of a JSON value by its path."""
+    if isinstance(value, dict) and value:
+        parts = [flat(item, f"{at}.{key}" if at else str(key)) for key, item in value.items()]
+    elif isinstance(value, list) and value:
+        parts = [flat(item, f"{at}[{index}]") for index, item in enumerate(value)]
+    else:
+        return {at: value}
+    return {path: leaf for part in parts for path, leaf in part.items()}

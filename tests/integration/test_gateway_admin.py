@@ -1,0 +1,235 @@
+"""Policies carried from stage to service by the admin's interface."""
+
+import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from gateways import Running, running
+
+from edgewise.errors import RemoteError
+from edgewise.gateway.admin import Admin
+from edgewise.gateway.rollout import Rollout, flat
+from edgewise.gateway.settings import AdminRules, Settings
+from edgewise.gateway.shadow import Shadow
+from edgewise.records import (
+    Attempt,
+    Decision,
+    Input,
+    Outcome,
+    Policy,
+    Prediction,
+    Reason,
+    RequestFacts,
+    TierKind,
+    TierPolicy,
+    encode,
+)
+from edgewise.route import HybridInferenceEngine
+
+pytestmark = pytest.mark.integration
+
+TOKEN = {"authorization": "Bearer root"}
+SETTINGS = Settings(admin=AdminRules(token_sha256=hashlib.sha256(b"root").hexdigest()))
+
+
+class Tier:
+    """A tier that answers with one confidence, or fails."""
+
+    remote = False
+    ready = True
+
+    def __init__(self, confidence: float | None) -> None:
+        self._confidence = confidence
+
+    async def ask(
+        self, one: Input, timeout_ms: float | None, *, request_id: str = ""
+    ) -> Prediction:
+        del one, timeout_ms, request_id
+        if self._confidence is None:
+            raise RemoteError("answered HTTP 400", status=400)
+        return Prediction("yes", self._confidence, (1 - self._confidence, self._confidence))
+
+    async def probe(self, timeout_ms: float) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+POLICY = Policy(
+    task="text-classification",
+    labels=("no", "yes"),
+    tiers=(
+        TierPolicy(name="edge", kind=TierKind.DEVICE, threshold=0.6),
+        TierPolicy(name="cloud", kind=TierKind.CLOUD, usd_per_request=0.01),
+    ),
+)
+STRICT = replace(POLICY, tiers=(replace(POLICY.tiers[0], threshold=0.9), POLICY.tiers[1]))
+
+
+@contextmanager
+def administered(canary: float | None = 0.95) -> Iterator[Running]:
+    """Run a gateway whose edge has confidence 0.8, and whose canary's tiers have another."""
+    tiers = {"edge": Tier(0.8), "cloud": Tier(0.99)}
+
+    def make(log: Any) -> HybridInferenceEngine:
+        return HybridInferenceEngine(policy=POLICY, tiers=tiers, decision_log=log)
+
+    with running(make, settings=SETTINGS) as one:
+        gateway = one.gateway
+
+        async def swap(policy: Policy) -> str:
+            return await gateway.engine.swap_policy(policy, tiers=tiers)
+
+        async def open_engine(policy: Policy) -> HybridInferenceEngine:
+            other = {"edge": Tier(canary), "cloud": Tier(canary)}
+            return HybridInferenceEngine(policy=policy, tiers=other, decision_log=gateway.decisions)
+
+        rollout = Rollout(gateway.engine, swap=swap, open_engine=open_engine, rng=random.Random(7))
+        gateway.roll_out(rollout)
+        Admin(gateway, rollout, lambda: setattr(gateway, "draining", True))
+        yield one
+        one.call(rollout.stop())
+
+
+def ask(one: Running, times: int = 1) -> list[int]:
+    return [one.client.post("/predict", json={"text": "x"}).status_code for _ in range(times)]
+
+
+def admin(one: Running, path: str, body: Any = None) -> Any:
+    if body is None:
+        return one.client.get(f"/admin/{path}", headers=TOKEN)
+    return one.client.post(f"/admin/{path}", headers=TOKEN, json=body)
+
+
+def test_a_policy_is_staged_watched_promoted_and_rolled_back() -> None:
+    with administered() as one:
+        staged = admin(one, "stage", encode(STRICT)).json()
+        admin(one, "shadow", {})
+        ask(one, 3)
+        shadow = admin(one, "shadow", {}).json()
+        promoted = admin(one, "promote", {}).json()
+        deferred = one.client.post("/predict", json={"text": "x"})
+        back = admin(one, "rollback", {}).json()
+        kept = one.client.post("/predict", json={"text": "x"})
+
+    change = {"path": "tiers[0].threshold", "from": 0.6, "to": 0.9}
+    assert staged["diff"] == [change]
+    assert shadow["changes"] == [{"from": "edge", "to": "cloud_fallback", "requests": 3}]
+    assert shadow["cost_usd"] == {"in_service": 0.0, "shadow": pytest.approx(0.03)}
+    assert promoted["policy_version"] == staged["staged"] != back["policy_version"]
+    assert deferred.headers["x-edgewise-location"] == "cloud_fallback"
+    assert kept.headers["x-edgewise-location"] == "edge"
+
+
+def test_a_canary_that_fails_is_taken_back_by_itself() -> None:
+    with administered(canary=None) as one:
+        admin(one, "stage", encode(STRICT))
+        began = admin(one, "canary", {"share": 0.3}).json()["canary"]
+        statuses = ask(one, 200)
+        state = admin(one, "state").json()["canary"]
+        after = ask(one, 20)
+
+    assert began["share"] == 0.3
+    assert 0 < statuses.count(503) < 40
+    assert (state["taken_back"], state["share"]) == (True, 0.0)
+    assert state["e"] >= 100.0
+    assert after == [200] * 20
+
+
+def test_a_canary_that_answers_keeps_its_share_until_it_is_stopped() -> None:
+    with administered() as one:
+        admin(one, "stage", encode(STRICT))
+        admin(one, "canary", {"share": 0.5})
+        statuses = ask(one, 60)
+        state = admin(one, "canary", {"share": 0.1}).json()["canary"]
+        stopped = admin(one, "rollback", {}).json()
+
+    assert set(statuses) == {200}
+    assert not state["taken_back"]
+    assert 10 < state["requests"] < 50
+    assert stopped["canary"] is None
+
+
+def test_the_admin_sees_the_policy_the_state_and_the_latest_decisions() -> None:
+    with administered() as one:
+        ask(one, 2)
+        policy = admin(one, "policy").json()
+        state = admin(one, "state").json()
+        decisions = admin(one, "decisions").json()["decisions"]
+        drained = admin(one, "drain", {}).json()
+        ready = one.client.get("/readyz")
+
+    assert policy["policy"]["tiers"][0]["name"] == "edge"
+    assert state["circuits"] == {"edge": "closed", "cloud": "closed"}
+    assert [row["location"] for row in decisions] == ["edge", "edge"]
+    assert drained == {"draining": True}
+    assert ready.status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("promote", {}, "no policy is staged"),
+        ("shadow", {}, "no policy is staged"),
+        ("rollback", {}, "no policy was there before"),
+        ("canary", {"share": "half"}, "no `share`"),
+        ("canary", {"share": 2}, "not a share: 2.0"),
+        ("stage", {"schema_version": 1}, "not a policy: Policy: field `task` is missing"),
+        ("reload", {}, "a bundle is served without a policy"),
+    ],
+)
+def test_what_the_admin_can_not_do_is_400(path: str, body: Any, said: str) -> None:
+    with administered() as one:
+        answer = admin(one, path, body)
+
+    assert answer.status_code == 400
+    assert said in answer.json()["error"]
+    assert answer.json()["hint"]
+
+
+def test_nobody_else_administers() -> None:
+    with administered() as one:
+        statuses = [
+            one.client.get("/admin/policy").status_code,
+            one.client.post("/admin/promote", headers={"x-api-key": "no"}).status_code,
+        ]
+
+    assert statuses == [401, 401]
+
+
+def decided(**attempt: Any) -> Decision:
+    one = Attempt(tier="edge", latency_ms=1.0, **attempt)
+    return Decision(
+        request_id="r",
+        at_s=0.0,
+        policy_version="p",
+        facts=RequestFacts(request_id="r", input_length=1, input_bytes=1),
+        allowed=("edge", "cloud"),
+        reasons=(Reason.NEAREST_FIRST,),
+        attempts=(one,),
+        location="edge",
+        latency_ms=1.0,
+        cost_usd=0.0,
+    )
+
+
+def test_a_shadow_follows_what_is_known_and_says_where_the_rest_would_go() -> None:
+    shadow = Shadow(STRICT)
+    forced = replace(decided(outcome=Outcome.ANSWERED, confidence=0.95))
+    strange = replace(forced, facts=replace(forced.facts, force_location="moon"))
+
+    kept = shadow.would(forced)
+    deferred = shadow.would(decided(outcome=Outcome.ANSWERED, confidence=0.7))
+    failed = shadow.would(decided(outcome=Outcome.FAILED))
+
+    assert kept == ("edge", 0.0)
+    assert deferred == ("cloud_fallback", 0.01)
+    assert failed == ("cloud_fallback", 0.01)
+    assert shadow.would(strange) == ("refused", 0.0)
+
+
+def test_leaves_have_paths() -> None:
+    assert flat({"a": [1, {"b": None}], "c": {}}) == {"a[0]": 1, "a[1].b": None, "c": {}}
