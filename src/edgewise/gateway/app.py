@@ -31,6 +31,7 @@ from edgewise.records import Policy
 from edgewise.route import HybridInferenceEngine
 from edgewise.route.breaker import CircuitState
 
+_LATE = "/late/"
 Told = Callable[[], Response]
 Works = Callable[[Request, Asked], Awaitable[Response]]
 
@@ -140,6 +141,8 @@ class Gateway:
         """Answer a request."""
         start_s = self._clock.now_s()
         methods = self._paths.get(request.path) or self._paths.get(unquote(request.path))
+        if methods is None and request.path.startswith(_LATE):
+            methods = self._paths[_LATE]
         if methods is None:
             return self._nowhere(request, start_s)
         route = methods.get(request.method)
@@ -217,6 +220,7 @@ class Gateway:
             "/v2/repository/index": {"GET": index, "POST": index},
             "/v2/models/stats": {"GET": Route(name="stats", told=oip.stats, looks=True)},
             "/predict": {"POST": Route(name="predict", works=self._plain.predict)},
+            _LATE: {"GET": Route(name="late", works=self._plain.late, looks=True)},
             "/metrics": {"GET": Route(name="metrics", works=self._metrics, looks=True)},
         }
         for name in (self.name, "default"):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgewise.gateway.admin import Admin
 from edgewise.gateway.app import Gateway
+from edgewise.gateway.batching import BatchingTier
 from edgewise.gateway.counting import Counting, Decisions, decision_json
 from edgewise.gateway.embedding import EmbeddingTier
 from edgewise.gateway.faults import Faults
@@ -18,7 +19,8 @@ from edgewise.gateway.upstream import FastLane
 from edgewise.observe import DecisionLog
 from edgewise.records import Policy, Task, read_json
 from edgewise.route import HybridInferenceEngine
-from edgewise.runtimes import open_bundle, read_manifest
+from edgewise.route.tiers import LocalTier
+from edgewise.runtimes import LocalModel, open_bundle, read_manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,7 @@ def open_gateway(
             edge_threads=settings.threads,
             decision_log=decisions,
             lane=FastLane,
+            local=local_tier(settings),
         )
     made = Gateway(
         engine,
@@ -106,6 +109,7 @@ def _rollout(gateway: Gateway, bundle: Path | None, settings: Settings) -> Rollo
             edge_threads=settings.threads,
             decision_log=gateway.decisions,
             lane=FastLane,
+            local=local_tier(settings),
         )
 
     rng = random.Random()
@@ -120,3 +124,12 @@ def read_policy(source: Path) -> Policy | Path:
         return source
     policy = read_json(Policy, source)
     return policy if all(tier.endpoint for tier in policy.tiers) else source
+
+
+def local_tier(settings: Settings) -> Callable[[str, LocalModel], LocalTier]:
+    """Give what makes the tier of an opened bundle."""
+
+    def make(name: str, model: LocalModel) -> LocalTier:
+        return BatchingTier(name, model, most=settings.batching.most)
+
+    return make

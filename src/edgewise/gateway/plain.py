@@ -32,6 +32,15 @@ class Plain:
         answers = {"predictions": [told(one) for one in results]}
         return Response(body=to_json(answers), headers=decided(results))
 
+    async def late(self, request: Request, asked: Asked) -> Response:
+        """Give the answer of a request that was queued, once; 202 while it waits."""
+        del asked
+        request_id = request.path.rpartition("/")[2]
+        found = await self._asking.engine.late_answer(request_id)
+        if found is None:
+            return Response(status=202, body=to_json({"request_id": request_id, "ready": False}))
+        return Response(body=to_json(dict(found)))
+
 
 def told(result: InferenceResult) -> dict[str, Any]:
     """Give what the engine's result says, as JSON holds it."""

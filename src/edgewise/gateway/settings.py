@@ -67,15 +67,11 @@ class Batching(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How requests to the local model share a run of it."""
 
     most: int = 1
-    """Inputs a run; 1 never batches, so that an answer never depends on its company."""
-    wait_ms: float = 2.0
-    """The first input waits no longer than this for others."""
-    queue_ms: float = 250.0
-    """A model whose queue is expected to take longer is full: another tier is asked."""
+    """Inputs a run; at 1 an answer never depends on its company."""
 
     def __post_init__(self) -> None:
-        if self.most < 1 or self.wait_ms < 0 or not self.queue_ms > 0:
-            raise ValueError("`most` and `queue_ms` are above 0, and `wait_ms` is not below")
+        if self.most < 1:
+            raise ValueError("`most` is above 0")
 
 
 class CallerRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

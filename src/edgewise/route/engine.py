@@ -37,8 +37,8 @@ from edgewise.route.serving import Serving
 from edgewise.route.storing import Store, Stored
 from edgewise.route.streaming import AnswerStream, Streamer
 from edgewise.route.telling import decision_of, result_of, told
-from edgewise.route.tiers import TierModel
-from edgewise.runtimes import Lane
+from edgewise.route.tiers import LocalTier, TierModel
+from edgewise.runtimes import Lane, LocalModel
 
 _NO_HEDGES = 0.0
 QUEUED = "queued"
@@ -93,6 +93,8 @@ class HybridInferenceEngine:
         For the jitter of waits before retries.
     lane
         Gives what carries calls to a remote tier's URL; by default `httpx2` does.
+    local
+        Gives the tier of an opened bundle.
 
     Notes
     -----
@@ -120,6 +122,7 @@ class HybridInferenceEngine:
         read_device: Callable[[], DeviceState] = read_device,
         rng: random.Random | None = None,
         lane: Callable[[str], Lane] | None = None,
+        local: Callable[[str, LocalModel], LocalTier] = LocalTier,
     ) -> None:
         self._clock = SystemClock() if clock is None else clock
         self._setup = Setup(
@@ -135,6 +138,7 @@ class HybridInferenceEngine:
             deadline_ms=deadline_ms,
             wait_for_edge=wait_for_edge,
             lane=lane,
+            local=local,
         )
         self._serving = Serving(*open_tiers(self._setup, self._clock, tiers), clock=self._clock)
         self._store = self._open_store()

@@ -52,6 +52,7 @@ class Setup:
     deadline_ms: float | None
     wait_for_edge: bool
     lane: Callable[[str], Lane] | None = None
+    local: Callable[[str, LocalModel], LocalTier] = LocalTier
 
 
 def open_tiers(
@@ -112,7 +113,7 @@ def _in_background(
         except BaseException:
             model.close()
             raise
-        return LocalTier(name, model)
+        return setup.local(name, model)
 
     others = {
         tier.name: _remote(tier, known, setup) for tier in known.tiers if tier.endpoint is not None
@@ -263,7 +264,7 @@ def _tiers(policy: Policy, setup: Setup, model: LocalModel | None) -> dict[str, 
         if tier.endpoint is not None:
             found[tier.name] = _remote(tier, policy, setup)
         elif place == 0 and model is not None:
-            found[tier.name] = LocalTier(tier.name, model)
+            found[tier.name] = setup.local(tier.name, model)
     if not found:
         hint = "give edge_model_path, or a policy whose cloud has an endpoint"
         raise UsageError("no tier of the policy can be asked", where="policy", hint=hint)
