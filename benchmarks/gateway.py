@@ -39,6 +39,19 @@ RATE = 500.0
 SECONDS = 4.0
 SERVICE_MS = 5.0
 LABELS = ("negative", "positive")
+PEER_RATE = 20.0
+"""What every peer holds on a busy machine."""
+INFER = '{"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":["a good film"]}]}'
+QUICK = """
+from mlserver import MLModel
+from mlserver.types import InferenceResponse, ResponseOutput
+
+
+class Quick(MLModel):
+    async def predict(self, payload):
+        output = ResponseOutput(name="label", shape=[1], datatype="BYTES", data=["positive"])
+        return InferenceResponse(model_name=self.name, outputs=[output])
+"""
 CHAT = '{"model":"m","messages":[{"role":"user","content":"a good film"}]}'
 
 
@@ -185,7 +198,7 @@ def measure_signals(folder: Path) -> list[dict[str, Any]]:
             asked = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             for turn in range(6):
                 time.sleep(0.5)
-                write_json(policy, _later(policy, 5000.0 + turn))
+                write_json(policy, policy_with(policy, 5000.0 + turn))
                 served.send_signal(signal.SIGHUP)
             reloaded = json.loads(asked.communicate()[0])
             asked = subprocess.Popen(
@@ -204,7 +217,7 @@ def measure_signals(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _later(path: Path, deadline_ms: float) -> Policy:
+def policy_with(path: Path, deadline_ms: float) -> Policy:
     from dataclasses import replace  # noqa: PLC0415 - here alone
 
     from edgewise.records import read_json  # noqa: PLC0415 - here alone
@@ -231,43 +244,70 @@ def measure_start(folder: Path) -> list[dict[str, Any]]:
 
 
 def measure_peers(folder: Path) -> dict[str, dict[str, float]]:
-    """Measure LiteLLM's proxy where it is installed, by the same load and endpoint."""
-    program = os.environ.get("LITELLM")
-    if not program:
-        print("LITELLM names no program: its proxy is not measured")
-        return {}
+    """Measure those peers that are installed, by the same load."""
+    found: dict[str, dict[str, float]] = {}
+    for name, measure in (("litellm", measure_litellm), ("mlserver", measure_mlserver)):
+        program = os.environ.get(name.upper())
+        if program:
+            found[name] = measure(folder, program)
+        else:
+            print(f"{name.upper()} names no program: {name} is not measured")
+    return found
+
+
+def measure_litellm(folder: Path, program: str) -> dict[str, float]:
+    """Measure LiteLLM's proxy in front of the same endpoint."""
     far, near = free_port(), free_port()
     entry = {"model": "openai/m", "api_base": f"http://127.0.0.1:{far}/v1", "api_key": "sk-none"}
     config = {"model_list": [{"model_name": "m", "litellm_params": entry}]}
     (folder / "litellm.yaml").write_text(json.dumps(config))
-    given = {"path": "/v1/chat/completions", "body": CHAT}
     command = [program, "--config", str(folder / "litellm.yaml"), "--port", str(near)]
-    quiet = subprocess.DEVNULL
     with upstream(far):
-        served = subprocess.Popen(command, stdout=quiet, stderr=quiet)
-        try:
-            _await_port(near)
-            load(near, seconds=2.0, **given)
-            one = load(far, rate=20.0, seconds=SECONDS, connections=8, **given)
-            other = load(near, rate=20.0, seconds=SECONDS, connections=8, **given)
-            before_s = processor_s(served.pid)
-            done = load(near, seconds=SECONDS, connections=4, **given)
-            per_core = done["ok"] / (processor_s(served.pid) - before_s)
-        finally:
-            served.terminate()
-            served.wait(30)
-    # 500 a second are more than it holds: its latency is that at 20.
+        return measure_peer(command, far, near, path="/v1/chat/completions", body=CHAT)
+
+
+def measure_mlserver(folder: Path, program: str) -> dict[str, float]:
+    """Measure MLServer with a model that answers at once; it is the endpoint, and no proxy."""
+    place = folder / "mlserver"
+    place.mkdir(exist_ok=True)
+    far, near = free_port(), free_port()
+    (place / "quick.py").write_text(QUICK)
+    model = {"name": "m", "implementation": "quick.Quick"}
+    (place / "model-settings.json").write_text(json.dumps(model))
+    ports = {"http_port": near, "grpc_port": free_port(), "metrics_port": free_port()}
+    (place / "settings.json").write_text(json.dumps({**ports, "parallel_workers": 0}))
+    with upstream(far):
+        return measure_peer(
+            [program, "start", str(place)], far, near, path="/v2/models/m/infer", body=INFER
+        )
+
+
+def measure_peer(command: Sequence[str], far: int, near: int, **given: str) -> dict[str, float]:
+    """Give what a peer adds to a direct call, at a rate that it holds, and what a core holds."""
+    served = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _await_port(near)
+        time.sleep(2.0)
+        load(near, seconds=2.0, **given)
+        one = load(far, rate=PEER_RATE, seconds=SECONDS, **given)
+        other = load(near, rate=PEER_RATE, seconds=SECONDS, **given)
+        before_s = processor_s(served.pid)
+        done = load(near, seconds=SECONDS, connections=4, **given)
+        per_core = done["ok"] / (processor_s(served.pid) - before_s)
+    finally:
+        served.terminate()
+        served.wait(30)
+    if not done["ok"]:
+        raise SystemExit(f"{command[0]} answered nothing: {done}")
     return {
-        "litellm": {
-            "p50_ms": round(other["p50_ms"] - one["p50_ms"], 3),
-            "p99_ms": round(other["p99_ms"] - one["p99_ms"], 3),
-            "per_s_per_core": round(per_core, 1),
-        }
+        "p50_ms": round(other["p50_ms"] - one["p50_ms"], 3),
+        "p99_ms": round(other["p99_ms"] - one["p99_ms"], 3),
+        "per_s_per_core": round(per_core, 1),
     }
 
 
 def _await_port(port: int) -> None:
-    for _ in range(600):
+    for _ in range(1800):
         with socket.socket() as one:
             if one.connect_ex(("127.0.0.1", port)) == 0:
                 return

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import ipaddress
 import signal
 import socket
@@ -18,6 +19,8 @@ from edgewise.gateway.faults import Faults
 from edgewise.gateway.http import HttpServer
 from edgewise.gateway.opening import Subject, open_gateway
 from edgewise.gateway.settings import Settings, beside
+
+_YOUNG_OBJECTS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +163,10 @@ async def _run(
                 on_lag=gateway.admission.lagged,
             )
             loop.add_signal_handler(signal.SIGHUP, lambda: _reload(gateway, loop))
+            # What is there now stays: looking through it again and again would cost a tenth.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
             await server.listen(listening, tls)
             port = listening.getsockname()[1]
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
