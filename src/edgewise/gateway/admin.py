@@ -10,6 +10,7 @@ from edgewise.gateway.bodies import read_object, to_json
 from edgewise.gateway.messages import Request, Response
 from edgewise.gateway.rollout import Rollout
 from edgewise.records import Policy, decode, encode
+from edgewise.route import shown_policy
 
 Answers = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -49,7 +50,7 @@ class Admin:
 
     async def _policy(self, _: dict[str, Any]) -> Any:
         engine = self._gateway.engine
-        return {"policy_version": engine.policy_version, "policy": encode(engine.policy)}
+        return {"policy_version": engine.policy_version, "policy": shown_policy(engine.policy)}
 
     async def _diff(self, _: dict[str, Any]) -> Any:
         return {"diff": self._rollout.diff()}

@@ -76,6 +76,7 @@ class Connection(asyncio.Protocol):
     def _begin(self) -> None:
         self._url = b""
         self._pairs: list[tuple[str, str]] = []
+        self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
         self._body_bytes = self._head_bytes = self._fields_bytes = 0
         self._in_head = True
@@ -151,11 +152,14 @@ class Connection(asyncio.Protocol):
         self._in_head = False
         if self._parser.should_upgrade():
             raise Refused(400, "upgrades are not spoken here")
-        names = [name for name, _ in self._pairs]
-        for name in _NEEDED_ONCE:
-            if names.count(name) > 1:
-                raise Refused(400, f"`{name}` is given twice")
         headers = dict(self._pairs)
+        if len(headers) < len(self._pairs):
+            names = [name for name, _ in self._pairs]
+            for name in _NEEDED_ONCE:
+                if names.count(name) > 1:
+                    raise Refused(400, f"`{name}` is given twice")
+            headers = joined(self._pairs)
+        self._headers = headers
         modern = self._parser.get_http_version() == "1.1"
         if modern and "host" not in headers:
             raise Refused(400, "there is no `host`")
@@ -183,7 +187,7 @@ class Connection(asyncio.Protocol):
             method=self._parser.get_method().decode("latin-1"),
             path=path,
             query=query,
-            headers=joined(self._pairs),
+            headers=self._headers,
             body=self._body[0] if len(self._body) == 1 else b"".join(self._body),
             peer=self._peer,
         )

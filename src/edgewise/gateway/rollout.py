@@ -11,7 +11,7 @@ from edgewise.errors import EdgewiseError, TierUnavailable, UsageError
 from edgewise.gateway.sequential import FailsMore
 from edgewise.gateway.shadow import Shadow
 from edgewise.records import Decision, Policy, digest, encode
-from edgewise.route import HybridInferenceEngine
+from edgewise.route import HybridInferenceEngine, compare_policies
 
 _ALPHA = 0.01
 """The chance that a canary which is no worse is taken back."""
@@ -72,11 +72,9 @@ class Rollout:
         self.staged, self.shadow = policy, None
         return {"staged": digest(policy), "diff": self.diff()}
 
-    def diff(self) -> list[dict[str, Any]]:
-        """Give each value in which the staged policy differs from the one in service."""
-        old, new = flat(encode(self._engine.policy)), flat(encode(self._staged()))
-        paths = [path for path in {**old, **new} if old.get(path) != new.get(path)]
-        return [{"path": path, "from": old.get(path), "to": new.get(path)} for path in paths]
+    def diff(self) -> dict[str, Any]:
+        """Give what differs between the policy in service and the staged one, loosest first."""
+        return encode(compare_policies(self._engine.policy, self._staged()))
 
     def watch(self) -> dict[str, Any]:
         """Let the staged policy decide beside the one in service; gives the comparison so far."""
@@ -157,14 +155,3 @@ class Rollout:
             hint = "POST a policy to /admin/stage"
             raise UsageError("no policy is staged", where="admin", hint=hint)
         return self.staged
-
-
-def flat(value: object, at: str = "") -> dict[str, Any]:
-    """Give each leaf of a JSON value by its path."""
-    if isinstance(value, dict) and value:
-        parts = [flat(item, f"{at}.{key}" if at else str(key)) for key, item in value.items()]
-    elif isinstance(value, list) and value:
-        parts = [flat(item, f"{at}[{index}]") for index, item in enumerate(value)]
-    else:
-        return {at: value}
-    return {path: leaf for part in parts for path, leaf in part.items()}
