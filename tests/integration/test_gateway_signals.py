@@ -201,3 +201,45 @@ def test_a_policy_goes_through_its_stages_in_a_process_of_its_own(tmp_path: Path
     assert promoted["policy_version"] == staged
     assert answered.json()["label"] == "positive"
     assert (process.returncode, said) == (0, "")
+
+
+def test_several_workers_share_the_port_and_the_log_and_one_that_dies_comes_back(
+    tmp_path: Path,
+) -> None:
+    run, log = run_directory(tmp_path / "run"), tmp_path / "decisions.db"
+    with served(run, "--workers", "2", "--log", str(log)) as (process, url):
+        with Load(url) as load:
+            assert load.busy.wait(30)
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        with Load(url, clients=1) as again:
+            assert again.busy.wait(30)
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+
+    assert len(children) == 2
+    assert load.failures == []
+    assert process.returncode == 0
+    assert set(again.ids) <= set(logged(log))
+
+
+def test_workers_that_can_not_start_and_an_admin_of_several_are_told(tmp_path: Path) -> None:
+    run = run_directory(tmp_path / "run")
+    config = tmp_path / "gateway.yaml"
+    config.write_text(f"admin: {{token_sha256: {'a' * 64}}}\n")
+    serve = [sys.executable, "-m", "edgewise", "serve", str(run), "--port", "0", "--workers", "2"]
+
+    broken = subprocess.run(
+        [*serve, "--log", str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    admin = subprocess.run(
+        [*serve, "--config", str(config)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert broken.returncode == 1
+    assert "the decision log can't be written" in broken.stderr
+    assert "a worker does not stay" in broken.stderr
+    assert "hint: read what it said before" in broken.stderr
+    assert admin.returncode == 2
+    assert "the admin's interface reaches one process" in admin.stderr

@@ -14,6 +14,7 @@ from edgewise.errors import UsageError
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--host", help="address to listen on [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="0 takes a free one [default: 8080]")
+@click.option("--workers", type=click.IntRange(1, 256), help="processes on the port [default: 1]")
 @click.option(
     "--config", type=click.Path(path_type=Path), help="settings, as docs/gateway.md says them"
 )

@@ -58,14 +58,9 @@ def open_gateway(
     if settings.log:
         log = stack.enter_context(DecisionLog(beside(settings.log, file), to_json=decision_json))
     decisions = Decisions(Counting(), log)
-    embeds, name = None, settings.name
-    bundle = subject.bundle
-    if bundle is None and source is not None:
-        beside_it = source.parent / "bundle"
-        bundle = beside_it if (beside_it / "manifest.json").is_file() else None
+    embeds = None
+    bundle = _bundle(subject)
     manifest = None if bundle is None else read_manifest(bundle)
-    if manifest is not None:
-        name = name or manifest.name
     if manifest is not None and manifest.task is Task.FEATURE_EXTRACTION:
         assert bundle is not None
         embeds = EmbeddingTier(open_bundle(bundle, threads=settings.threads))
@@ -83,7 +78,7 @@ def open_gateway(
         )
     made = Gateway(
         engine,
-        name=name or "default",
+        name=settings.name or name_of(subject),
         settings=settings,
         decisions=decisions,
         embeds=embeds,
@@ -116,6 +111,20 @@ def _rollout(gateway: Gateway, bundle: Path | None, settings: Settings) -> Rollo
     made = Rollout(gateway.engine, swap=swap, open_engine=open_engine, rng=rng)
     gateway.roll_out(made)
     return made
+
+
+def name_of(subject: Subject) -> str:
+    """Give the model's name: its bundle's, or `default` where there is none."""
+    bundle = _bundle(subject)
+    return "default" if bundle is None else read_manifest(bundle).name
+
+
+def _bundle(subject: Subject) -> Path | None:
+    """Give the bundle that is served, where there is one."""
+    if subject.bundle is not None or subject.policy is None:
+        return subject.bundle
+    beside_it = subject.policy.parent / "bundle"
+    return beside_it if (beside_it / "manifest.json").is_file() else None
 
 
 def read_policy(source: Path) -> Policy | Path:

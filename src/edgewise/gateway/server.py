@@ -17,8 +17,9 @@ from edgewise.errors import EdgewiseError, InvalidModel, UsageError
 from edgewise.gateway.app import Gateway
 from edgewise.gateway.faults import Faults
 from edgewise.gateway.http import HttpServer
-from edgewise.gateway.opening import Subject, open_gateway
+from edgewise.gateway.opening import Subject, name_of, open_gateway
 from edgewise.gateway.settings import Settings, beside
+from edgewise.gateway.workers import Workers
 
 _YOUNG_OBJECTS = 10_000
 
@@ -74,12 +75,26 @@ def serve(
     """
     settings = Settings() if settings is None else settings
     check_exposure(settings)
+    if settings.workers > 1 and settings.admin is not None:
+        what = "the admin's interface reaches one process, and there are several"
+        raise UsageError(what, where="workers", hint="leave out `admin`, or set `workers` to 1")
     subject = find_subject(run)
     tls = None if settings.tls is None else _tls(settings, file)
     listening = listen(settings.host, settings.port)
-    try:
+
+    def work(told: Callable[[Serving], object]) -> None:
         with new_runner() as runner:
-            runner.run(_run(subject, settings, file, listening, tls, faults, ready))
+            runner.run(_run(subject, settings, file, listening, tls, faults, told))
+
+    try:
+        if settings.workers == 1:
+            work(ready)
+            return
+        name = settings.name or name_of(subject)
+        serving = Serving(address=_address(settings, listening, tls), model=name)
+        Workers(
+            settings.workers, lambda heard: work(lambda _: heard()), lambda: ready(serving)
+        ).run()
     finally:
         listening.close()
 
@@ -168,16 +183,19 @@ async def _run(
             gc.freeze()
             gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
             await server.listen(listening, tls)
-            port = listening.getsockname()[1]
-            host = f"[{settings.host}]" if ":" in settings.host else settings.host
-            scheme = "http" if tls is None else "https"
             # From here on it answers, and heeds signals.
-            ready(Serving(address=f"{scheme}://{host}:{port}", model=gateway.name))
+            ready(Serving(address=_address(settings, listening, tls), model=gateway.name))
             await stop.wait()
             gateway.draining = True
             cut = await server.drain(settings.drain_s)
             if cut:
                 sys.stderr.write(f"{cut} requests were cut off after {settings.drain_s:g} s\n")
+
+
+def _address(settings: Settings, listening: socket.socket, tls: ssl.SSLContext | None) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    scheme = "http" if tls is None else "https"
+    return f"{scheme}://{host}:{listening.getsockname()[1]}"
 
 
 def _reload(gateway: Gateway, loop: asyncio.AbstractEventLoop) -> None:

@@ -108,6 +108,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     host: str = "127.0.0.1"
     port: int = 8080
+    workers: int = 1
+    """Processes; each has its own model, metrics, rates and limits."""
     name: str = ""
     """The model's name in paths; by default its bundle's."""
     log: str = ""
@@ -130,6 +132,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ValueError("`port` is 0 to 65535")
+        if not 1 <= self.workers <= 256:
+            raise ValueError("`workers` is 1 to 256")
         if not self.drain_s >= 0:
             raise ValueError("`drain_s` is 0 or more")
         names = [one.name for one in self.callers]
