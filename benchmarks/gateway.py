@@ -259,7 +259,10 @@ def measure_litellm(folder: Path, program: str) -> dict[str, float]:
     """Measure LiteLLM's proxy in front of the same endpoint."""
     far, near = free_port(), free_port()
     entry = {"model": "openai/m", "api_base": f"http://127.0.0.1:{far}/v1", "api_key": "sk-none"}
-    config = {"model_list": [{"model_name": "m", "litellm_params": entry}]}
+    config = {
+        "model_list": [{"model_name": "m", "litellm_params": entry}],
+        "general_settings": {"dangerously_permit_weak_or_unset_master_key": True},
+    }
     (folder / "litellm.yaml").write_text(json.dumps(config))
     command = [program, "--config", str(folder / "litellm.yaml"), "--port", str(near)]
     with upstream(far):
@@ -286,7 +289,7 @@ def measure_peer(command: Sequence[str], far: int, near: int, **given: str) -> d
     """Give what a peer adds to a direct call, at a rate that it holds, and what a core holds."""
     served = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        _await_port(near)
+        _await_port(near, served)
         time.sleep(2.0)
         load(near, seconds=2.0, **given)
         one = load(far, rate=PEER_RATE, seconds=SECONDS, **given)
@@ -306,11 +309,13 @@ def measure_peer(command: Sequence[str], far: int, near: int, **given: str) -> d
     }
 
 
-def _await_port(port: int) -> None:
+def _await_port(port: int, served: subprocess.Popen[bytes]) -> None:
     for _ in range(1800):
         with socket.socket() as one:
             if one.connect_ex(("127.0.0.1", port)) == 0:
                 return
+        if served.poll() is not None:
+            break
         time.sleep(0.1)
     raise SystemExit("the peer did not start")
 
