@@ -17,11 +17,11 @@ from collections.abc import (
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 from edgewise.errors import DeadlineExceeded, InvalidData, RemoteError, UsageError
 from edgewise.records import Input, Prediction, TextChunk
 from edgewise.records import Protocol as ProtocolName
+from edgewise.runtimes.addresses import checked_key, joined_url, without_secrets
 from edgewise.runtimes.answers import read_json
 from edgewise.runtimes.blocking import Blocking
 from edgewise.runtimes.chat_wire import DONE, ChatWire, as_chunk
@@ -88,8 +88,8 @@ class RemoteModel:
         self._labels = labels
         self._model = model
         self._timeout_ms = timeout_ms
-        self._url = _join(endpoint, self._wire.path(model))
-        self.where = _without_secrets(self._url)
+        self._url = joined_url(endpoint, self._wire.path(model))
+        self.where = without_secrets(self._url)
         # Unasked compression could make a small answer as large as memory.
         self._headers = {
             "content-type": "application/json",
@@ -97,7 +97,7 @@ class RemoteModel:
             "accept-encoding": "identity",
         }
         if api_key:
-            self._headers["authorization"] = f"Bearer {_checked_key(api_key)}"
+            self._headers["authorization"] = f"Bearer {checked_key(api_key)}"
         self._lane = None if lane is None else lane(self._url)
         self._async: Any = None
         self._sync: tuple[Blocking, Any] | None = None
@@ -342,7 +342,7 @@ class RemoteModel:
         self, client: Any, content: bytes, headers: dict[str, str]
     ) -> tuple[str, bytes]:
         """Send a body; give the content type and the bytes of an answer with status 200."""
-        if client is self._lane:
+        if self._lane is not None and client is self._lane:
             found = await self._carried(client, "POST", content, headers)
             self._check_plain(found)
             return found.headers.get("content-type", ""), found.content
@@ -483,30 +483,3 @@ def _retry_after_s(headers: Any) -> float | None:
     except ValueError:
         return None
     return max(0.0, (until - sent).total_seconds())
-
-
-def _checked_key(api_key: str) -> str:
-    if not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
-        what = "the API key holds a space, a line end or another character that HTTP can't send"
-        raise UsageError(what, where="api_key", hint="give the key alone")
-    return api_key
-
-
-def _join(endpoint: str, path: str) -> str:
-    try:
-        parts = urlsplit(endpoint)
-        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        fits = False
-    if not fits or not endpoint.isprintable() or " " in parts.netloc:
-        what, hint = "not an http or https URL", "write it like https://host/path"
-        raise UsageError(what, where="endpoint", hint=hint)
-    if parts.path.rstrip("/").endswith(path):
-        return endpoint
-    return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path))
-
-
-def _without_secrets(url: str) -> str:
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
