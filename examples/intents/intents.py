@@ -93,7 +93,7 @@ def fit_prerouter() -> None:
 @contextlib.contextmanager
 def cloud() -> Iterator[None]:
     """Serve the cloud's model from another process, with a delay of 60 ms (p95: 180 ms)."""
-    command = [sys.executable, "-m", "edgewise", "serve", "runs/cloud", "--port", PORT]
+    command = [sys.executable, "-m", "edgewise", "serve", "runs/cloud/bundle", "--port", PORT]
     command += ["--delay-ms", "60,180"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None

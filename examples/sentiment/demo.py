@@ -40,7 +40,15 @@ class Cloud:
 
     def start(self) -> None:
         """Start the server and wait until it says that it is ready."""
-        command = [sys.executable, "-m", "edgewise", "serve", str(RUNS / "cloud"), "--port", PORT]
+        command = [
+            sys.executable,
+            "-m",
+            "edgewise",
+            "serve",
+            str(RUNS / "cloud/bundle"),
+            "--port",
+            PORT,
+        ]
         command += ["--delay-ms", "60,180"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
