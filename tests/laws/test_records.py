@@ -20,6 +20,7 @@ from edgewise import records
 from edgewise.errors import InvalidRecord
 from edgewise.records import (
     MEASURES,
+    AuditRules,
     BundleManifest,
     CalibrationKind,
     Certificate,
@@ -28,8 +29,10 @@ from edgewise.records import (
     CutPoint,
     DeviceClass,
     Distribution,
+    DriftRules,
     Effect,
     Handover,
+    Histogram,
     LearnedScore,
     ModelProfile,
     ModelQuality,
@@ -72,6 +75,18 @@ SHARES = st.floats(0.001, 0.999)
 USD = st.floats(0.0, 1e9)
 COUNTS, TIMES_S = st.integers(1, 2**53), st.floats(0.001, 1e9)
 CHECKED: dict[Any, dict[str, st.SearchStrategy[Any]]] = {
+    AuditRules: {
+        **dict.fromkeys(("share", "label_share"), SHARES),
+        **dict.fromkeys(("per_hour", "per_day"), st.none() | COUNTS),
+        **dict.fromkeys(("at_once", "samples_kept"), COUNTS),
+        **dict.fromkeys(("usd_per_hour", "usd_per_day"), st.none() | USD),
+        **dict.fromkeys(("timeout_ms", "label_wait_s"), TIMES_S),
+    },
+    DriftRules: {"window": COUNTS, "false_alarms": SHARES},
+    Histogram: {
+        "edges": st.just((0.5, 2.0)),
+        "counts": st.tuples(COUNTS, st.integers(0, 9), st.integers(0, 9)),
+    },
     OfflineRules: {
         **dict.fromkeys(("max_count", "max_bytes", "max_answer_bytes", "max_tries"), COUNTS),
         **dict.fromkeys(("max_age_s", "keep_answers_s"), TIMES_S),
@@ -144,6 +159,7 @@ def records_of(kind: Any) -> st.SearchStrategy[Any]:
     given_fields = {name: values_of(hint) for name, hint in typing.get_type_hints(kind).items()}
     if kind is Certificate:
         given_fields |= {"alpha": SHARES, "delta": SHARES}
+        given_fields["disagreement_limit"] = st.none() | SHARES
         promise = {
             "state": st.just(CertificateState.CERTIFIED),
             "alpha": st.just(0.05),
