@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self
 from edgewise.errors import TierUnavailable, UsageError
 from edgewise.records import (
     Action,
+    AuditState,
     Decision,
     DeviceState,
     Input,
@@ -23,6 +24,7 @@ from edgewise.records import (
 )
 from edgewise.records import Protocol as RemoteProtocol
 from edgewise.route.allowance import Allowance
+from edgewise.route.auditing import Auditing, Auditor
 from edgewise.route.breaker import CircuitState
 from edgewise.route.carrying import Carrier
 from edgewise.route.clock import Clock, SystemClock
@@ -90,6 +92,9 @@ class HybridInferenceEngine:
         Gives the device's state, for the policy's rules over it.
     rng
         For the jitter of waits before retries.
+    auditor
+        Watches the certificate where the policy has `audit` rules; its maker closes it, after the
+        engine. Such as `edgewise.observe.Auditor`.
 
     Notes
     -----
@@ -116,6 +121,7 @@ class HybridInferenceEngine:
         wait_for_edge: bool = True,
         read_device: Callable[[], DeviceState] = read_device,
         rng: random.Random | None = None,
+        auditor: Auditor | None = None,
     ) -> None:
         self._clock = SystemClock() if clock is None else clock
         self._setup = Setup(
@@ -142,6 +148,10 @@ class HybridInferenceEngine:
         self._rate = RequestRate()
         self._calm = SystemState(queue_open=self._store is not None)
         self._prober = Prober(self._clock)
+        self._audits: Auditing | None = None
+        if auditor is not None:
+            self._audits = Auditing(auditor, self._carrier, self._clock, self._leave)
+            self._audits.begin(self._serving)
         self._log = decision_log
         self._runner: asyncio.Runner | None = None
         self._sync_lock = threading.Lock()
@@ -158,6 +168,11 @@ class HybridInferenceEngine:
     def policy_version(self) -> str:
         """Give its version: the digest."""
         return self._serving.version
+
+    @property
+    def audit(self) -> AuditState | None:
+        """Give what the audit knows of the certificate; `None` without an auditor."""
+        return None if self._audits is None else self._audits.state
 
     def circuits(self) -> dict[str, CircuitState]:
         """Give the state of each tier's circuit."""
@@ -198,6 +213,8 @@ class HybridInferenceEngine:
         # In a thread: another process may hold the budget's file for a moment.
         self._serving = await asyncio.to_thread(Serving, *opened, before=before, clock=self._clock)
         self._setup = setup
+        if self._audits is not None:
+            await asyncio.to_thread(self._audits.begin, self._serving)
         if self._device is None and self.policy.device:
             self._device = DeviceMonitor(read_device)
         if before.in_flight == 0:
@@ -255,6 +272,8 @@ class HybridInferenceEngine:
             if run.steps[-1].action is Action.QUEUE:
                 return await self._queued(run)
             result = result_of(run, self._clock.now_s())
+            if self._audits is not None:
+                self._audits.note(run)
         except BaseException as failure:
             run.error = type(failure).__name__
             raise
@@ -391,6 +410,8 @@ class HybridInferenceEngine:
         """Close the tiers. The decision log is its maker's to close."""
         self._closed = True
         await self._prober.aclose()
+        if self._audits is not None:
+            await self._audits.aclose()
         if self._store is not None:
             await self._store.aclose()
         if self._device is not None:
@@ -492,6 +513,8 @@ class HybridInferenceEngine:
             device = replace(self._device.state, requests_per_min=per_min)
         if calm.hedges_left is not hedges_left or calm.device != device:
             calm = self._calm = replace(calm, device=device, hedges_left=hedges_left)
+        if self._audits is not None:
+            calm = self._calm = self._audits.system(calm)
         return calm
 
     def _leave(self, serving: Serving) -> None:

@@ -82,7 +82,7 @@ def _told_attempt(one: Attempt) -> dict[str, Any]:
 def decision_of(run: Run, now_s: float, utc_s: float) -> Decision:
     """Give the one decision that a request leaves in the log."""
     policy = run.serving.policy
-    certificate = policy.certificate
+    certificate = run.serving.certificate
     return Decision(
         request_id=run.facts.request_id,
         at_s=utc_s,
@@ -96,5 +96,5 @@ def decision_of(run: Run, now_s: float, utc_s: float) -> Decision:
         cost_usd=sum(one.cost_usd for one in run.attempts),
         confidence=run.confidence,
         error=run.error,
-        certificate_state="" if certificate is None else certificate.state.value,
+        certificate_state="" if certificate is None else certificate["state"],
     )
