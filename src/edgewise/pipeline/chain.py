@@ -7,7 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edgewise.calibrate import certify, confidences, fit_confidence, repeats_warning
+from edgewise.calibrate import (
+    certify,
+    confidences,
+    disagreement_limit,
+    fit_confidence,
+    repeats_warning,
+)
 from edgewise.errors import StorageError
 from edgewise.optimize import held_out, optimize
 from edgewise.pipeline.alone import alone_on
@@ -32,6 +38,7 @@ from edgewise.records import (
     Candidate,
     Certificate,
     CertificateState,
+    CloudAnswers,
     ConfidenceMap,
     Input,
     Loss,
@@ -314,8 +321,9 @@ def _certificate(
     if spec.objective.loss is Loss.DISAGREEMENT:
         edge_right = tuple(a == b for a, b in zip(answers.labels, cloud, strict=True))
         cloud_right = (True,) * len(cloud)
+    values = confidences(confidence, np.asarray(answers.probabilities))
     made = certify(
-        confidences(confidence, np.asarray(answers.probabilities)),
+        values,
         np.asarray(edge_right, dtype=float),
         np.asarray(cloud_right, dtype=float),
         loss=spec.objective.loss,
@@ -324,10 +332,17 @@ def _certificate(
         clusters=clusters_of(leaving),
     )
     repeats = repeats_warning([example.identity for example in leaving.examples])
+    limit = None
+    if spec.cloud.answers is not CloudAnswers.ASSUME_RIGHT:
+        agrees = [a == b for a, b in zip(answers.labels, cloud, strict=True)]
+        limit = disagreement_limit(
+            made, values, np.asarray(agrees, dtype=float), clusters=clusters_of(leaving)
+        )
     return seal(
         replace(
             made,
             cloud_answers=spec.cloud.answers,
+            disagreement_limit=limit,
             bundle_sha256=model.sha256,
             calibration_sha256=split.sha256,
             warnings=(*made.warnings, *repeats),

@@ -15,7 +15,7 @@ from edgewise.records.audit import (
 )
 from edgewise.records.budget import BudgetRules, Price, Spending, SpendingLimit, nano_usd
 from edgewise.records.bundle import BundleManifest, Candidate, Fidelity, ImageInput, Task
-from edgewise.records.calibrating import CalibrateSummary
+from edgewise.records.calibrating import CalibrateSummary, RecertifySummary
 from edgewise.records.certificate import (
     CalibrationKind,
     Certificate,
@@ -300,6 +300,7 @@ __all__ = [
     "Protocol",
     "Quality",
     "Reason",
+    "RecertifySummary",
     "Relaxation",
     "RelaxationPrices",
     "Reliability",

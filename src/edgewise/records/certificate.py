@@ -38,6 +38,8 @@ class CloudAnswers(Enum):
     COLUMN = "column"
     ASSUME_RIGHT = "assume_right"
     GIVEN = "given"
+    AUDIT = "audit"
+    """Live answers, sampled by the audit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
