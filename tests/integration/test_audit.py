@@ -121,7 +121,7 @@ async def test_answers_are_audited_over_the_socket_until_the_certificate_is_void
 async def test_a_private_request_is_never_audited_and_nothing_of_it_is_on_the_disk(
     bundle: Path, tmp_path: Path
 ) -> None:
-    private = [
+    private: list[dict[str, Any]] = [
         {"text": SECRET, "privacy_flag": True},
         {"text": f"{SECRET} ann@example.org"},
     ]
