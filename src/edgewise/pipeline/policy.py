@@ -45,11 +45,11 @@ def make_policy(
         hedge=routing.hedge,
         probe=routing.probe,
         preroute=routing.preroute,
-        on_void=routing.on_void,
         budget=routing.budget,
         offline=routing.offline,
         device=routing.device,
         deadline_ms=routing.deadline_ms,
+        audit=spec.audit if spec.cloud is not None else None,
         bundle_sha256=certificate.bundle_sha256,
         certificate=certificate,
     )
