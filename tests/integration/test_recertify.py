@@ -11,7 +11,16 @@ import pytest
 
 from edgewise.cli import main
 from edgewise.observe import AuditFile, Auditor
-from edgewise.records import Answered, AuditRules, Loss, Policy, read_json, seal, write_json
+from edgewise.records import (
+    Answered,
+    AuditRules,
+    Loss,
+    OnVoid,
+    Policy,
+    read_json,
+    seal,
+    write_json,
+)
 
 pytestmark = pytest.mark.integration
 NOON_S = 1_700_000_000.0
@@ -243,3 +252,23 @@ def test_a_run_that_was_never_audited_says_so(
 
     assert code == 1
     assert found["error"]["what"] == "there is no such file"
+
+
+def test_a_project_with_an_audit_gives_its_policy_rules_and_a_reference(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = Path(shutil.copytree(finished_run, tmp_path / "project"))
+    spec = project / "edgewise.yaml"
+    spec.write_text(
+        spec.read_text(encoding="utf-8") + "audit: {share: 0.1, on_void: warn}\n", encoding="utf-8"
+    )
+
+    code = main(["run", str(spec), "--out", str(project / "run"), "--json"])
+    capsys.readouterr()
+    policy = read_json(Policy, project / "run" / "policy.json")
+
+    assert code == 0
+    assert policy.audit == AuditRules(share=0.1, on_void=OnVoid.WARN)
+    assert policy.drift is not None
+    assert [one.name for one in policy.drift.reference] == ["length", "confidence", "script"]
+    assert all(sum(one.counts) == 250 for one in policy.drift.reference)

@@ -6,7 +6,25 @@ longer holds: read `audit.py`, and `eprocess.py` for why it may be believed. No 
 
 from edgewise.observe.audit import Auditor
 from edgewise.observe.audit_file import AuditFile, read_samples
+from edgewise.observe.drift import (
+    DriftWatch,
+    histogram_of,
+    histogram_of_scripts,
+    projections,
+    script_of,
+)
 from edgewise.observe.eprocess import EProcess
 from edgewise.observe.log import DecisionLog
 
-__all__ = ["AuditFile", "Auditor", "DecisionLog", "EProcess", "read_samples"]
+__all__ = [
+    "AuditFile",
+    "Auditor",
+    "DecisionLog",
+    "DriftWatch",
+    "EProcess",
+    "histogram_of",
+    "histogram_of_scripts",
+    "projections",
+    "read_samples",
+    "script_of",
+]

@@ -32,6 +32,7 @@ from edgewise.pipeline.pricing import price_tables
 from edgewise.pipeline.publish import Outcome, publish
 from edgewise.pipeline.quality import TestAnswers, deferral_curve, measure_quality
 from edgewise.pipeline.racing import make_race
+from edgewise.pipeline.watching import drift_rules
 from edgewise.plan import plan
 from edgewise.profile import describe_target, find_runtimes, measure
 from edgewise.records import (
@@ -156,12 +157,14 @@ def _run(
         certificate = _certificate(
             spec, model, splits.calibration, confidence, caller, kept, progress
         )
+        answers = _answers(spec, model, may_leave(spec, splits.calibration), kept, progress)
+        drift = drift_rules(spec, model, splits.calibration, answers, confidence)
         test = _test_answers(spec, model, source, splits.test, confidence, caller, kept, progress)
     finally:
         model.close()
         source.close()
     quality = measure_quality(test, certificate)
-    policy = make_policy(spec, model.labels, profile, certificate, confidence)
+    policy = make_policy(spec, model.labels, profile, certificate, confidence, drift)
     tables = price_tables(spec.path.parent)
     curve = deferral_curve(test)
     made = plan(spec, profile, certificate, quality, tables=tables, deferral_curve=curve)
