@@ -23,7 +23,7 @@ RULES = DriftRules(reference=(REFERENCE,), window=200)
 
 
 def decision(length: int, confidence: float | None = None) -> Decision:
-    attempts = ()
+    attempts: tuple[Attempt, ...] = ()
     if confidence is not None:
         attempts = (
             Attempt(tier="edge", outcome=Outcome.ANSWERED, latency_ms=1.0, confidence=confidence),
