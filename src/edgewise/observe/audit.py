@@ -11,86 +11,42 @@ silence. After a kill, what may have been counted since the last commit is charg
 without loss, so that a crash never adds evidence.
 """
 
-import math
 import random  # noqa: TID251 - only the type of the rng that is handed in
 import threading
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from edgewise.errors import InvalidData, InvalidRecord
 from edgewise.observe.audit_file import AuditFile
-from edgewise.observe.audited import Tested, doubted_of, loss_by_quality, stopgap_threshold
-from edgewise.observe.eprocess import EProcess
+from edgewise.observe.audited import loss_by_quality, stopgap_threshold
 from edgewise.observe.line import Line
+from edgewise.observe.under_audit import (
+    RECENT,
+    UnderAudit,
+    Wanted,
+    Window,
+    alike,
+    charge,
+    fresh,
+    refuted_from,
+    time_allowed_s,
+    told,
+)
 from edgewise.records import (
     Answered,
     AuditCase,
-    AuditRules,
     AuditSample,
     AuditState,
-    Certificate,
-    CertificateState,
-    Loss,
     Policy,
     decode,
-    digest,
     encode,
 )
 
 _HOUR_S, _DAY_S = 3600.0, 86_400.0
-_SPARE_S = 5.0
 _LABELS_WAITED_FOR = 2_000
-_RECENT = 400
 _LEAST_AHEAD = 200
 _AHEAD = 20.0
-
-
-@dataclass(slots=True)
-class _Window:
-    """What was spent in the current hour or day."""
-
-    length_s: float
-    number: int = -1
-    calls: int = 0
-    usd: float = 0.0
-
-    def allows(self, now_s: float, usd: float, calls: int | None, most_usd: float | None) -> bool:
-        number = int(now_s // self.length_s)
-        if number != self.number:
-            self.number, self.calls, self.usd = number, 0, 0.0
-        if calls is not None and self.calls >= calls:
-            return False
-        return most_usd is None or self.usd + usd <= most_usd + 1e-12
-
-    def spend(self, usd: float) -> None:
-        self.calls += 1
-        self.usd += usd
-
-
-@dataclass(slots=True)
-class _Wanted:
-    """A sample whose true label is waited for."""
-
-    number: int
-    edge_label: str
-    far_label: str | None = None
-
-
-@dataclass(slots=True)
-class _Audit:
-    """All that is known of one certificate."""
-
-    key: str
-    rules: AuditRules
-    tested: Tested
-    loss: Loss
-    delta: float
-    state: AuditState
-    considered: int = 0
-    lines: dict[str, Line] = field(default_factory=dict)
-    wanted: dict[str, _Wanted] = field(default_factory=dict)
-    recent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=_RECENT))
 
 
 class Auditor:
@@ -110,10 +66,10 @@ class Auditor:
         self._file = file
         self._rng = rng
         self._lock = threading.Lock()
-        self._audit: _Audit | None = None
+        self._audit: UnderAudit | None = None
         self._cases: dict[int, AuditCase] = {}
         self._number = 0
-        self._windows = (_Window(_HOUR_S), _Window(_DAY_S))
+        self._windows = (Window(_HOUR_S), Window(_DAY_S))
         self._unsaved = 0
         """Requests counted since the last commit."""
         self._ahead = _LEAST_AHEAD
@@ -128,7 +84,7 @@ class Auditor:
                 return AuditState()
             for line in audit.lines.values():
                 line.flush()
-            return _told(audit)
+            return told(audit)
 
     @property
     def void(self) -> bool:
@@ -154,7 +110,7 @@ class Auditor:
             if rules is None:
                 self._audit = None
                 return
-            audit = _fresh(rules, certificate)
+            audit = fresh(rules, certificate)
             body = None if self._file is None else self._file.load()
             if body is not None:
                 self._restore(audit, body)
@@ -209,7 +165,7 @@ class Auditor:
         with self._lock:
             audit = self._audit
             if audit is None or self._cases.pop(case.number, None) is None:
-                return AuditState() if audit is None else _told(audit)
+                return AuditState() if audit is None else told(audit)
             lost = far_label is None
             if loss is None:
                 loss = float(far_label is not None and far_label != case.answered.edge_label)
@@ -232,7 +188,7 @@ class Auditor:
             self._note(audit, case, far_label, None if lost else loss)
             self._judge(audit, now_s)
             self._save(self._sample(audit, case, far_label, wanted=wanted is not None))
-            return _told(audit)
+            return told(audit)
 
     def record_label(self, request_id: str, label: str, now_s: float) -> bool:
         """Take the true label of a sample; gives whether the test waited for it.
@@ -295,14 +251,16 @@ class Auditor:
                 file.save(self._body(audit, clean=True))
         file.close()
 
-    def _is_open(self, audit: _Audit, one: Answered, now_s: float) -> bool:
+    def _is_open(self, audit: UnderAudit, one: Answered, now_s: float) -> bool:
         """Say whether a request counts: by what was known before it, not by its answer."""
         rules = audit.rules
         for line in audit.lines.values():
             if line:
                 line.expire(now_s)
         if len(self._cases) >= rules.at_once:
-            for number in [n for n, c in self._cases.items() if c.at_s + _until_s(rules) <= now_s]:
+            for number in [
+                n for n, c in self._cases.items() if c.at_s + time_allowed_s(rules) <= now_s
+            ]:
                 del self._cases[number]  # an engine that never came back
             if len(self._cases) >= rules.at_once:
                 return False
@@ -313,28 +271,31 @@ class Auditor:
             now_s, usd, rules.per_day, rules.usd_per_day
         )
 
-    def _wants_label(self, audit: _Audit) -> bool:
+    def _wants_label(self, audit: UnderAudit) -> bool:
         share = audit.rules.label_share
         return share > 0.0 and self._rng.random() < share
 
     def _count(
-        self, audit: _Audit, one: Answered, now_s: float, *, sampled: bool, wanted: bool
+        self, audit: UnderAudit, one: Answered, now_s: float, *, sampled: bool, wanted: bool
     ) -> None:
         if audit.state.void:
             return
         number = self._number + 1  # what the case will have
-        until_s = now_s + _until_s(audit.rules)
+        until_s = now_s + time_allowed_s(audit.rules)
         for name, line in audit.lines.items():
             if name == "answers" and sampled and one.kept:
                 line.wait(number, until_s)
             elif name == "labels" and wanted and one.kept and len(line) < _LABELS_WAITED_FOR:
                 line.wait(number, now_s + audit.rules.label_wait_s)
-                audit.wanted[one.request_id] = _Wanted(number, one.edge_label)
+                if len(audit.wanted) >= _LABELS_WAITED_FOR:
+                    still = audit.wanted.items()
+                    audit.wanted = {k: one for k, one in still if line.waits_for(one.number)}
+                audit.wanted[one.request_id] = Wanted(number, one.edge_label)
             else:
                 line.skip()
 
     def _sampled(
-        self, audit: _Audit, one: Answered, now_s: float, *, wanted: bool
+        self, audit: UnderAudit, one: Answered, now_s: float, *, wanted: bool
     ) -> AuditCase | None:
         self._number += 1
         case = AuditCase(
@@ -351,7 +312,7 @@ class Auditor:
         self._cases[case.number] = case
         return case
 
-    def _settle_label(self, audit: _Audit, request_id: str, loss: float) -> bool:
+    def _settle_label(self, audit: UnderAudit, request_id: str, loss: float) -> bool:
         wanted, line = audit.wanted.pop(request_id, None), audit.lines.get("labels")
         if wanted is None or line is None or not line.settle(wanted.number, loss):
             return False
@@ -359,7 +320,7 @@ class Auditor:
         return True
 
     def _note(
-        self, audit: _Audit, case: AuditCase, far_label: str | None, loss: float | None
+        self, audit: UnderAudit, case: AuditCase, far_label: str | None, loss: float | None
     ) -> None:
         if loss is None or far_label is None:
             return
@@ -367,7 +328,7 @@ class Auditor:
         if audit.state.void:
             self._raise(audit)
 
-    def _judge(self, audit: _Audit, now_s: float) -> None:
+    def _judge(self, audit: UnderAudit, now_s: float) -> None:
         for line in audit.lines.values():
             line.flush()
         if audit.state.void:
@@ -377,18 +338,18 @@ class Auditor:
             if e_value >= audit.tested.refuted_from:
                 reason = f"{audit.tested.words}: e-value {e_value:.1f} by {name}"
                 audit.state = replace(audit.state, void=True, voided_at_s=now_s, reason=reason)
-                audit.recent = deque(list(audit.recent)[-_RECENT // 2 :], maxlen=_RECENT)
+                audit.recent = deque(list(audit.recent)[-RECENT // 2 :], maxlen=RECENT)
                 self._raise(audit)
                 return
 
-    def _raise(self, audit: _Audit) -> None:
+    def _raise(self, audit: UnderAudit) -> None:
         most = audit.tested.answers_alpha or audit.tested.labels_alpha
         if most is not None and not audit.tested.among_kept:
             threshold = stopgap_threshold(tuple(audit.recent), most, audit.delta)
             audit.state = replace(audit.state, threshold=threshold)
 
     def _sample(
-        self, audit: _Audit, case: AuditCase, far_label: str | None, *, wanted: bool
+        self, audit: UnderAudit, case: AuditCase, far_label: str | None, *, wanted: bool
     ) -> AuditSample:
         one = case.answered
         return AuditSample(
@@ -421,14 +382,14 @@ class Auditor:
         samples = () if sample is None else ((audit.key, sample),)
         file.save(self._body(audit, clean=False), samples, truths, done)
 
-    def _body(self, audit: _Audit, *, clean: bool) -> dict[str, Any]:
+    def _body(self, audit: UnderAudit, *, clean: bool) -> dict[str, Any]:
         return {
             "certificate": audit.key,
             "clean": clean,
             "ahead": self._ahead,
             "number": self._number,
             "windows": [[one.number, one.calls, one.usd] for one in self._windows],
-            "state": encode(_told(audit)),
+            "state": encode(told(audit)),
             "lines": {name: line.saved() for name, line in audit.lines.items()},
             "wanted": {
                 name: [one.number, one.edge_label, one.far_label]
@@ -437,7 +398,7 @@ class Auditor:
             "recent": [list(pair) for pair in audit.recent],
         }
 
-    def _restore(self, audit: _Audit, body: dict[str, Any]) -> None:
+    def _restore(self, audit: UnderAudit, body: dict[str, Any]) -> None:
         where = "audit" if self._file is None else str(self._file.path)
         try:
             for window, (number, calls, usd) in zip(self._windows, body["windows"], strict=True):
@@ -447,78 +408,21 @@ class Auditor:
                 return
             was = {**encode(audit.state), **body["state"]}
             audit.state = replace(
-                decode(AuditState, was), testing=audit.tested.words, void_from=_from(audit.tested)
+                decode(AuditState, was),
+                testing=audit.tested.words,
+                void_from=refuted_from(audit.tested),
             )
             audit.considered = audit.state.considered
             ahead = 0 if body["clean"] else int(body["ahead"])
             for name, line in audit.lines.items():
                 if name in body["lines"]:
                     before = Line.restored(body["lines"][name])
-                    if _alike(before.test, line.test):
-                        _charge(before, ahead, forget=name == "answers")
+                    if alike(before.test, line.test):
+                        charge(before, ahead, forget=name == "answers")
                         audit.lines[name] = before
             for name, (number, edge_label, far_label) in body["wanted"].items():
-                audit.wanted[name] = _Wanted(int(number), edge_label, far_label)
+                audit.wanted[name] = Wanted(int(number), edge_label, far_label)
             audit.recent.extend((float(one), float(loss)) for one, loss in body["recent"])
         except (KeyError, TypeError, ValueError) as strange:
             what = f"no state of an audit: {type(strange).__name__}"
             raise InvalidRecord(what, where=where, hint="begin another file") from strange
-
-
-def _fresh(rules: AuditRules, certificate: Certificate | None) -> _Audit:
-    tested = doubted_of(certificate, rules)
-    lines = {}
-    if tested.answers_alpha is not None:
-        lines["answers"] = Line(EProcess(alpha=tested.answers_alpha, share=rules.share))
-    if tested.labels_alpha is not None:
-        share = rules.share * rules.label_share
-        test = EProcess(alpha=tested.labels_alpha, share=share, signed=tested.signed)
-        lines["labels"] = Line(test)
-    key = "" if certificate is None else digest(certificate)
-    void = certificate is not None and certificate.state is CertificateState.VOID
-    return _Audit(
-        key=key,
-        rules=rules,
-        tested=tested,
-        loss=Loss.DISAGREEMENT if certificate is None else certificate.loss,
-        delta=0.05 if certificate is None else certificate.delta,
-        state=AuditState(
-            certificate=key,
-            testing=tested.words,
-            void=void,
-            void_from=_from(tested),
-            reason="the policy says so" if void else "",
-        ),
-        lines=lines,
-    )
-
-
-def _from(tested: Tested) -> float | None:
-    return tested.refuted_from if math.isfinite(tested.refuted_from) else None
-
-
-def _told(audit: _Audit) -> AuditState:
-    values = {name: line.test.e_value for name, line in audit.lines.items()}
-    return replace(
-        audit.state,
-        considered=audit.considered,
-        e_value=values.get("answers", 1.0),
-        label_e_value=values.get("labels", 1.0),
-    )
-
-
-def _until_s(rules: AuditRules) -> float:
-    return rules.timeout_ms / 1000 + _SPARE_S
-
-
-def _alike(one: EProcess, other: EProcess) -> bool:
-    return (one.alpha, one.share, one.signed) == (other.alpha, other.share, other.signed)
-
-
-def _charge(line: Line, ahead: int, *, forget: bool) -> None:
-    """Count what may have been counted after the commit, and what will not be answered any more."""
-    if forget:
-        line.expire(math.inf)
-    for _ in range(ahead):
-        line.skip()
-    line.flush()

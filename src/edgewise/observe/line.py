@@ -39,6 +39,10 @@ class Line:
         """Give how many requests the test has not heard of."""
         return sum(one.before + 1 for one in self._queue) + self._after
 
+    def waits_for(self, number: int) -> bool:
+        """Say whether an audited request is waited for."""
+        return number in self._by_number
+
     def skip(self) -> None:
         """Count a request that lost nothing or was not audited."""
         self._after += 1
