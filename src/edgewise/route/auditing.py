@@ -6,7 +6,7 @@ raced, nobody waits for it, and it ends with the engine.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
@@ -22,11 +22,14 @@ from edgewise.records import (
 )
 from edgewise.route.breaker import CircuitState
 from edgewise.route.candidates import ranks_of
-from edgewise.route.carrying import Carrier, Run
+from edgewise.route.carrying import Carrier
 from edgewise.route.clock import Clock
+from edgewise.route.running import Run
 from edgewise.route.serving import Serving
 
-Leave = Callable[[Serving], Awaitable[None]]
+UNKNOWN = "(another)"
+"""In place of an answer that is none of the policy's labels: it may hold payload."""
+Leave = Callable[[Serving], None]
 
 
 class Auditor(Protocol):
@@ -74,6 +77,7 @@ class Auditing:
         self._serving: Serving | None = None
         self._edge = self._far = ""
         self._far_rank = 0
+        self._labels: frozenset[str] = frozenset()
         self._ranks: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -89,7 +93,10 @@ class Auditing:
         self._ranks = ranks_of(serving.policy)
         self._edge, self._far = tiers[0].name, tiers[-1].name
         self._far_rank = self._ranks[self._far]
-        self._serving = serving if len(tiers) > 1 and serving.policy.audit is not None else None
+        self._labels = frozenset(serving.policy.labels)
+        # Without labels an answer is text of its own, which no file of samples may hold.
+        audited = len(tiers) > 1 and self._labels and serving.policy.audit is not None
+        self._serving = serving if audited else None
         self._tell_void(serving)
 
     def system(self, calm: SystemState) -> SystemState:
@@ -121,13 +128,13 @@ class Auditing:
             return
         far_label = None
         if not kept and self._ranks[step.tier or ""] == self._far_rank:
-            far_label = run.answers[step.tier or ""].label
+            far_label = self._known(run.answers[step.tier or ""].label)
         confidence = next(one.confidence for one in run.attempts if one.tier == self._edge)
         answered = Answered(
             request_id=run.facts.request_id,
             kept=kept,
             confidence=confidence or 0.0,
-            edge_label=edge.label,
+            edge_label=self._known(edge.label),
             far_label=far_label,
             usd_per_request=serving.by_name[self._far].usd_per_request,
         )
@@ -163,13 +170,16 @@ class Auditing:
             await self._carrier.carry(asked)
             step = asked.steps[-1]
             if step.action is Action.ANSWER and step.tier is not None:
-                label = asked.answers[step.tier].label
+                label = self._known(asked.answers[step.tier].label)
         except EdgewiseError:
             label = None  # it counts as not answered; the tier's monitor has been told
         finally:
             self._auditor.record(case, label, self._clock.utc_s())
             self._tell_void(serving)
-            await self._leave(serving)
+            self._leave(serving)
+
+    def _known(self, label: str) -> str:
+        return label if label in self._labels else UNKNOWN
 
     def _tell_void(self, serving: Serving) -> None:
         """Let results and the decision log say what the certificate has become."""

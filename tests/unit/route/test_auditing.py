@@ -3,12 +3,13 @@
 import asyncio
 import random
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgewise.errors import RemoteError, TierUnavailable
-from edgewise.observe import Auditor
+from edgewise.observe import AuditFile, Auditor, read_samples
 from edgewise.records import (
     AuditRules,
     BudgetRules,
@@ -91,8 +92,14 @@ class Scene:
         return result
 
     async def settle(self) -> None:
+        """Let the background work end, and see that it ended well."""
+        here = asyncio.current_task()
+        background = [one for one in asyncio.all_tasks() if one is not here]
         for _ in range(20):
             await asyncio.sleep(0)
+        for one in background:
+            if one.done() and not one.cancelled():
+                one.result()
 
 
 async def test_a_kept_answer_is_asked_of_the_cloud_after_it_was_given() -> None:
@@ -331,6 +338,39 @@ async def test_without_an_auditor_there_is_no_state() -> None:
         await engine.predict(TEXT)
 
     assert engine.audit is None
+
+
+async def test_an_answer_that_is_no_label_is_a_difference_and_is_not_kept(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    auditor = Auditor(AuditFile(tmp_path / "audit.sqlite"), rng=random.Random(5))
+    cloud = FakeTier(clock, [Prediction("a secret of the text", 0.9, ())], remote=True)
+    engine = HybridInferenceEngine(
+        policy=POLICY,
+        clock=clock,
+        tiers={"edge": FakeTier(clock, [SURE]), "cloud": cloud},
+        auditor=auditor,
+    )
+
+    async with engine:
+        await engine.predict(TEXT)
+        while auditor.state.audited == 0:
+            await asyncio.sleep(0)
+    auditor.close()
+
+    [(_, sample)] = read_samples(tmp_path / "audit.sqlite")
+    assert (sample.edge_label, sample.far_label) == ("yes", "(another)")
+    assert auditor.state.disagreed == 1
+
+
+async def test_answers_that_are_text_of_their_own_are_not_audited() -> None:
+    scene = Scene(policy=replace(POLICY, labels=()))
+
+    async with scene.engine:
+        await scene.ask()
+
+    assert scene.cloud.asked == []
 
 
 async def test_a_request_that_nobody_answers_is_not_audited() -> None:
