@@ -16,7 +16,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-from benchmarks import route_faults, route_guarantee, route_prerouter, route_privacy
+from benchmarks import (
+    route_audit,
+    route_faults,
+    route_guarantee,
+    route_prerouter,
+    route_privacy,
+)
 from benchmarks.results import claim, write
 
 from edgewise.records import (
@@ -148,6 +154,7 @@ def main() -> None:
     route_prerouter.main()
     route_privacy.main()
     route_faults.main()
+    route_audit.main()
 
 
 if __name__ == "__main__":

@@ -1,13 +1,23 @@
 """`edgewise predict`: texts, files, keys and what it says of mistakes, on real small bundles."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgewise.cli import main
-from edgewise.records import ApiKey, Policy, TierKind, TierPolicy, write_json
+from edgewise.observe import AuditFile
+from edgewise.records import (
+    ApiKey,
+    AuditRules,
+    Policy,
+    TierKind,
+    TierPolicy,
+    read_json,
+    write_json,
+)
 from edgewise.testing.models import tiny_image_bundle, tiny_text_bundle
 
 pytestmark = pytest.mark.integration
@@ -33,6 +43,21 @@ def test_a_text_is_answered_with_its_place_and_its_cost(
     shown = capsys.readouterr().out
     assert shown.startswith("positive  88.1%  from edge in ")
     assert shown.endswith(" ms, no cost\n")
+
+
+def test_a_run_with_audit_rules_is_audited_unless_a_server_has_its_file(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = read_json(Policy, run / "policy.json")
+    write_json(run / "policy.json", replace(policy, audit=AuditRules()))
+
+    alone = main(["predict", str(run), "--text", "good great day"])
+    file = AuditFile(run / "audit.sqlite")
+    beside = main(["predict", str(run), "--text", "good great day"])
+    file.close()
+
+    assert (alone, beside) == (0, 0)
+    assert capsys.readouterr().err == "not audited: another process audits into it\n"
 
 
 def test_a_file_has_one_text_a_line_and_blank_ones_are_left_out(

@@ -20,6 +20,7 @@ from edgewise import records
 from edgewise.errors import InvalidRecord
 from edgewise.records import (
     MEASURES,
+    AuditRules,
     Autoscaling,
     Batching,
     BundleManifest,
@@ -30,8 +31,10 @@ from edgewise.records import (
     CutPoint,
     DeviceClass,
     Distribution,
+    DriftRules,
     Effect,
     Handover,
+    Histogram,
     LearnedScore,
     ModelProfile,
     ModelQuality,
@@ -88,6 +91,18 @@ CHECKED: dict[Any, dict[str, st.SearchStrategy[Any]]] = {
     QueueRules: {"most_waiting": st.none() | COUNTS},
     ServiceFormula: {one.name: TIMES_MS for one in dataclasses.fields(ServiceFormula)},
     TierPolicy: {"servers": st.none() | COUNTS},
+    AuditRules: {
+        **dict.fromkeys(("share", "label_share"), SHARES),
+        **dict.fromkeys(("per_hour", "per_day"), st.none() | COUNTS),
+        **dict.fromkeys(("at_once", "samples_kept"), COUNTS),
+        **dict.fromkeys(("usd_per_hour", "usd_per_day"), st.none() | USD),
+        **dict.fromkeys(("timeout_ms", "label_wait_s"), TIMES_S),
+    },
+    DriftRules: {"window": COUNTS, "false_alarms": SHARES},
+    Histogram: {
+        "edges": st.just((0.5, 2.0)),
+        "counts": st.tuples(COUNTS, st.integers(0, 9), st.integers(0, 9)),
+    },
     OfflineRules: {
         **dict.fromkeys(("max_count", "max_bytes", "max_answer_bytes", "max_tries"), COUNTS),
         **dict.fromkeys(("max_age_s", "keep_answers_s"), TIMES_S),
@@ -160,6 +175,7 @@ def records_of(kind: Any) -> st.SearchStrategy[Any]:
     given_fields = {name: values_of(hint) for name, hint in typing.get_type_hints(kind).items()}
     if kind is Certificate:
         given_fields |= {"alpha": SHARES, "delta": SHARES}
+        given_fields["disagreement_limit"] = st.none() | SHARES
         promise = {
             "state": st.just(CertificateState.CERTIFIED),
             "alpha": st.just(0.05),

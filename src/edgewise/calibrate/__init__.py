@@ -8,6 +8,7 @@ from edgewise.calibrate.certify import certify, labels_needed
 from edgewise.calibrate.clustering import repeats_warning
 from edgewise.calibrate.confidence import confidences, fit_confidence
 from edgewise.calibrate.coverage import CoveragePoint, coverage
+from edgewise.calibrate.differing import disagreement_limit
 from edgewise.calibrate.learned import ScoreRows, fit_score, learned_scores, score_rows
 from edgewise.calibrate.level import Method
 from edgewise.calibrate.scores import ReliabilityBin, brier, ece, reliability_bins
@@ -23,6 +24,7 @@ __all__ = [
     "certify_texts",
     "confidences",
     "coverage",
+    "disagreement_limit",
     "ece",
     "fit_confidence",
     "fit_score",

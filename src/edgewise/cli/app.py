@@ -27,6 +27,7 @@ VERBS = {
     "plan": "say where to run, what it costs and how sure that is",
     "prices": "list, show and import the price tables that plans use",
     "place": "decide where many workloads run, or say which constraints conflict",
+    "recertify": "certify a run anew from what its audit has sampled",
     "predict": "answer one text or file through the engine of a run",
     "serve": "serve a bundle by the Open Inference Protocol v2 and plain JSON",
     "log": "ask a decision log in SQL, or export it to Parquet",

@@ -1,18 +1,20 @@
 """`edgewise predict`: one text or file through the engine of a run."""
 
-from contextlib import ExitStack
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgewise.cli.show import print_json, say
-from edgewise.errors import InvalidData, UsageError
+from edgewise.cli.show import print_json, say, to_stderr
+from edgewise.errors import InvalidData, StorageError, UsageError
 from edgewise.records import Decision, Input, Policy, read_json
 
 if TYPE_CHECKING:
-    from edgewise.observe import DecisionLog
+    from edgewise.observe import Auditor, DecisionLog
 
 
 @click.command("predict")
@@ -45,11 +47,12 @@ def command(
 
     policy = read_json(Policy, run / "policy.json")
     inputs = [dict(one, **{policy.privacy.flag: private}) for one in _inputs(policy, text, file)]
-    with _LogOnUse(run / "decisions.sqlite") as log:
+    with _LogOnUse(run / "decisions.sqlite") as log, _audit(run, policy) as auditor:
         engine = HybridInferenceEngine(
             edge_model_path=run / "bundle",
             policy=policy,
             decision_log=log,
+            auditor=auditor,
         )
         with engine:
             results = [
@@ -63,6 +66,24 @@ def command(
     for result in results:
         _show(result, explain=explain)
     return 0
+
+
+@contextmanager
+def _audit(run: Path, policy: Policy) -> Iterator["Auditor | None"]:
+    """Give the run's auditor, so that a void certificate is known; none while a server has it."""
+    if policy.audit is None:
+        yield None
+        return
+    from edgewise.observe import AuditFile, Auditor  # noqa: PLC0415 - loaded when needed
+
+    try:
+        file = AuditFile(run / "audit.sqlite")
+    except StorageError as taken:
+        to_stderr(f"not audited: {taken.what}")
+        yield None
+        return
+    with closing(Auditor(file, rng=random.Random())) as auditor:
+        yield auditor
 
 
 class _LogOnUse:

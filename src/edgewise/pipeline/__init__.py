@@ -2,7 +2,7 @@
 
 `run_project` composes spec, optimize, profile, calibrate, plan and report over a
 content-addressed cache; `verify_run` checks that the parts of a run belong together;
-`calibrate_run` certifies a run anew with other labels;
+`calibrate_run` certifies a run anew with other labels, `recertify_run` with audited samples;
 `optimize_source` does the first part for a model and a data file alone; `ModelOptimizer` composes
 optimize and profile for one model in hand. Read `chain.py` first.
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgewise.pipeline.planning import focus_of, plan_again, plan_page
     from edgewise.pipeline.policy_file import open_policy
     from edgewise.pipeline.pricing import import_prices, price_tables
+    from edgewise.pipeline.recertifying import RecertifyOrder, recertify_run
     from edgewise.pipeline.verify import Check, verify_run
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Check",
     "ModelOptimizer",
     "Order",
+    "RecertifyOrder",
     "calibrate_run",
     "focus_of",
     "import_prices",
@@ -36,6 +38,7 @@ __all__ = [
     "plan_again",
     "plan_page",
     "price_tables",
+    "recertify_run",
     "run_project",
     "verify_run",
 ]
@@ -45,6 +48,7 @@ _HOMES = {
     "Check": "edgewise.pipeline.verify",
     "ModelOptimizer": "edgewise.pipeline.model_optimizer",
     "Order": "edgewise.pipeline.optimizing",
+    "RecertifyOrder": "edgewise.pipeline.recertifying",
     "calibrate_run": "edgewise.pipeline.calibrating",
     "open_policy": "edgewise.pipeline.policy_file",
     "import_prices": "edgewise.pipeline.pricing",
@@ -53,6 +57,7 @@ _HOMES = {
     "plan_again": "edgewise.pipeline.planning",
     "price_tables": "edgewise.pipeline.pricing",
     "optimize_source": "edgewise.pipeline.optimizing",
+    "recertify_run": "edgewise.pipeline.recertifying",
     "run_project": "edgewise.pipeline.chain",
     "verify_run": "edgewise.pipeline.verify",
 }

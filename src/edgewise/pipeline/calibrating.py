@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.calibrate import certify, confidences, coverage, repeats_warning
+from edgewise.calibrate import (
+    certify,
+    confidences,
+    coverage,
+    disagreement_limit,
+    repeats_warning,
+)
 from edgewise.errors import IntegrityError, InvalidData, UsageError
 from edgewise.pipeline.answers import inputs_of_task, local_answers
 from edgewise.pipeline.swap import replace_run
@@ -79,6 +85,7 @@ class _Rights:
     confidence: Floats
     edge: Floats
     cloud: Floats
+    agrees: Floats
 
 
 def calibrate_run(order: CalibrateOrder, progress: Progress = silent) -> CalibrateSummary:
@@ -95,7 +102,7 @@ def calibrate_run(order: CalibrateOrder, progress: Progress = silent) -> Calibra
     UsageError
         When there is no tier to defer to, or a level is out of range.
     """
-    policy, before = _read(order.run)
+    policy, before = read_certified(order.run)
     loss = order.loss or before.loss
     labelled = _labelled(order, policy, loss)
     rights = _answer(order, policy, labelled, loss, progress)
@@ -110,11 +117,17 @@ def calibrate_run(order: CalibrateOrder, progress: Progress = silent) -> Calibra
         clusters=labelled.clusters,
     )
     repeats = repeats_warning([example.identity for example in labelled.split.examples])
-    answers = CloudAnswers.ASSUME_RIGHT if labelled.cloud is None else CloudAnswers.COLUMN
+    answers, limit = CloudAnswers.ASSUME_RIGHT, None
+    if labelled.cloud is not None:
+        answers = CloudAnswers.COLUMN
+        limit = disagreement_limit(
+            made, rights.confidence, rights.agrees, clusters=labelled.clusters
+        )
     certificate = seal(
         replace(
             made,
             cloud_answers=answers,
+            disagreement_limit=limit,
             bundle_sha256=policy.bundle_sha256,
             calibration_sha256=labelled.split.sha256,
             warnings=(*made.warnings, *repeats),
@@ -131,7 +144,9 @@ def calibrate_run(order: CalibrateOrder, progress: Progress = silent) -> Calibra
     if certificate.state is not CertificateState.CERTIFIED:
         return summary
     page = _page(order, certificate, rights, labelled.clusters)
-    return replace(summary, written=_write(order, policy, certificate, page))
+    return replace(
+        summary, written=write_certificate(order.run, order.out, policy, certificate, page)
+    )
 
 
 def _would_do(certificate: Certificate) -> int | None:
@@ -140,7 +155,16 @@ def _would_do(certificate: Certificate) -> int | None:
     return certificate.n + certificate.labels_missing
 
 
-def _read(run: Path) -> tuple[Policy, Certificate]:
+def read_certified(run: Path) -> tuple[Policy, Certificate]:
+    """Read a run's policy and certificate, and see that they belong to its bundle.
+
+    Raises
+    ------
+    InvalidRecord, IntegrityError
+        When the run does not hold together.
+    UsageError
+        When there is no tier to defer to.
+    """
     policy = read_json(Policy, run / "policy.json")
     before = read_json(Certificate, run / "certificate.json")
     bundle = bundle_sha256(read_manifest(run / "bundle", verify=True))
@@ -218,6 +242,7 @@ def _answer(
         confidence=confidence,
         edge=np.array([a == b for a, b in zip(answers.labels, wanted, strict=True)], dtype=float),
         cloud=np.array([a == b for a, b in zip(cloud, wanted, strict=True)], dtype=float),
+        agrees=np.array([a == b for a, b in zip(answers.labels, cloud, strict=True)], dtype=float),
     )
 
 
@@ -239,22 +264,29 @@ def _page(
     return render_calibration(order.run.resolve().name, certificate, curve)
 
 
-def _write(
-    order: CalibrateOrder, policy: Policy, certificate: Certificate, page: str
+def write_certificate(
+    run: Path, into: Path | None, policy: Policy, certificate: Certificate, page: str
 ) -> tuple[str, ...]:
+    """Write certificate, policy and plot into a run in one step, or beside it; gives their paths.
+
+    Raises
+    ------
+    StorageError
+        When they can't be written; the run is as it was.
+    """
     edge = replace(policy.tiers[0], threshold=certificate.threshold)
     changed = replace(policy, tiers=(edge, *policy.tiers[1:]), certificate=certificate)
-    out = order.out or order.run
+    out = into or run
 
     def put(folder: Path) -> None:
         write_json(folder / "certificate.json", certificate)
         write_json(folder / "policy.json", changed)
         write_text(folder / PAGE, page)
 
-    if order.out is not None:
-        put(order.out)
+    if into is not None:
+        put(into)
     else:
-        _replace(order.run, certificate, put)
+        _replace(run, certificate, put)
     return tuple(str(out / name) for name in ("certificate.json", "policy.json", PAGE))
 
 

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edgewise.calibrate import certify, confidences, fit_confidence, repeats_warning
+from edgewise.calibrate import (
+    certify,
+    confidences,
+    disagreement_limit,
+    fit_confidence,
+    repeats_warning,
+)
 from edgewise.errors import StorageError
 from edgewise.optimize import held_out, optimize
 from edgewise.pipeline.alone import alone_on
@@ -26,12 +32,14 @@ from edgewise.pipeline.pricing import price_tables
 from edgewise.pipeline.publish import Outcome, publish
 from edgewise.pipeline.quality import TestAnswers, deferral_curve, measure_quality
 from edgewise.pipeline.racing import make_race
+from edgewise.pipeline.watching import drift_rules
 from edgewise.plan import plan
 from edgewise.profile import describe_target, find_runtimes, measure
 from edgewise.records import (
     Candidate,
     Certificate,
     CertificateState,
+    CloudAnswers,
     ConfidenceMap,
     Input,
     Loss,
@@ -149,12 +157,14 @@ def _run(
         certificate = _certificate(
             spec, model, splits.calibration, confidence, caller, kept, progress
         )
+        answers = _answers(spec, model, may_leave(spec, splits.calibration), kept, progress)
+        drift = drift_rules(spec, model, splits.calibration, answers, confidence)
         test = _test_answers(spec, model, source, splits.test, confidence, caller, kept, progress)
     finally:
         model.close()
         source.close()
     quality = measure_quality(test, certificate)
-    policy = make_policy(spec, model.labels, profile, certificate, confidence)
+    policy = make_policy(spec, model.labels, profile, certificate, confidence, drift)
     tables = price_tables(spec.path.parent)
     curve = deferral_curve(test)
     made = plan(spec, profile, certificate, quality, tables=tables, deferral_curve=curve)
@@ -314,8 +324,9 @@ def _certificate(
     if spec.objective.loss is Loss.DISAGREEMENT:
         edge_right = tuple(a == b for a, b in zip(answers.labels, cloud, strict=True))
         cloud_right = (True,) * len(cloud)
+    values = confidences(confidence, np.asarray(answers.probabilities))
     made = certify(
-        confidences(confidence, np.asarray(answers.probabilities)),
+        values,
         np.asarray(edge_right, dtype=float),
         np.asarray(cloud_right, dtype=float),
         loss=spec.objective.loss,
@@ -324,10 +335,17 @@ def _certificate(
         clusters=clusters_of(leaving),
     )
     repeats = repeats_warning([example.identity for example in leaving.examples])
+    limit = None
+    if spec.cloud.answers is not CloudAnswers.ASSUME_RIGHT:
+        agrees = [a == b for a, b in zip(answers.labels, cloud, strict=True)]
+        limit = disagreement_limit(
+            made, values, np.asarray(agrees, dtype=float), clusters=clusters_of(leaving)
+        )
     return seal(
         replace(
             made,
             cloud_answers=spec.cloud.answers,
+            disagreement_limit=limit,
             bundle_sha256=model.sha256,
             calibration_sha256=split.sha256,
             warnings=(*made.warnings, *repeats),

@@ -6,6 +6,7 @@ from edgewise.records import (
     Certificate,
     CloudTier,
     ConfidenceMap,
+    DriftRules,
     LatencyLimit,
     Policy,
     Profile,
@@ -20,6 +21,7 @@ def make_policy(
     profile: Profile,
     certificate: Certificate,
     confidence: ConfidenceMap,
+    drift: DriftRules | None = None,
 ) -> Policy:
     """Join the certificate's threshold, the confidence map, latencies and rules of the spec."""
     edge = TierPolicy(
@@ -48,11 +50,12 @@ def make_policy(
         hedge=routing.hedge,
         probe=routing.probe,
         preroute=routing.preroute,
-        on_void=routing.on_void,
         budget=routing.budget,
         offline=routing.offline,
         device=routing.device,
         deadline_ms=routing.deadline_ms,
+        audit=spec.audit if spec.cloud is not None else None,
+        drift=drift,
         bundle_sha256=certificate.bundle_sha256,
         certificate=certificate,
     )

@@ -5,9 +5,17 @@ Read `bundle.py`, `certificate.py`, `policy.py` and `decision.py` first.
 """
 
 from edgewise.records.api_key import ApiKey
+from edgewise.records.audit import (
+    Answered,
+    AuditCase,
+    AuditRules,
+    AuditSample,
+    AuditState,
+    OnVoid,
+)
 from edgewise.records.budget import BudgetRules, Price, Spending, SpendingLimit, nano_usd
 from edgewise.records.bundle import BundleManifest, Candidate, Fidelity, ImageInput, Task
-from edgewise.records.calibrating import CalibrateSummary
+from edgewise.records.calibrating import CalibrateSummary, RecertifySummary
 from edgewise.records.certificate import (
     CalibrationKind,
     Certificate,
@@ -51,6 +59,7 @@ from edgewise.records.decision import (
     TierState,
 )
 from edgewise.records.device import DeviceRule, DeviceState
+from edgewise.records.drift import DriftRules, DriftWarning, Histogram
 from edgewise.records.generation import (
     Generation,
     StreamRules,
@@ -112,7 +121,6 @@ from edgewise.records.planning import (
 )
 from edgewise.records.policy import (
     LatencyLimit,
-    OnVoid,
     Policy,
     PreRouteRules,
     PrivacyRules,
@@ -187,12 +195,17 @@ __all__ = [
     "PEAK_OVER_MEAN",
     "SCHEMA_VERSION",
     "Action",
+    "Answered",
     "Answers",
     "ApiKey",
     "ArrivalReport",
     "Assignment",
     "Assumptions",
     "Attempt",
+    "AuditCase",
+    "AuditRules",
+    "AuditSample",
+    "AuditState",
     "Autoscaling",
     "BatchLatency",
     "Batching",
@@ -232,6 +245,8 @@ __all__ = [
     "DeviceRule",
     "DeviceState",
     "Distribution",
+    "DriftRules",
+    "DriftWarning",
     "EdgeCosts",
     "EdgeTier",
     "Effect",
@@ -245,6 +260,7 @@ __all__ = [
     "Handover",
     "Hedge",
     "HedgeRules",
+    "Histogram",
     "ImageInput",
     "Input",
     "Interval",
@@ -305,6 +321,7 @@ __all__ = [
     "QueueReport",
     "QueueRules",
     "Reason",
+    "RecertifySummary",
     "Relaxation",
     "RelaxationPrices",
     "Reliability",

@@ -38,6 +38,8 @@ class CloudAnswers(Enum):
     COLUMN = "column"
     ASSUME_RIGHT = "assume_right"
     GIVEN = "given"
+    AUDIT = "audit"
+    """Live answers, sampled by the audit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,11 @@ class Certificate:
     warnings: tuple[str, ...] = ()
     """What is doubtful about the examples, such as that they look dependent."""
     cloud_answers: CloudAnswers = CloudAnswers.GIVEN
+    disagreement_limit: float | None = None
+    """Upper limit of how often an answer that was kept differed from the cloud's, of all requests,
+    or of those kept where the loss is `kept_error`; at level `1 - delta / 10`, as if the threshold
+    had been fixed before. What the audit compares with where it has no labels; `None` where the
+    cloud's own answers were not known."""
     bundle_sha256: str = ""
     calibration_sha256: str = ""
     """Hash of the calibration split's rows in order."""
@@ -74,6 +81,10 @@ class Certificate:
         if not (0.0 < self.alpha < 1.0 and 0.0 < self.delta < 1.0):
             what = f"alpha is {self.alpha} and delta is {self.delta}"
             raise InvalidRecord(what, where="Certificate", hint="give both between 0 and 1")
+        limit = self.disagreement_limit
+        if limit is not None and not 0.0 <= limit <= 1.0:
+            what = f"disagreement_limit is {limit}"
+            raise InvalidRecord(what, where="Certificate", hint="give a share, 0 to 1, or none")
         if self.state is CertificateState.CERTIFIED and not self._promises():
             what = f"certified with threshold {self.threshold}, bound {self.bound}, n {self.n}"
             hint = "a certificate has a finite threshold, and a bound of at most alpha"

@@ -6,9 +6,11 @@ from enum import Enum
 
 from edgewise.errors import InvalidRecord
 from edgewise.records.api_key import ApiKey
+from edgewise.records.audit import AuditRules, OnVoid
 from edgewise.records.budget import BudgetRules, Price
 from edgewise.records.certificate import Certificate, ConfidenceMap
 from edgewise.records.device import DeviceRule
+from edgewise.records.drift import DriftRules
 from edgewise.records.generation import StreamRules, TextConfidence
 from edgewise.records.offline import OfflineRules
 from edgewise.records.preroute import PreRouterWeights
@@ -108,15 +110,6 @@ class PrivacyRules:
     """Tier names that may see a request of a region; an absent region is not limited."""
 
 
-class OnVoid(Enum):
-    """What the engine does when the audit has refuted the certificate."""
-
-    DEFER_MORE = "defer_more"
-    """Keep only what reaches `SystemState.threshold`."""
-    CLOUD_ONLY = "cloud_only"
-    WARN = "warn"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreRouteRules:
     """When a request goes to the farthest tier without asking a nearer one."""
@@ -147,7 +140,10 @@ class Policy:
     probe: ProbeRules | None = None
     """`None` learns of a tier from its traffic alone."""
     preroute: PreRouteRules | None = None
-    on_void: OnVoid = OnVoid.DEFER_MORE
+    audit: AuditRules | None = None
+    """`None` audits nothing: then no certificate is ever found void."""
+    drift: DriftRules | None = None
+    """`None` watches no inputs."""
     budget: BudgetRules | None = None
     """`None` counts no money."""
     offline: OfflineRules | None = None
@@ -179,3 +175,8 @@ class Policy:
         if len(set(runs)) != len(runs):
             what = "the tiers of a group do not follow each other"
             raise InvalidRecord(what, where="Policy.tiers", hint="put equal tiers side by side")
+
+    @property
+    def on_void(self) -> OnVoid:
+        """Give what a void certificate means."""
+        return OnVoid.DEFER_MORE if self.audit is None else self.audit.on_void

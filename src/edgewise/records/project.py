@@ -6,6 +6,7 @@ from enum import Enum
 from pathlib import Path
 
 from edgewise.records.api_key import ApiKey
+from edgewise.records.audit import AuditRules
 from edgewise.records.bundle import ImageInput, Task
 from edgewise.records.certificate import CloudAnswers, Loss
 from edgewise.records.costs import Costs
@@ -154,6 +155,7 @@ class ProjectSpec:
     optimize: OptimizeSpec = field(default_factory=OptimizeSpec)
     privacy: PrivacyRules = field(default_factory=PrivacyRules)
     routing: RoutingSpec = field(default_factory=RoutingSpec)
+    audit: AuditRules | None = None
     workload: Workload = field(default_factory=Workload)
     costs: Costs = field(default_factory=Costs)
     path: Path = Path("edgewise.yaml")

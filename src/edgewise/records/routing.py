@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from edgewise.records.budget import BudgetRules
 from edgewise.records.device import DeviceRule
 from edgewise.records.offline import OfflineRules
-from edgewise.records.policy import OnVoid, PreRouteRules
+from edgewise.records.policy import PreRouteRules
 from edgewise.records.resilience import BreakerRules, HedgeRules, ProbeRules, RetryRules
 
 
@@ -14,7 +14,6 @@ class RoutingSpec:
     """The policy's fields of the same names."""
 
     deadline_ms: float | None = None
-    on_void: OnVoid = OnVoid.DEFER_MORE
     retry: RetryRules = field(default_factory=RetryRules)
     breaker: BreakerRules = field(default_factory=BreakerRules)
     hedge: HedgeRules | None = None

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from edgewise.route.client import CloudInferenceClient
     from edgewise.route.comparing import compare_policies, shown_policy
     from edgewise.route.draining import drain
-    from edgewise.route.engine import DecisionSink, HybridInferenceEngine
+    from edgewise.route.engine import HybridInferenceEngine
     from edgewise.route.offline import OfflineQueue
     from edgewise.route.streaming import AnswerStream
+    from edgewise.route.telling import DecisionSink
     from edgewise.route.tiers import StreamingTier, TierModel
 
 __all__ = [
@@ -57,7 +58,7 @@ _HOMES = {
     "AnswerStream": "streaming",
     "Budget": "budget",
     "CloudInferenceClient": "client",
-    "DecisionSink": "engine",
+    "DecisionSink": "telling",
     "HybridInferenceEngine": "engine",
     "OfflineQueue": "offline",
     "Reservation": "budget",

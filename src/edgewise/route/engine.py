@@ -3,52 +3,46 @@
 import asyncio
 import contextlib
 import random  # noqa: TID251 - only the type of the rng that is handed in
-import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
-from edgewise.errors import TierUnavailable, UsageError
+from edgewise.errors import UsageError
 from edgewise.records import (
     Action,
-    Decision,
+    AuditState,
     DeviceState,
     Input,
     Policy,
     RequestFacts,
-    SystemState,
     Task,
     TextChunk,
 )
 from edgewise.records import Protocol as RemoteProtocol
 from edgewise.route.allowance import Allowance
+from edgewise.route.auditing import Auditing, Auditor
 from edgewise.route.breaker import CircuitState
 from edgewise.route.carrying import Carrier
 from edgewise.route.clock import Clock, SystemClock
-from edgewise.route.device import DeviceMonitor, RequestRate, read_device
+from edgewise.route.conditions import Conditions
+from edgewise.route.device import read_device
 from edgewise.route.facts import Asked, as_asked, facts_of
 from edgewise.route.late import LateAnswer
+from edgewise.route.many import in_order
 from edgewise.route.opening import Setup, open_tiers
+from edgewise.route.own_loop import OwnLoop, refuse_loop
 from edgewise.route.probing import Prober
 from edgewise.route.result import InferenceResult
 from edgewise.route.running import Run
 from edgewise.route.serving import Serving
-from edgewise.route.storing import Store, Stored
+from edgewise.route.storing import QUEUED, Store, Stored
 from edgewise.route.streaming import AnswerStream, Streamer
-from edgewise.route.telling import decision_of, result_of, told
+from edgewise.route.telling import DecisionSink, decision_of, result_of, told
 from edgewise.route.tiers import LocalTier, TierModel
 from edgewise.runtimes import Lane, LocalModel
 
 _NO_HEDGES = 0.0
-QUEUED = "queued"
-
-
-class DecisionSink(Protocol):
-    """Takes decisions. Called from the engine's thread; must return at once."""
-
-    def append(self, decision: Decision) -> None:
-        """Keep one decision."""
 
 
 class HybridInferenceEngine:
@@ -95,6 +89,9 @@ class HybridInferenceEngine:
         Gives what carries calls to a remote tier's URL; by default `httpx2` does.
     local
         Gives the tier of an opened bundle.
+    auditor
+        Watches the certificate where the policy has `audit` rules; its maker closes it, after the
+        engine. Such as `edgewise.observe.Auditor`.
 
     Notes
     -----
@@ -123,6 +120,7 @@ class HybridInferenceEngine:
         rng: random.Random | None = None,
         lane: Callable[[str], Lane] | None = None,
         local: Callable[[str, LocalModel], LocalTier] = LocalTier,
+        auditor: Auditor | None = None,
     ) -> None:
         self._clock = SystemClock() if clock is None else clock
         self._setup = Setup(
@@ -143,17 +141,22 @@ class HybridInferenceEngine:
         self._serving = Serving(*open_tiers(self._setup, self._clock, tiers), clock=self._clock)
         self._store = self._open_store()
         hedge = self.policy.hedge
-        self._hedges = Allowance(share=_NO_HEDGES if hedge is None else hedge.share)
+        hedges = Allowance(share=_NO_HEDGES if hedge is None else hedge.share)
         rng = random.Random() if rng is None else rng
-        self._carrier = Carrier(self._clock, rng, self._hedges, self._system)
-        self._streamer = Streamer(self._clock, rng, self._system)
-        self._device = DeviceMonitor(read_device) if self.policy.device else None
-        self._rate = RequestRate()
-        self._calm = SystemState(queue_open=self._store is not None)
+        self._conditions = Conditions(
+            self._clock, hedges, read_device, queue_open=self._store is not None
+        )
+        self._conditions.serve(self.policy)
+        self._carrier = Carrier(self._clock, rng, hedges, self._conditions.system)
+        self._streamer = Streamer(self._clock, rng, self._conditions.system)
         self._prober = Prober(self._clock)
+        self._audits: Auditing | None = None
+        if auditor is not None:
+            self._audits = Auditing(auditor, self._carrier, self._clock, self._leave)
+            self._audits.begin(self._serving)
+            self._conditions.audits = self._audits
         self._log = decision_log
-        self._runner: asyncio.Runner | None = None
-        self._sync_lock = threading.Lock()
+        self._own_loop = OwnLoop()
         self._closed = False
         self._closing: set[asyncio.Task[None]] = set()
         self._swapping = asyncio.Lock()
@@ -172,6 +175,11 @@ class HybridInferenceEngine:
     def policy_version(self) -> str:
         """Give its version: the digest."""
         return self._serving.version
+
+    @property
+    def audit(self) -> AuditState | None:
+        """Give what the audit knows of the certificate; `None` without an auditor."""
+        return None if self._audits is None else self._audits.state
 
     def circuits(self) -> dict[str, CircuitState]:
         """Give the state of each tier's circuit."""
@@ -212,8 +220,9 @@ class HybridInferenceEngine:
         # In a thread: another process may hold the budget's file for a moment.
         self._serving = await asyncio.to_thread(Serving, *opened, before=before, clock=self._clock)
         self._setup = setup
-        if self._device is None and self.policy.device:
-            self._device = DeviceMonitor(read_device)
+        if self._audits is not None:
+            await asyncio.to_thread(self._audits.begin, self._serving)
+        self._conditions.serve(self.policy)
         if before.in_flight == 0:
             await before.aclose(keep=self._serving)
         return before.version
@@ -267,8 +276,11 @@ class HybridInferenceEngine:
         try:
             await self._carrier.carry(run)
             if run.steps[-1].action is Action.QUEUE:
-                return await self._queued(run)
+                await self._opened_store().keep(run)
+                return told(run, self._clock.now_s())
             result = result_of(run, self._clock.now_s())
+            if self._audits is not None:
+                self._audits.note(run)
         except BaseException as failure:
             run.error = type(failure).__name__
             raise
@@ -326,8 +338,7 @@ class HybridInferenceEngine:
             raise UsageError("the engine is closed", where="predict", hint="make another one")
         start_s = self._clock.now_s()
         serving = self._serving
-        if self._device is not None:
-            self._rate.note(start_s)
+        self._conditions.note(start_s)
         one = as_asked(serving.policy, one)
         facts = facts_of(serving.policy, one, serving.length, asked, serving.gain)
         run = Run(serving, facts, one, start_s)
@@ -366,11 +377,8 @@ class HybridInferenceEngine:
         UsageError
             When an event loop runs in this thread.
         """
-        _refuse_loop("predict_sync", "await engine.predict(...) instead")
-        with self._sync_lock:
-            if self._runner is None:
-                self._runner = asyncio.Runner()
-            return self._runner.run(self.predict(one, force_location, deadline_ms))
+        refuse_loop("predict_sync", "await engine.predict(...) instead")
+        return self._own_loop.run(self.predict(one, force_location, deadline_ms))
 
     async def predict_many(
         self,
@@ -384,44 +392,29 @@ class HybridInferenceEngine:
 
         The first failure ends the rest and is raised.
         """
-        if concurrency < 1:
-            raise UsageError(f"not above 0: {concurrency}", where="concurrency", hint="give 8")
-        found: list[InferenceResult | None] = [None] * len(inputs)
-        waiting = iter(range(len(inputs)))
 
-        async def work() -> None:
-            for index in waiting:
-                found[index] = await self.predict(inputs[index], force_location, deadline_ms)
+        async def answer(one: Input) -> InferenceResult:
+            return await self.predict(one, force_location, deadline_ms)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(concurrency, len(inputs))):
-                    group.create_task(work())
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
-        return [one for one in found if one is not None]
+        return await in_order(answer, inputs, concurrency)
 
     async def aclose(self) -> None:
         """Close the tiers. The decision log is its maker's to close."""
         self._closed = True
         await self._prober.aclose()
+        if self._audits is not None:
+            await self._audits.aclose()
         if self._store is not None:
             await self._store.aclose()
-        if self._device is not None:
-            self._device.close()
+        self._conditions.close()
         await self._serving.aclose()
         await asyncio.gather(*self._closing, return_exceptions=True)
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await asyncio.to_thread(self._close_runner, runner)
+        await self._own_loop.aclose(self._close_remote)
 
     def close(self) -> None:
         """Close the tiers, where no event loop runs."""
-        _refuse_loop("close", "await engine.aclose() instead")
-        with self._sync_lock:
-            runner, self._runner = self._runner, None
-            with contextlib.closing(runner or asyncio.Runner()) as last:
-                last.run(self.aclose())
+        refuse_loop("close", "await engine.aclose() instead")
+        self._own_loop.run_last(self.aclose())
 
     async def __aenter__(self) -> Self:
         self._watch(self._serving)
@@ -454,24 +447,6 @@ class HybridInferenceEngine:
             raise UsageError("nothing is ever queued here", where="late_answer", hint=hint)
         return self._store
 
-    async def _queued(self, run: Run) -> InferenceResult:
-        step = run.steps[-1]
-        storing = asyncio.ensure_future(self._opened_store().put(run.facts, run.one, step.allowed))
-        try:
-            said = await asyncio.shield(storing)
-        except asyncio.CancelledError:
-            # A caller that goes away now leaves it stored: it is logged when it has ended.
-            await asyncio.wait([storing])
-            if storing.exception() is None and storing.result().accepted:
-                run.location = QUEUED
-            raise
-        if not said.accepted:
-            what = f"no tier can answer now, and the request can't wait: {said.value}"
-            hint = "try again later, or make the queue larger"
-            raise TierUnavailable(what, where=f"request {run.facts.request_id}", hint=hint)
-        run.location = QUEUED
-        return told(run, self._clock.now_s())
-
     async def _answer_stored(self, stored: Stored) -> Mapping[str, Any]:
         """Answer a stored request by the first of its tiers that can; logs its one decision."""
         serving = self._serving
@@ -497,17 +472,6 @@ class HybridInferenceEngine:
         run.error = end.outcome.value
         self._end(run)
 
-    def _system(self) -> SystemState:
-        """Give what holds for all tiers; the same object while nothing changes."""
-        calm, hedges_left = self._calm, self._hedges.has_one
-        device = calm.device
-        if self._device is not None:
-            per_min = self._rate.per_min(self._clock.now_s())
-            device = replace(self._device.state, requests_per_min=per_min)
-        if calm.hedges_left is not hedges_left or calm.device != device:
-            calm = self._calm = replace(calm, device=device, hedges_left=hedges_left)
-        return calm
-
     def _leave(self, serving: Serving) -> None:
         """Note that a request has ended; after the last one under an old policy its tiers close.
 
@@ -523,19 +487,7 @@ class HybridInferenceEngine:
         if self._log is not None:
             self._log.append(decision_of(run, self._clock.now_s(), self._clock.utc_s()))
 
-    def _close_runner(self, runner: asyncio.Runner) -> None:
-        async def close_remote() -> None:
-            for tier in self._serving.tiers.values():
-                if tier.remote:
-                    await tier.aclose()
-
-        with self._sync_lock, contextlib.closing(runner):
-            runner.run(close_remote())
-
-
-def _refuse_loop(name: str, hint: str) -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    raise UsageError("an event loop is running in this thread", where=name, hint=hint)
+    async def _close_remote(self) -> None:
+        for tier in self._serving.tiers.values():
+            if tier.remote:
+                await tier.aclose()

@@ -248,7 +248,7 @@ _PLACES: tuple[tuple[tuple[str, ...], _Judge, str | dict[Effect, str]], ...] = (
         "the same certificate under another seal: one of them was changed by hand",
     ),
     (
-        ("on_void",),
+        ("audit", "on_void"),
         _strictness,
         {
             _LOOSER: "an edge whose certificate the audit refuted is trusted more",
@@ -312,7 +312,8 @@ _AREAS = {
     "hedge": "when a second tier is raced",
     "probe": "how a tier without traffic is looked at",
     "preroute": "when requests go far without asking near",
-    "on_void": "what is done when the audit has refuted the certificate",
+    "audit": "what is audited, and what is done when it has refuted the certificate",
+    "drift": "how inputs are watched",
     "budget": "what may be spent",
     "offline": "how much may wait for the network, and how long",
     "device": "when the device's state makes it the second choice",

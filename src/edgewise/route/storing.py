@@ -19,9 +19,12 @@ from edgewise.route.clock import Clock
 from edgewise.route.draining import drain
 from edgewise.route.late import Admission, LateAnswer, LateOutcome, LateRequest
 from edgewise.route.offline import OfflineQueue
+from edgewise.route.running import Run
 from edgewise.route.secrets import read_secret
 from edgewise.route.serving import Serving
 
+QUEUED = "queued"
+"""The location of a request that waits."""
 _LOOK_EVERY_S = 0.5
 _AT_ONCE = 4
 _LONGEST_REST_S = 60.0
@@ -83,6 +86,31 @@ class Store:
             return
         if self._waiting:
             self._loop, self._task = loop, loop.create_task(self._send())
+
+    async def keep(self, run: Run) -> None:
+        """Store a request that no tier can answer now, and set its location.
+
+        Raises
+        ------
+        InvalidData
+            When the input is not what JSON can hold.
+        TierUnavailable
+            When the queue has no room for it.
+        """
+        storing = asyncio.ensure_future(self.put(run.facts, run.one, run.steps[-1].allowed))
+        try:
+            said = await asyncio.shield(storing)
+        except asyncio.CancelledError:
+            # A caller that goes away now leaves it stored: it is logged when it has ended.
+            await asyncio.wait([storing])
+            if storing.exception() is None and storing.result().accepted:
+                run.location = QUEUED
+            raise
+        if not said.accepted:
+            what = f"no tier can answer now, and the request can't wait: {said.value}"
+            hint = "try again later, or make the queue larger"
+            raise TierUnavailable(what, where=f"request {run.facts.request_id}", hint=hint)
+        run.location = QUEUED
 
     async def put(self, facts: RequestFacts, one: Input, allowed: tuple[str, ...]) -> Admission:
         """Store a request; it is on the disk when this returns.

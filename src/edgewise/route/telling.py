@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 from edgewise.records import Action, Attempt, Decision, Generation, Outcome, TokenUsage
 from edgewise.route.decide import allowed_tiers, location_of
@@ -12,6 +12,13 @@ from edgewise.route.running import Run
 
 _NOTHING: Mapping[str, float] = {}
 _ATTEMPT_KEYS = tuple(one.name for one in fields(Attempt))
+
+
+class DecisionSink(Protocol):
+    """Takes decisions. Called from the engine's thread; must return at once."""
+
+    def append(self, decision: Decision) -> None:
+        """Keep one decision."""
 
 
 def result_of(run: Run, now_s: float) -> InferenceResult:
@@ -82,7 +89,7 @@ def _told_attempt(one: Attempt) -> dict[str, Any]:
 def decision_of(run: Run, now_s: float, utc_s: float) -> Decision:
     """Give the one decision that a request leaves in the log."""
     policy = run.serving.policy
-    certificate = policy.certificate
+    certificate = run.serving.certificate
     return Decision(
         request_id=run.facts.request_id,
         at_s=utc_s,
@@ -96,5 +103,5 @@ def decision_of(run: Run, now_s: float, utc_s: float) -> Decision:
         cost_usd=sum(one.cost_usd for one in run.attempts),
         confidence=run.confidence,
         error=run.error,
-        certificate_state="" if certificate is None else certificate.state.value,
+        certificate_state="" if certificate is None else certificate["state"],
     )

@@ -128,7 +128,6 @@ def policy_of(spec: TiersSpec) -> Policy:
         retry=routing.retry,
         hedge=routing.hedge,
         preroute=routing.preroute,
-        on_void=routing.on_void,
         budget=routing.budget,
         device=routing.device,
         deadline_ms=routing.deadline_ms,

@@ -47,7 +47,6 @@ def load_chat_policy(path: Path) -> Policy:
         hedge=routing.hedge,
         probe=routing.probe,
         preroute=routing.preroute,
-        on_void=routing.on_void,
         budget=routing.budget,
         offline=routing.offline,
         device=routing.device,

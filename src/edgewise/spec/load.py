@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from edgewise.errors import EdgewiseError, InvalidSpec
 from edgewise.records import (
+    AuditRules,
     CalibrationChoice,
     CloudAnswers,
     CloudTier,
@@ -18,6 +19,7 @@ from edgewise.records import (
     Loss,
     ModelSpec,
     Objective,
+    OnVoid,
     OptimizeSpec,
     PrivacyAction,
     PrivacyActions,
@@ -200,6 +202,7 @@ def _spec(project: shape.Project, routing: RoutingSpec, path: Path) -> ProjectSp
         ),
         privacy=privacy_rules(project.privacy),
         routing=routing,
+        audit=_audit(project.audit),
         workload=Workload(**project.workload.model_dump()),
         path=path,
     )
@@ -235,6 +238,14 @@ def privacy_rules(privacy: shape.Privacy) -> PrivacyRules:
         actions=PrivacyActions(by_kind={k: PrivacyAction(v) for k, v in privacy.actions.items()}),
         residency_key=privacy.residency_key,
         residency={k: tuple(v) for k, v in privacy.residency.items()},
+    )
+
+
+def _audit(audit: shape.Audit | None) -> AuditRules | None:
+    if audit is None:
+        return None
+    return AuditRules(
+        share=audit.share, usd_per_day=audit.usd_per_day, on_void=OnVoid(audit.on_void)
     )
 
 

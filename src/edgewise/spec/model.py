@@ -178,6 +178,18 @@ class Privacy(Section):
     )
 
 
+class Audit(Section):
+    """How live answers are watched."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.02, description="of requests that may leave; those kept are asked of the cloud too"
+    )
+    usd_per_day: Usd | None = Field(None, description="most that asking may cost; none: no limit")
+    on_void: Literal["defer_more", "cloud_only", "warn"] = Field(
+        "defer_more", description="defer_more, cloud_only or warn"
+    )
+
+
 class Workload(Section):
     """How much is asked, by how many devices, and what they cost."""
 
@@ -211,6 +223,7 @@ class Project(Section):
     routing: Routing = Field(default_factory=Routing, description="how live requests go their way")
     budget: Budget | None = Field(None, description="what calls of live requests may cost")
     offline: Offline | None = Field(None, description="requests that may wait for the network")
+    audit: Audit | None = Field(None, description="watches the certificate; none: nobody does")
     workload: Workload = Field(default_factory=Workload, description="for the plan")
     costs: Costs = Field(
         default_factory=Costs, description="more for the plan; numbers may be distributions"

@@ -9,7 +9,6 @@ from edgewise.records import (
     DeviceRule,
     HedgeRules,
     OfflineRules,
-    OnVoid,
     PreRouteRules,
     PreRouterWeights,
     ProbeRules,
@@ -43,7 +42,6 @@ def routing_of(
     hedge, probe = routing.hedge, routing.probe
     return RoutingSpec(
         deadline_ms=routing.deadline_ms,
-        on_void=OnVoid(routing.on_void),
         retry=RetryRules(**routing.retry.model_dump()),
         breaker=BreakerRules(**routing.breaker.model_dump()),
         hedge=None if hedge is None else HedgeRules(**hedge.model_dump()),

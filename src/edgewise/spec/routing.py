@@ -1,6 +1,6 @@
 """The sections of `edgewise.yaml` on live traffic: routing, budget, offline."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
@@ -84,9 +84,6 @@ class Routing(Section):
     """How live requests go their way."""
 
     deadline_ms: Positive | None = Field(None, description="of requests that bring none")
-    on_void: Literal["defer_more", "cloud_only", "warn"] = Field(
-        "defer_more", description="once the audit refutes it: defer_more, cloud_only or warn"
-    )
     retry: Retry = Field(default_factory=Retry, description="a tier that failed is asked again")
     breaker: Breaker = Field(default_factory=Breaker, description="a tier that fails is left alone")
     hedge: Hedge | None = Field(None, description="race a second tier when the first is late")

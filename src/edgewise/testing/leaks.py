@@ -15,6 +15,7 @@ from edgewise.errors import PrivacyViolation
 from edgewise.records import (
     Action,
     Attempt,
+    AuditRules,
     DeviceRule,
     DeviceState,
     HedgeRules,
@@ -260,7 +261,7 @@ def _draw_world(draw: np.random.Generator) -> _World:
         privacy=rules,
         hedge=HedgeRules() if draw.integers(2) else None,
         preroute=PreRouteRules(min_gain=0.5),
-        on_void=list(OnVoid)[int(draw.integers(3))],
+        audit=AuditRules(on_void=list(OnVoid)[int(draw.integers(3))]),
         device=(DeviceRule(name="low", battery_below=0.2),),
     )
     attempts = {name: _attempts(name) for name in names}

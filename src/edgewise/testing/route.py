@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from edgewise.errors import DeadlineExceeded, EdgewiseError
 from edgewise.records import (
     Attempt,
+    AuditRules,
     Decision,
     DeviceRule,
     DeviceState,
@@ -233,6 +234,7 @@ def policies(draw: st.DrawFn) -> Policy:
     residency = draw(st.dictionaries(st.sampled_from(_REGIONS), some, max_size=2))
     hedges = st.builds(HedgeRules, least_ms=st.floats(0.0, 50.0))
     rules = st.builds(DeviceRule, name=st.just("rule"), battery_below=_SHARES)
+    audits = st.builds(AuditRules, on_void=st.sampled_from(OnVoid))
     gains = st.builds(
         PreRouteRules,
         min_gain=_SHARES,
@@ -249,7 +251,7 @@ def policies(draw: st.DrawFn) -> Policy:
         hedge=draw(st.none() | hedges),
         device=tuple(draw(st.lists(rules, max_size=2))),
         preroute=draw(st.none() | gains),
-        on_void=draw(st.sampled_from(OnVoid)),
+        audit=draw(st.none() | audits),
     )
 
 

@@ -19,7 +19,6 @@ from edgewise.records import (
     Loss,
     ModelSpec,
     OfflineRules,
-    OnVoid,
     Policy,
     PreRouteRules,
     ProbeRules,
@@ -55,7 +54,6 @@ SPEC = ProjectSpec(
 )
 ROUTING = RoutingSpec(
     deadline_ms=250.0,
-    on_void=OnVoid.WARN,
     retry=RetryRules(most=3),
     breaker=BreakerRules(window=9),
     hedge=HedgeRules(),

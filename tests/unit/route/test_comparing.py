@@ -10,6 +10,7 @@ import pytest
 
 from edgewise.records import (
     ApiKey,
+    AuditRules,
     BudgetRules,
     CalibrationKind,
     Certificate,
@@ -63,6 +64,7 @@ POLICY = Policy(
     budget=BudgetRules(path="state/budget", total=SpendingLimit(usd_per_day=5.0)),
     offline=OfflineRules(path="state/queue", key=ApiKey(env="QUEUE_KEY")),
     bundle_sha256="a" * 64,
+    audit=AuditRules(),
     certificate=seal(CERTIFICATE),
 )
 
@@ -144,8 +146,12 @@ OPPOSITES: Mapping[str, tuple[Policy, str, Effect]] = {
         "certificate.state",
         LOOSENS,
     ),
-    "a warning alone": (changed(on_void=OnVoid.WARN), "on_void", LOOSENS),
-    "the cloud alone": (changed(on_void=OnVoid.CLOUD_ONLY), "on_void", TIGHTENS),
+    "a warning alone": (changed(audit=AuditRules(on_void=OnVoid.WARN)), "audit.on_void", LOOSENS),
+    "the cloud alone": (
+        changed(audit=AuditRules(on_void=OnVoid.CLOUD_ONLY)),
+        "audit.on_void",
+        TIGHTENS,
+    ),
     "no budget": (changed(budget=None), "budget", LOOSENS),
     "a higher limit": (
         budget(total=SpendingLimit(usd_per_day=9.0)),
@@ -260,7 +266,7 @@ def test_a_default_action_loosens_each_kind_that_follows_it() -> None:
 
 def test_what_loosens_comes_first() -> None:
     other = replace(
-        changed(on_void=OnVoid.WARN, deadline_ms=80.0),
+        changed(audit=AuditRules(on_void=OnVoid.WARN), deadline_ms=80.0),
         budget=BudgetRules(path="state/budget", total=SpendingLimit(usd_per_day=1.0)),
     )
 

@@ -9,6 +9,7 @@ from edgewise.errors import InvalidRecord
 from edgewise.records import (
     Action,
     Attempt,
+    AuditRules,
     DeviceRule,
     DeviceState,
     Hedge,
@@ -283,7 +284,13 @@ def test_a_void_certificate_keeps_what_the_policy_says(
 ) -> None:
     void = SystemState(certificate_void=True, threshold=threshold)
 
-    step = decide(policy(on_void=on_void), FACTS, {}, [answered("edge", confidence)], system=void)
+    step = decide(
+        policy(audit=AuditRules(on_void=on_void)),
+        FACTS,
+        {},
+        [answered("edge", confidence)],
+        system=void,
+    )
 
     assert step.tier == expected
     assert Reason.CERTIFICATE_VOID in step.reasons
@@ -291,7 +298,7 @@ def test_a_void_certificate_keeps_what_the_policy_says(
 
 def test_cloud_only_does_not_ask_the_edge_while_the_cloud_is_there() -> None:
     void = SystemState(certificate_void=True)
-    only = policy(on_void=OnVoid.CLOUD_ONLY)
+    only = policy(audit=AuditRules(on_void=OnVoid.CLOUD_ONLY))
 
     step = decide(only, FACTS, {}, system=void)
     alone = decide(only, FACTS, {"cloud": TierState(circuit_open=True)}, system=void)

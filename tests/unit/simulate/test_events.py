@@ -8,6 +8,7 @@ import pytest
 
 from edgewise.errors import InvalidRecord
 from edgewise.records import (
+    AuditRules,
     Autoscaling,
     Batching,
     BudgetRules,
@@ -207,7 +208,7 @@ def test_who_gave_up_waiting_is_not_served() -> None:
 
 
 def test_drift_makes_sure_answers_wrong_until_the_audit_finds_it() -> None:
-    policy = replace(BOTH, on_void=OnVoid.CLOUD_ONLY)
+    policy = replace(BOTH, audit=AuditRules(on_void=OnVoid.CLOUD_ONLY))
     drift = Drift(from_s=1.5, wrong_share=1.0, found_after_s=2.0)
 
     found = run(policy, 0.0, 1.0, 2.0, 3.0, 4.0, answers=SURE, drift=drift)

@@ -9,7 +9,7 @@ import yaml
 
 from edgewise import PreRouter
 from edgewise.errors import InvalidData, InvalidSpec
-from edgewise.records import ApiKey, CloudAnswers, write_json
+from edgewise.records import ApiKey, AuditRules, CloudAnswers, OnVoid, write_json
 from edgewise.spec import check_overlap, explain, json_schema, load_spec, read_split
 
 GOOD = """name: tiny
@@ -70,6 +70,15 @@ def test_a_mistake_is_named_with_its_place(
     assert hint in caught.value.hint
     assert caught.value.where == f"{path}:{at}"
     assert "hunter2" not in str(caught.value)
+
+
+def test_an_audit_becomes_its_rules_and_without_one_there_are_none(tmp_path: Path) -> None:
+    asked = "audit: {share: 0.1, usd_per_day: 2.5, on_void: warn}\n"
+
+    found = load_spec(write(tmp_path, GOOD + asked)).audit
+
+    assert found == AuditRules(share=0.1, usd_per_day=2.5, on_void=OnVoid.WARN)
+    assert load_spec(write(tmp_path, GOOD)).audit is None
 
 
 def test_an_absent_file_points_to_init(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from edgewise.records import (
     DeviceRule,
     HedgeRules,
     OfflineRules,
-    OnVoid,
     PreRouteRules,
     ProbeRules,
     RetryRules,
@@ -32,7 +31,6 @@ tiers:
 """
 FULL = """routing:
   deadline_ms: 250
-  on_void: cloud_only
   retry: {most: 2, share: 0.2, burst: 5, pause_ms: 20}
   breaker: {window: 30, window_s: 10, minimum_calls: 6, failure_share: 0.4, open_s: 1}
   hedge: {share: 0.1, least_ms: 2}
@@ -65,7 +63,6 @@ def test_each_key_becomes_the_rule_of_its_name(tmp_path: Path) -> None:
 
     assert found == RoutingSpec(
         deadline_ms=250.0,
-        on_void=OnVoid.CLOUD_ONLY,
         retry=RetryRules(most=2, share=0.2, burst=5.0, pause_ms=20.0),
         breaker=BreakerRules(
             window=30, window_s=10.0, minimum_calls=6, failure_share=0.4, open_s=1.0
@@ -115,7 +112,7 @@ def test_sections_that_are_named_alone_take_the_records_defaults(tmp_path: Path)
         ("routing: {retry: {share: .nan}}", "7:26", "`routing.retry.share`", "per call"),
         ("routing: {breaker: {window: 3}}", "7:20", "would never open", "left alone"),
         ("routing: {deadline_ms: 0}", "7:24", "`routing.deadline_ms`", "bring none"),
-        ("routing: {on_void: pray}", "7:20", "`routing.on_void`", "cloud_only"),
+        ("audit: {on_void: pray}", "7:18", "`audit.on_void`", "cloud_only"),
         ("routing: {device: [{name: hot}]}", "7:20", "no condition", "not the first choice"),
         (
             "routing: {device: [{name: a, load_above: x}]}",

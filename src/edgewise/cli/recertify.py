@@ -1,0 +1,86 @@
+"""`edgewise recertify`: the next certificate of a run, from what its audit has sampled."""
+
+from pathlib import Path
+
+import click
+
+from edgewise.cli.show import print_json, say
+from edgewise.records import Loss, RecertifySummary, encode
+
+
+@click.command("recertify")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--audit", type=click.Path(path_type=Path), help="the audit's file [default: RUN/audit.sqlite]"
+)
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    help="CSV or JSONL with the columns request_id and label [default: those told to the audit]",
+)
+@click.option("--alpha", type=float, help="loss promised at the most [default: the run's]")
+@click.option("--delta", type=float, help="chance that it is false [default: the run's]")
+@click.option(
+    "--loss", type=click.Choice([loss.value for loss in Loss]), help="[default: the run's]"
+)
+@click.option("--whole", is_flag=True, help="use samples from before the certificate was void too")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="directory to write into instead of RUN"
+)
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+def command(  # noqa: PLR0913 - one parameter an option
+    run: Path,
+    *,
+    audit: Path | None,
+    labels: Path | None,
+    alpha: float | None,
+    delta: float | None,
+    loss: str | None,
+    whole: bool,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """Certify RUN anew with its audited samples: its certificate, its threshold, and a plot.
+
+    Exit code 3: these samples give no certificate; all is as it was.
+    """
+    from edgewise.pipeline import RecertifyOrder, recertify_run  # noqa: PLC0415 - heavy
+
+    summary = recertify_run(
+        RecertifyOrder(
+            run=run,
+            audit=audit,
+            labels=labels,
+            alpha=alpha,
+            delta=delta,
+            loss=None if loss is None else Loss(loss),
+            whole=whole,
+            out=out,
+        )
+    )
+    if as_json:
+        print_json(encode(summary))
+    else:
+        show(summary)
+    return 0 if summary.written else 3
+
+
+def show(summary: RecertifySummary) -> None:
+    """Print a certificate for people."""
+    one = summary.certificate
+    since = " since the last one was void" if summary.since_void else ""
+    say(f"{summary.samples} samples{since}, {summary.labelled} with labels, {summary.lost} lost")
+    if one.threshold is not None:
+        was = summary.threshold_before
+        before = "nothing" if was is None else f"{was:.4f}"
+        say(
+            f"{one.state.value}: {one.loss.value} loss ≤ {one.alpha:.1%} at {1 - one.delta:.0%} "
+            f"confidence, keeping from {one.threshold:.4f} on (before: {before}), "
+            f"deferring {one.deferral_rate:.1%}"
+        )
+    else:
+        say(one.state.value)
+    for line in (*one.reasons, *one.warnings):
+        say(f"  - {line}")
+    for path in summary.written:
+        say(path)

@@ -1,0 +1,428 @@
+"""The audit of live answers: some are asked of the farthest tier too, and a test watches the loss.
+
+Each request that the engine hands over counts, kept or deferred, while the audit has the means to
+ask: that is settled before it is looked at whether it was kept. Of those that were kept a share s,
+drawn by chance, is asked; the test's estimate weighs them by 1/s (see `eprocess.py`). Deferred
+ones have both answers, and the same share of them is noted, so that the samples are a plain random
+share of all requests: `edgewise recertify` needs no weights.
+
+What was lost, because the farthest tier did not answer, counts as no loss: nobody is accused by
+silence. After a kill, what may have been counted since the last commit is charged as requests
+without loss, so that a crash never adds evidence.
+"""
+
+import random  # noqa: TID251 - only the type of the rng that is handed in
+import threading
+from collections import deque
+from dataclasses import replace
+from typing import Any
+
+from edgewise.errors import InvalidData, InvalidRecord
+from edgewise.observe.audit_file import AuditFile
+from edgewise.observe.audited import loss_by_quality, stopgap_threshold
+from edgewise.observe.line import Line
+from edgewise.observe.under_audit import (
+    RECENT,
+    UnderAudit,
+    Wanted,
+    Window,
+    alike,
+    charge,
+    fresh,
+    refuted_from,
+    time_allowed_s,
+    told,
+)
+from edgewise.records import (
+    Answered,
+    AuditCase,
+    AuditSample,
+    AuditState,
+    Policy,
+    decode,
+    encode,
+)
+
+_HOUR_S, _DAY_S = 3600.0, 86_400.0
+_LABELS_WAITED_FOR = 2_000
+_LEAST_AHEAD = 200
+_AHEAD = 20.0
+
+
+class Auditor:
+    """Audits the answers of one engine. Made and closed by the composer, driven by the engine.
+
+    Moments are seconds since 1970, UTC. Any thread may tell a label; the rest is the engine's.
+
+    Parameters
+    ----------
+    file
+        Where samples and state are kept; `None` forgets them at the end.
+    rng
+        For the choice of those audited.
+    """
+
+    def __init__(self, file: AuditFile | None = None, *, rng: random.Random) -> None:
+        self._file = file
+        self._rng = rng
+        self._lock = threading.Lock()
+        self._audit: UnderAudit | None = None
+        self._cases: dict[int, AuditCase] = {}
+        self._number = 0
+        self._windows = (Window(_HOUR_S), Window(_DAY_S))
+        self._unsaved = 0
+        """Requests counted since the last commit."""
+        self._ahead = _LEAST_AHEAD
+        self._asked_to_save = 0
+
+    @property
+    def state(self) -> AuditState:
+        """Give what is known at this moment."""
+        with self._lock:
+            audit = self._audit
+            if audit is None:
+                return AuditState()
+            for line in audit.lines.values():
+                line.flush()
+            return told(audit)
+
+    @property
+    def void(self) -> bool:
+        """Say whether the certificate has been refuted."""
+        return self._audit is not None and self._audit.state.void
+
+    @property
+    def threshold(self) -> float | None:
+        """Give what `defer_more` keeps from while the certificate is void; `None` keeps nothing."""
+        return None if self._audit is None else self._audit.state.threshold
+
+    def begin(self, policy: Policy) -> None:
+        """Audit by a policy from now on; goes on where the last audit of its certificate ended.
+
+        Raises
+        ------
+        StorageError, InvalidRecord
+            When the file can't be read, or holds no state.
+        """
+        with self._lock:
+            self._cases.clear()
+            rules, certificate = policy.audit, policy.certificate
+            if rules is None:
+                self._audit = None
+                return
+            audit = fresh(rules, certificate)
+            body = None if self._file is None else self._file.load()
+            if body is not None:
+                self._restore(audit, body)
+            if self._file is not None:
+                self._file.trim(rules.samples_kept)
+            self._ahead = max(_LEAST_AHEAD, round(_AHEAD / rules.share))
+            self._audit = audit
+            self._save()
+            file = self._file
+        if file is not None:
+            file.flush()
+
+    def consider(self, one: Answered, now_s: float) -> AuditCase | None:
+        """Count an answered request; gives the case where the farthest tier is to be asked."""
+        with self._lock:
+            audit = self._audit
+            if audit is None or not self._is_open(audit, one, now_s):
+                return None
+            self._unsaved += 1
+            if self._unsaved - self._asked_to_save >= self._ahead // 2:
+                self._save()
+            audit.considered += 1
+            sampled = self._rng.random() < audit.rules.share
+            wanted = sampled and self._wants_label(audit)
+            if one.kept or not audit.tested.among_kept:
+                self._count(audit, one, now_s, sampled=sampled, wanted=wanted)
+            if not sampled:
+                return None
+            return self._sampled(audit, one, now_s, wanted=wanted)
+
+    def record(
+        self, case: AuditCase, far_label: str | None, now_s: float, loss: float | None = None
+    ) -> AuditState:
+        """Take what the farthest tier answered about a case, and give the state then.
+
+        Parameters
+        ----------
+        far_label
+            `None` where it gave no answer.
+        loss
+            For graded answers: how much less the edge's is worth than the farthest tier's, 0 to 1;
+            by default 1 where they differ.
+
+        Raises
+        ------
+        InvalidData
+            When the loss is outside of that.
+        """
+        if loss is not None and not 0.0 <= loss <= 1.0:
+            what, hint = f"a loss of {loss}", "give 0 to 1, 1 for an answer worth nothing"
+            raise InvalidData(what, where="Auditor.record", hint=hint)
+        with self._lock:
+            audit = self._audit
+            if audit is None or self._cases.pop(case.number, None) is None:
+                return AuditState() if audit is None else told(audit)
+            lost = far_label is None
+            if loss is None:
+                loss = float(far_label is not None and far_label != case.answered.edge_label)
+            state = audit.state
+            kept = case.answered.kept
+            audit.state = replace(
+                state,
+                audited=state.audited + (kept and not lost),
+                lost=state.lost + lost,
+                disagreed=state.disagreed + (kept and loss > 0.0),
+                spent_usd=state.spent_usd + (0.0 if lost else case.answered.usd_per_request),
+            )
+            if audit.lines.get("answers") is not None:
+                audit.lines["answers"].settle(case.number, loss)
+            wanted = audit.wanted.get(case.answered.request_id)
+            if wanted is not None:
+                wanted.far_label = far_label
+                if lost:
+                    self._settle_label(audit, case.answered.request_id, 0.0)
+            self._note(audit, case, far_label, None if lost else loss)
+            self._judge(audit, now_s)
+            self._save(self._sample(audit, case, far_label, wanted=wanted is not None))
+            return told(audit)
+
+    def record_label(self, request_id: str, label: str, now_s: float) -> bool:
+        """Take the true label of a sample; gives whether the test waited for it.
+
+        Labels of other requests are kept for `edgewise recertify`, where they are samples.
+        """
+        with self._lock:
+            audit = self._audit
+            if audit is None:
+                return False
+            wanted = audit.wanted.get(request_id)
+            waited = False
+            if wanted is not None and wanted.far_label is not None:
+                edge, far = float(wanted.edge_label == label), float(wanted.far_label == label)
+                lost = loss_by_quality(audit.loss, edge, far)
+                waited = self._settle_label(audit, request_id, lost)
+                self._judge(audit, now_s)
+            self._save(truths={request_id: label})
+            return waited
+
+    def record_quality(self, request_id: str, edge: float, far: float, now_s: float) -> bool:
+        """Take how good both answers of a sample were, 0 to 1 each; as `record_label`.
+
+        Raises
+        ------
+        InvalidData
+            When a quality is outside of that.
+        """
+        if not (0.0 <= edge <= 1.0 and 0.0 <= far <= 1.0):
+            what, hint = f"qualities of {edge} and {far}", "give numbers from 0 to 1"
+            raise InvalidData(what, where="Auditor.record_quality", hint=hint)
+        with self._lock:
+            audit = self._audit
+            if audit is None or request_id not in audit.wanted:
+                return False
+            waited = self._settle_label(audit, request_id, loss_by_quality(audit.loss, edge, far))
+            self._judge(audit, now_s)
+            self._save()
+            return waited
+
+    def close(self) -> None:
+        """Write the last state, and let the file go; a second call does nothing.
+
+        Raises
+        ------
+        StorageError
+            When it can't be written.
+        """
+        with self._lock:
+            file, self._file = self._file, None
+            if file is None:
+                return
+            audit = self._audit
+            if audit is not None:
+                for case in self._cases.values():
+                    if "answers" in audit.lines:
+                        audit.lines["answers"].settle(case.number, 0.0)
+                for line in audit.lines.values():
+                    line.flush()
+                file.save(self._body(audit, clean=True))
+        file.close()
+
+    def _is_open(self, audit: UnderAudit, one: Answered, now_s: float) -> bool:
+        """Say whether a request counts: by what was known before it, not by its answer."""
+        rules = audit.rules
+        for line in audit.lines.values():
+            if line:
+                line.expire(now_s)
+        if len(self._cases) >= rules.at_once:
+            for number in [
+                n for n, c in self._cases.items() if c.at_s + time_allowed_s(rules) <= now_s
+            ]:
+                del self._cases[number]  # an engine that never came back
+            if len(self._cases) >= rules.at_once:
+                return False
+        if self._file is not None and self._unsaved >= self._ahead:
+            return False
+        usd, (hour, day) = one.usd_per_request, self._windows
+        return hour.allows(now_s, usd, rules.per_hour, rules.usd_per_hour) and day.allows(
+            now_s, usd, rules.per_day, rules.usd_per_day
+        )
+
+    def _wants_label(self, audit: UnderAudit) -> bool:
+        share = audit.rules.label_share
+        return share > 0.0 and self._rng.random() < share
+
+    def _count(
+        self, audit: UnderAudit, one: Answered, now_s: float, *, sampled: bool, wanted: bool
+    ) -> None:
+        if audit.state.void:
+            return
+        number = self._number + 1  # what the case will have
+        until_s = now_s + time_allowed_s(audit.rules)
+        for name, line in audit.lines.items():
+            if name == "answers" and sampled and one.kept:
+                line.wait(number, until_s)
+            elif name == "labels" and wanted and one.kept and len(line) < _LABELS_WAITED_FOR:
+                line.wait(number, now_s + audit.rules.label_wait_s)
+                if len(audit.wanted) >= _LABELS_WAITED_FOR:
+                    still = audit.wanted.items()
+                    audit.wanted = {k: one for k, one in still if line.waits_for(one.number)}
+                audit.wanted[one.request_id] = Wanted(number, one.edge_label)
+            else:
+                line.skip()
+
+    def _sampled(
+        self, audit: UnderAudit, one: Answered, now_s: float, *, wanted: bool
+    ) -> AuditCase | None:
+        self._number += 1
+        case = AuditCase(
+            number=self._number, share=audit.rules.share, answered=one, at_s=max(now_s, 0.0)
+        )
+        audit.state = replace(audit.state, sampled=audit.state.sampled + 1)
+        if one.far_label is not None:
+            loss = float(one.far_label != one.edge_label)
+            self._note(audit, case, one.far_label, loss)
+            self._save(self._sample(audit, case, one.far_label, wanted=wanted))
+            return None
+        for window in self._windows:
+            window.spend(one.usd_per_request)
+        self._cases[case.number] = case
+        return case
+
+    def _settle_label(self, audit: UnderAudit, request_id: str, loss: float) -> bool:
+        wanted, line = audit.wanted.pop(request_id, None), audit.lines.get("labels")
+        if wanted is None or line is None or not line.settle(wanted.number, loss):
+            return False
+        audit.state = replace(audit.state, labelled=audit.state.labelled + 1)
+        return True
+
+    def _note(
+        self, audit: UnderAudit, case: AuditCase, far_label: str | None, loss: float | None
+    ) -> None:
+        if loss is None or far_label is None:
+            return
+        audit.recent.append((case.answered.confidence, loss))
+        if audit.state.void:
+            self._raise(audit)
+
+    def _judge(self, audit: UnderAudit, now_s: float) -> None:
+        for line in audit.lines.values():
+            line.flush()
+        if audit.state.void:
+            return
+        for name, line in audit.lines.items():
+            e_value = line.test.e_value
+            if e_value >= audit.tested.refuted_from:
+                reason = f"{audit.tested.words}: e-value {e_value:.1f} by {name}"
+                audit.state = replace(audit.state, void=True, voided_at_s=now_s, reason=reason)
+                audit.recent = deque(list(audit.recent)[-RECENT // 2 :], maxlen=RECENT)
+                self._raise(audit)
+                return
+
+    def _raise(self, audit: UnderAudit) -> None:
+        most = audit.tested.answers_alpha or audit.tested.labels_alpha
+        if most is not None and not audit.tested.among_kept:
+            threshold = stopgap_threshold(tuple(audit.recent), most, audit.delta)
+            audit.state = replace(audit.state, threshold=threshold)
+
+    def _sample(
+        self, audit: UnderAudit, case: AuditCase, far_label: str | None, *, wanted: bool
+    ) -> AuditSample:
+        one = case.answered
+        return AuditSample(
+            request_id=one.request_id,
+            at_s=case.at_s,
+            confidence=one.confidence,
+            edge_label=one.edge_label,
+            far_label=far_label,
+            kept=one.kept,
+            share=case.share,
+            group=one.group,
+            label_wanted=wanted,
+            void=audit.state.voided_at_s is not None and case.at_s >= audit.state.voided_at_s,
+        )
+
+    def _save(
+        self, sample: AuditSample | None = None, truths: dict[str, str] | None = None
+    ) -> None:
+        file, audit = self._file, self._audit
+        if file is None or audit is None:
+            return
+        counted = self._unsaved - self._asked_to_save
+        self._asked_to_save += counted
+
+        def done() -> None:
+            with self._lock:
+                self._unsaved -= counted
+                self._asked_to_save -= counted
+
+        samples = () if sample is None else ((audit.key, sample),)
+        file.save(self._body(audit, clean=False), samples, truths, done)
+
+    def _body(self, audit: UnderAudit, *, clean: bool) -> dict[str, Any]:
+        return {
+            "certificate": audit.key,
+            "clean": clean,
+            "ahead": self._ahead,
+            "number": self._number,
+            "windows": [[one.number, one.calls, one.usd] for one in self._windows],
+            "state": encode(told(audit)),
+            "lines": {name: line.saved() for name, line in audit.lines.items()},
+            "wanted": {
+                name: [one.number, one.edge_label, one.far_label]
+                for name, one in audit.wanted.items()
+            },
+            "recent": [list(pair) for pair in audit.recent],
+        }
+
+    def _restore(self, audit: UnderAudit, body: dict[str, Any]) -> None:
+        where = "audit" if self._file is None else str(self._file.path)
+        try:
+            for window, (number, calls, usd) in zip(self._windows, body["windows"], strict=True):
+                window.number, window.calls, window.usd = int(number), int(calls), float(usd)
+            self._number = max(self._number, int(body["number"]))
+            if body["certificate"] != audit.key:
+                return
+            was = {**encode(audit.state), **body["state"]}
+            audit.state = replace(
+                decode(AuditState, was),
+                testing=audit.tested.words,
+                void_from=refuted_from(audit.tested),
+            )
+            audit.considered = audit.state.considered
+            ahead = 0 if body["clean"] else int(body["ahead"])
+            for name, line in audit.lines.items():
+                if name in body["lines"]:
+                    before = Line.restored(body["lines"][name])
+                    if alike(before.test, line.test):
+                        charge(before, ahead, forget=name == "answers")
+                        audit.lines[name] = before
+            for name, (number, edge_label, far_label) in body["wanted"].items():
+                audit.wanted[name] = Wanted(int(number), edge_label, far_label)
+            audit.recent.extend((float(one), float(loss)) for one, loss in body["recent"])
+        except (KeyError, TypeError, ValueError) as strange:
+            what = f"no state of an audit: {type(strange).__name__}"
+            raise InvalidRecord(what, where=where, hint="begin another file") from strange

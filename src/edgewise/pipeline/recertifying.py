@@ -1,0 +1,245 @@
+"""Audited samples give a run its next certificate.
+
+The audit samples kept and deferred requests alike, each with the same chance, and deferred ones
+have both answers. So the samples are a plain random share of the requests that asked the nearest
+tier first, and they are certified as a calibration set is: at any threshold, without weights.
+"""
+
+import csv
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewise.calibrate import certify, coverage, disagreement_limit
+from edgewise.errors import InvalidData, UsageError
+from edgewise.observe import read_samples
+from edgewise.pipeline.calibrating import read_certified, write_certificate
+from edgewise.records import (
+    AuditSample,
+    Certificate,
+    CertificateState,
+    CloudAnswers,
+    Loss,
+    RecertifySummary,
+    digest,
+    encode,
+    seal,
+)
+from edgewise.report import render_calibration
+
+Floats = NDArray[np.float64]
+AUDIT_FILE = "audit.sqlite"
+_HINT = "give the columns `request_id` and `label`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecertifyOrder:
+    """What is asked of `recertify_run`. Made by the verb."""
+
+    run: Path
+    audit: Path | None = None
+    """The file of samples; by default the run's."""
+    labels: Path | None = None
+    """CSV or JSONL with `request_id` and `label`; labels told to the auditor are known already."""
+    alpha: float | None = None
+    """`None`, here and below: as in the run's certificate."""
+    delta: float | None = None
+    loss: Loss | None = None
+    whole: bool = False
+    """Use samples from before the certificate was void too."""
+    out: Path | None = None
+    """Write here instead of into the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """Samples as `certify` takes them."""
+
+    confidence: Floats
+    edge: Floats
+    cloud: Floats
+    agrees: Floats
+
+
+def recertify_run(order: RecertifyOrder) -> RecertifySummary:
+    """Certify a run anew from its audited samples, and write certificate, policy and plot.
+
+    Without labels the disagreement with the cloud is bounded. `regret` and `net` are never more
+    than that, so their promise holds too; `kept_error` needs labels. A sample without the cloud's
+    answer is taken as one that the edge got wrong and the cloud right.
+
+    Raises
+    ------
+    InvalidRecord, IntegrityError, StorageError
+        When the run or its audit does not hold together, or can't be written.
+    InvalidData
+        With file and line, when the labels can't be used.
+    UsageError
+        When the loss needs labels, or a level is out of range.
+    """
+    policy, before = read_certified(order.run)
+    path = order.audit or order.run / AUDIT_FILE
+    loss = order.loss or before.loss
+    key = digest(policy.certificate) if policy.certificate is not None else ""
+    there = [sample for owner, sample in read_samples(path) if owner == key]
+    truths = {} if order.labels is None else read_truths(order.labels, policy.labels)
+    there = [replace(one, truth=truths.get(one.request_id, one.truth)) for one in there]
+    void = not order.whole and any(one.void for one in there)
+    used = _alike([one for one in there if one.void or not void])
+    labelled = [one for one in used if one.truth is not None]
+    by_labels = bool(labelled) and loss is not Loss.DISAGREEMENT
+    if loss is Loss.KEPT_ERROR and not by_labels:
+        what, hint = "`kept_error` needs labels", "give --labels, or --loss disagreement"
+        raise UsageError(what, where="recertify", hint=hint)
+    warnings = _warnings(used, labelled, by_labels=by_labels, loss=loss)
+    used = labelled if by_labels else used
+    certificate = _certify(order, before, loss, used, by_labels=by_labels)
+    certificate = seal(replace(certificate, warnings=(*certificate.warnings, *warnings)))
+    summary = RecertifySummary(
+        run=str(order.run),
+        audit=str(path),
+        samples=len(used),
+        left_out=len(there) - len(used),
+        lost=sum(one.far_label is None for one in used),
+        labelled=len(labelled),
+        since_void=void,
+        certificate=certificate,
+        threshold_before=policy.tiers[0].threshold,
+    )
+    if certificate.state is not CertificateState.CERTIFIED:
+        return summary
+    page = _page(order.run, certificate, _rows(used, by_labels=by_labels))
+    written = write_certificate(order.run, order.out, policy, certificate, page)
+    return replace(summary, written=written)
+
+
+def read_truths(path: Path, labels: Sequence[str]) -> dict[str, str]:
+    """Read true labels by request id, from CSV or JSONL.
+
+    Raises
+    ------
+    InvalidData
+        With file and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as failure:
+        what = f"can't be read: {type(failure).__name__}"
+        raise InvalidData(what, where=str(path), hint=_HINT) from failure
+    found: dict[str, str] = {}
+    for line, row in _rows_of(path, text):
+        name, label = row.get("request_id"), row.get("label")
+        if not isinstance(name, str) or not isinstance(label, str) or not name:
+            raise InvalidData("no request id or no label", where=f"{path}:{line}", hint=_HINT)
+        if label not in labels:
+            what, hint = f"label `{label}` is none of the bundle's", f"one of {list(labels)[:10]}"
+            raise InvalidData(what, where=f"{path}:{line}", hint=hint)
+        found[name] = label
+    return found
+
+
+def _rows_of(path: Path, text: str) -> list[tuple[int, Mapping[str, object]]]:
+    if path.suffix != ".jsonl":
+        return list(enumerate(csv.DictReader(text.splitlines()), start=2))
+    found: list[tuple[int, Mapping[str, object]]] = []
+    for line, one in enumerate(text.splitlines(), start=1):
+        try:
+            row = json.loads(one) if one.strip() else None
+        except ValueError as wrong:
+            raise InvalidData("no JSON", where=f"{path}:{line}", hint=_HINT) from wrong
+        if isinstance(row, dict):
+            found.append((line, row))
+        elif row is not None:
+            raise InvalidData("no JSON object", where=f"{path}:{line}", hint=_HINT)
+    return found
+
+
+def _alike(samples: Sequence[AuditSample]) -> list[AuditSample]:
+    """Thin samples to the lowest share that any was drawn at, by a fixed draw of their ids."""
+    least = min((one.share for one in samples), default=1.0)
+    return [one for one in samples if _draw(one.request_id) * one.share < least]
+
+
+def _draw(name: str) -> float:
+    number = int.from_bytes(hashlib.sha256(name.encode("utf-8", "replace")).digest()[:7])
+    return number / 2.0**56
+
+
+def _rows(samples: Sequence[AuditSample], *, by_labels: bool) -> _Rows:
+    lost = np.array([one.far_label is None for one in samples])
+    agrees = np.array([one.edge_label == one.far_label for one in samples], dtype=float)
+    edge, cloud = agrees, np.ones(len(samples))
+    if by_labels:
+        edge = np.array([one.edge_label == one.truth for one in samples], dtype=float)
+        right = np.array([one.far_label == one.truth for one in samples])
+        edge, cloud = np.where(lost, 0.0, edge), np.asarray(lost | right, dtype=float)
+    confidence = np.array([one.confidence for one in samples], dtype=float)
+    return _Rows(confidence=confidence, edge=edge, cloud=cloud, agrees=agrees)
+
+
+def _certify(
+    order: RecertifyOrder,
+    before: Certificate,
+    loss: Loss,
+    samples: Sequence[AuditSample],
+    *,
+    by_labels: bool,
+) -> Certificate:
+    alpha = before.alpha if order.alpha is None else order.alpha
+    delta = before.delta if order.delta is None else order.delta
+    text = json.dumps([encode(one) for one in samples], sort_keys=True)
+    known = {
+        "cloud_answers": CloudAnswers.AUDIT,
+        "bundle_sha256": before.bundle_sha256,
+        "calibration_sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }
+    if not samples:
+        bare = Certificate(
+            state=CertificateState.UNCERTIFIED,
+            loss=loss,
+            alpha=alpha,
+            delta=delta,
+            n=0,
+            threshold=None,
+            deferral_rate=1.0,
+            bound=None,
+            reasons=("there is no audited sample of this certificate that may be used",),
+        )
+        return replace(bare, **known)  # type: ignore[arg-type]
+    rows = _rows(samples, by_labels=by_labels)
+    made = certify(rows.confidence, rows.edge, rows.cloud, loss=loss, alpha=alpha, delta=delta)
+    limit = disagreement_limit(made, rows.confidence, rows.agrees)
+    return replace(made, disagreement_limit=limit, **known)  # type: ignore[arg-type]
+
+
+def _warnings(
+    used: Sequence[AuditSample], labelled: Sequence[AuditSample], *, by_labels: bool, loss: Loss
+) -> tuple[str, ...]:
+    found = ["the samples are of requests that asked the nearest tier first and might leave it"]
+    if by_labels and len(labelled) < len(used):
+        found.append(
+            f"{len(labelled)} of {len(used)} samples have labels: it holds only where those were "
+            "chosen without a look at the answers"
+        )
+    if not by_labels and loss is not Loss.DISAGREEMENT:
+        found.append(
+            f"without labels: disagreement was bounded, and `{loss.value}` is never more than that"
+        )
+    return tuple(found)
+
+
+def _page(run: Path, certificate: Certificate, rows: _Rows) -> str:
+    points = coverage(
+        rows.confidence,
+        rows.edge,
+        rows.cloud,
+        loss=certificate.loss,
+        delta=certificate.delta,
+    )
+    curve = [(one.deferral_rate, one.empirical_loss, one.bound) for one in points]
+    return render_calibration(run.resolve().name, certificate, curve)

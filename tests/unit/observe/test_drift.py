@@ -1,0 +1,160 @@
+"""Drift of inputs: what is seen, and how seldom it is seen where there is none."""
+
+import random
+from typing import Any
+
+import pytest
+
+from edgewise.errors import InvalidData
+from edgewise.observe.drift import (
+    DriftWatch,
+    histogram_of,
+    histogram_of_scripts,
+    p_value_of,
+    projections,
+    script_of,
+    stability_index,
+)
+from edgewise.records import Attempt, Decision, DriftRules, Outcome, RequestFacts
+
+RNG = random.Random(3)
+REFERENCE = histogram_of("length", [RNG.gauss(50.0, 10.0) for _ in range(2000)])
+RULES = DriftRules(reference=(REFERENCE,), window=200)
+
+
+def decision(length: int, confidence: float | None = None) -> Decision:
+    attempts: tuple[Attempt, ...] = ()
+    if confidence is not None:
+        attempts = (
+            Attempt(tier="edge", outcome=Outcome.ANSWERED, latency_ms=1.0, confidence=confidence),
+        )
+    return Decision(
+        request_id="r",
+        at_s=5.0,
+        policy_version="p",
+        facts=RequestFacts(request_id="r", input_length=length, input_bytes=1),
+        allowed=("edge",),
+        reasons=(),
+        attempts=attempts,
+        location="edge",
+        latency_ms=1.0,
+        cost_usd=0.0,
+    )
+
+
+def test_bins_hold_about_equal_shares_of_the_reference() -> None:
+    assert len(REFERENCE.counts) == 10
+    assert all(190 <= one <= 210 for one in REFERENCE.counts)
+
+
+def test_many_equal_values_share_a_bin() -> None:
+    found = histogram_of("length", [1.0] * 90 + [2.0] * 10)
+
+    assert found.edges == (1.0, 2.0)
+    assert found.counts == (90, 10, 0)
+
+
+@pytest.mark.parametrize("values", [[], [1.0, float("nan")], [float("inf")]])
+def test_a_reference_is_a_sample_of_numbers(values: list[float]) -> None:
+    with pytest.raises(InvalidData) as caught:
+        histogram_of("length", values)
+
+    assert caught.value.what == "no values, or one that is not finite"
+    assert caught.value.where == "histogram `length`"
+    assert caught.value.hint == "give a sample of numbers"
+
+
+def test_the_p_value_is_that_of_the_largest_difference() -> None:
+    # Shares of 0.5 and 0.9 in the first bin: D = 0.4; c = 0.4 / (1/10 + 1/10) = 2.
+    assert p_value_of((50, 50), (90, 10)) == pytest.approx(4 * 2.718281828**-8)
+    assert p_value_of((50, 50), (50, 50)) == 1.0
+
+
+def test_the_stability_index_of_equal_shares_is_nothing() -> None:
+    assert stability_index((10, 10), (10, 10)) == 0.0
+    assert stability_index((100, 0), (0, 100)) > 5.0
+
+
+def test_a_shift_is_told_once_a_window_is_full() -> None:
+    rng, watch = random.Random(1), DriftWatch(RULES)
+
+    found: list[Any] = []
+    for n in range(200):
+        found += watch.see({"length": rng.gauss(65.0, 10.0)}, float(n))
+
+    [warning] = found
+    assert (warning.name, warning.window, warning.at_s) == ("length", 1, 199.0)
+    assert warning.p_value <= warning.at_most == pytest.approx(0.005)
+    assert watch.warnings == (warning,)
+
+
+def test_without_a_shift_there_is_seldom_a_warning() -> None:
+    false = 0
+    for seed in range(40):
+        rng = random.Random(seed)
+        sample = histogram_of("length", [rng.gauss(50.0, 10.0) for _ in range(500)])
+        watch = DriftWatch(DriftRules(reference=(sample,), window=100, false_alarms=0.05))
+        for n in range(2_000):
+            watch.see({"length": rng.gauss(50.0, 10.0)}, float(n))
+        false += bool(watch.warnings)
+
+    assert false <= 2
+
+
+def test_decisions_tell_length_and_confidence() -> None:
+    sure = histogram_of("confidence", [0.9 + n / 10_000 for n in range(500)])
+    watch = DriftWatch(DriftRules(reference=(REFERENCE, sure), window=100))
+
+    for _ in range(99):
+        watch.append(decision(50, 0.3))
+    watch.append(decision(50))
+    before = watch.warnings
+    watch.append(decision(50, 0.3))
+
+    assert [one.name for one in before] == ["length"]
+    assert {one.name for one in watch.warnings} == {"length", "confidence"}
+
+
+def test_what_has_no_reference_is_passed_over_and_no_number_is_refused() -> None:
+    watch = DriftWatch(RULES)
+
+    assert watch.see({"weather": 1.0}, 0.0) == ()
+    with pytest.raises(InvalidData) as caught:
+        watch.see({"length": float("nan")}, 0.0)
+    assert caught.value.what == "`length` is not a number"
+    assert caught.value.where == "DriftWatch.see"
+    assert caught.value.hint == "leave it out"
+
+
+def test_scripts_are_told_apart() -> None:
+    texts = {
+        "a good film": 0,
+        "ein schöner Abend für größere Gäste": 1,
+        "καλημέρα": 2,
+        "хороший фильм": 3,
+        "良い映画です": 8,
+        "很好的电影": 9,
+        "좋은 영화": 10,
+        "12 + 4": 11,
+        "ትግርኛ": 11,
+    }
+
+    assert {text: script_of(text) for text in texts} == texts
+
+
+def test_another_script_is_a_drift() -> None:
+    reference = histogram_of_scripts(["a good film"] * 300 + ["größer schöner"] * 100)
+    watch = DriftWatch(DriftRules(reference=(reference,), window=100))
+
+    found: list[Any] = []
+    for n in range(100):
+        found += watch.see({"script": script_of("хороший фильм")}, float(n))
+
+    assert [one.name for one in found] == ["script"]
+
+
+def test_an_embedding_is_watched_along_directions() -> None:
+    assert projections((1.0, 2.0), ((1.0, 0.0), (0.5, 0.5))) == {
+        "embedding 0": 1.0,
+        "embedding 1": 1.5,
+    }
