@@ -1,9 +1,12 @@
-"""A gateway on a free port of this machine, in a thread of the test's own process."""
+"""A gateway on a free port of this machine: in a thread of the test's process, or in its own."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -77,3 +80,18 @@ def running(
         one.loop.call_soon_threadsafe(stop.set)
         thread.join(20)
         listening.close()
+
+
+@contextmanager
+def served(run: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `edgewise serve` on a run or a policy; gives the process and its URL."""
+    command = [sys.executable, "-m", "edgewise", "serve", str(run), "--port", "0", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("ready: "), process.stderr and process.stderr.read()
+        yield process, line.removeprefix("ready: ").strip()
+    finally:
+        process.kill()
+        process.communicate(timeout=20)

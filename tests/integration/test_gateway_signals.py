@@ -7,13 +7,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
+from gateways import served
 
 from edgewise.observe import DecisionLog
 from edgewise.records import Policy, TierKind, TierPolicy, encode, read_json, write_json
@@ -35,20 +34,6 @@ def run_directory(folder: Path) -> Path:
     opened.close()
     write_json(folder / "policy.json", policy)
     return folder
-
-
-@contextmanager
-def served(run: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    command = [sys.executable, "-m", "edgewise", "serve", str(run), "--port", "0", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line.startswith("ready: "), process.stderr and process.stderr.read()
-        yield process, line.removeprefix("ready: ").strip()
-    finally:
-        process.kill()
-        process.communicate(timeout=20)
 
 
 class Load:

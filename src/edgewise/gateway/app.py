@@ -26,8 +26,9 @@ from edgewise.gateway.plain import Plain
 from edgewise.gateway.refusing import Form, Refusal, refused
 from edgewise.gateway.rollout import Rollout
 from edgewise.gateway.settings import Settings
+from edgewise.gateway.texts import Texts
 from edgewise.observe.metrics import OPEN_METRICS, TEXT
-from edgewise.records import Policy
+from edgewise.records import Policy, Task
 from edgewise.route import HybridInferenceEngine
 from edgewise.route.breaker import CircuitState
 
@@ -89,8 +90,13 @@ class Gateway:
         self._tasks: set[asyncio.Task[None]] = set()
         asking = self._asking = Asking(engine, most=settings.limits.batch)
         self._oip = Oip(asking, name=name, is_ready=self.is_ready)
+        generates = engine.policy.task == Task.TEXT_GENERATION.value
         self._openai = OpenAi(
-            Labels(asking), embeds, name=name, clock=self._clock, ids=lambda: uuid.uuid4().hex
+            Texts(asking) if generates else Labels(asking),
+            embeds,
+            name=name,
+            clock=self._clock,
+            ids=lambda: uuid.uuid4().hex,
         )
         self._plain = Plain(asking)
         self._paths = self._table()

@@ -1,7 +1,7 @@
 """From a request's headers and inputs to answers of the engine, and from those to headers."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from edgewise.gateway.messages import Headers, Request
 from edgewise.gateway.refusing import Refusal
 from edgewise.gateway.rollout import Rollout
 from edgewise.records import Input
-from edgewise.route import HybridInferenceEngine, InferenceResult
+from edgewise.route import AnswerStream, HybridInferenceEngine, InferenceResult
 
 _PREFIX = "x-edgewise-"
 _YES = ("1", "true", "yes", "on", "private")
@@ -32,6 +32,15 @@ class Asked:
 
 
 NOTHING_ASKED = Asked()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streamed:
+    """An answer in pieces, and whom to tell how it ended. Made by `Asking`, read once."""
+
+    stream: AnswerStream
+    ended: Callable[[BaseException | None], None]
+    """Called with what went wrong, or `None`; only the first call counts."""
 
 
 def asked_of(request: Request, caller: str) -> Asked:
@@ -104,6 +113,30 @@ class Asking:
             raise
         finally:
             rollout.ended(engine, failure)
+
+    def stream(self, one: Input, asked: Asked) -> Streamed:
+        """Answer a chat in pieces."""
+        rollout = self.rollout
+        chooses = rollout is not None and rollout.canary is not None
+        engine = rollout.choose() if rollout is not None and chooses else self.engine
+        if asked.private or asked.region:
+            one = self._guarded(one, asked)
+        stream = engine.stream(
+            one,
+            asked.force_location,
+            asked.deadline_ms,
+            idempotent=asked.idempotent,
+            caller=asked.caller,
+        )
+        told = not chooses
+
+        def ended(failure: BaseException | None) -> None:
+            nonlocal told
+            if not told and rollout is not None:
+                rollout.ended(engine, failure)
+            told = True
+
+        return Streamed(stream=stream, ended=ended)
 
     async def _predict(
         self, engine: HybridInferenceEngine, one: Input, asked: Asked

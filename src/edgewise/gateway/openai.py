@@ -1,57 +1,25 @@
 """OpenAI's interface: models, chat completions, completions and embeddings.
 
-A classifier answers with its label as the text. What generates text implements `Completes` and is
-handed in instead; framing, errors and checks stay here.
+A classifier answers with its label as the text; what generates text is handed in instead, as
+another `Completes`. Framing, errors and checks are here.
 """
 
 import math
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, Protocol
 
 from edgewise.errors import InvalidData
 from edgewise.gateway import sse
 from edgewise.gateway.asking import Asked, Asking, decided
 from edgewise.gateway.bodies import read_object, to_json
-from edgewise.gateway.messages import Headers, Request, Response
+from edgewise.gateway.completing import Completes, Completion, Piece
+from edgewise.gateway.messages import Request, Response
 from edgewise.gateway.refusing import Refusal
-from edgewise.records import Input
+from edgewise.records import Input, ToolCall
 from edgewise.route import Clock
 
 _LEAST_LOG_SHARE = -100.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """A part of a completion."""
-
-    text: str
-    log_share: float | None = None
-    """The natural logarithm of its probability, where it is known."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Completion:
-    """One completion on its way. Made by what completes, read by the interface."""
-
-    pieces: AsyncIterator[Piece]
-    headers: Headers
-    tokens_in: int
-    finish: str = "stop"
-    """Known when the pieces have ended."""
-    tokens_out: int = 0
-
-
-class Completes(Protocol):
-    """Completes a chat or a text. Called from the event loop.
-
-    `body` is the request's, checked to hold messages or a prompt; the completion may be cancelled
-    at any piece. It raises what `HybridInferenceEngine.predict` raises.
-    """
-
-    async def complete(self, text: str, body: dict[str, Any], asked: Asked) -> Completion:
-        """Begin to complete; gives back once it is known who answers."""
-        ...
+_MESSAGES_HINT = 'give [{"role": "user", "content": "…"}]'
 
 
 class Embeds(Protocol):
@@ -68,13 +36,14 @@ class Labels:
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
 
-    async def complete(self, text: str, body: dict[str, Any], asked: Asked) -> Completion:
+    async def complete(self, one: Input, body: dict[str, Any], asked: Asked) -> Completion:
         """Answer with the label, its probability that of its one token."""
         del body
+        text = one["prompt"] if "prompt" in one else _last_message(one["messages"])
         result = await self._asking.one({"text": text}, asked)
         share = max(_LEAST_LOG_SHARE, math.log(result.confidence)) if result.confidence else -100.0
 
-        async def pieces() -> AsyncIterator[Piece]:
+        async def pieces() -> AsyncGenerator[Piece, None]:
             yield Piece(text=result.label, log_share=share)
 
         return Completion(
@@ -115,8 +84,8 @@ class OpenAi:
     async def chat(self, request: Request, asked: Asked) -> Response:
         """Answer `/v1/chat/completions`."""
         body = read_object(request.body)
-        text = _last_message(body)
-        return await self._answer(text, body, asked, _Chat(self._head("chatcmpl"), body))
+        one = {"messages": _messages(body)}
+        return await self._answer(one, body, asked, _Chat(self._head("chatcmpl"), body))
 
     async def complete(self, request: Request, asked: Asked) -> Response:
         """Answer `/v1/completions`."""
@@ -126,7 +95,8 @@ class OpenAi:
             prompt = prompt[0]
         if not isinstance(prompt, str):
             raise InvalidData("`prompt` is no text", where="prompt", hint="give one text")
-        return await self._answer(prompt, body, asked, _Text(self._head("cmpl"), body))
+        one = {"prompt": prompt}
+        return await self._answer(one, body, asked, _Text(self._head("cmpl"), body))
 
     async def embed(self, request: Request, asked: Asked) -> Response:
         """Answer `/v1/embeddings`."""
@@ -156,16 +126,20 @@ class OpenAi:
         return {"id": f"{kind}-{self._ids()}", "created": made, "model": self._name}
 
     async def _answer(
-        self, text: str, body: dict[str, Any], asked: Asked, shape: "_Shape"
+        self, one: Input, body: dict[str, Any], asked: Asked, shape: "_Shape"
     ) -> Response:
         if body.get("n", 1) not in (1, None):
             raise InvalidData("`n` is not 1", where="n", hint="ask once for each")
         model = body.get("model")
         if model not in (None, "", "default", self._name):
             raise Refusal(404, "no such model", hint="see /v1/models")
-        completion = await self._completes.complete(text, body, asked)
+        completion = await self._completes.complete(one, body, asked)
         if body.get("stream") is True:
-            parts = sse.events(shape.chunks(completion))
+            parts = sse.Events(
+                shape.chunks(completion),
+                told=lambda: completion.told,
+                close=completion.pieces.aclose,
+            )
             return Response(kind=sse.KIND, parts=parts, headers=completion.headers)
         pieces = [piece async for piece in completion.pieces]
         return Response(body=to_json(shape.whole(pieces, completion)), headers=completion.headers)
@@ -231,8 +205,11 @@ class _Chat(_Shape):
         if self._told:
             told = {"content": [_token(piece) for piece in pieces]}
         if delta:
-            return {"index": 0, "delta": {"content": text}, "logprobs": told}
-        message = {"role": "assistant", "content": text, "refusal": None}
+            return {"index": 0, "delta": _delta(text, pieces), "logprobs": told}
+        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+        calls = [call for piece in pieces for call in piece.tool_calls]
+        if calls:
+            message |= {"content": text or None, "tool_calls": [_call(call) for call in calls]}
         return {"index": 0, "message": message, "logprobs": told}
 
 
@@ -258,17 +235,40 @@ def _token(piece: Piece) -> dict[str, Any]:
     return {"token": piece.text, "logprob": share, "bytes": raw, "top_logprobs": []}
 
 
-def _usage(completion: Completion) -> dict[str, int]:
+def _delta(text: str, pieces: Sequence[Piece]) -> dict[str, Any]:
+    calls = [{"index": call.index, **_call(call)} for piece in pieces for call in piece.tool_calls]
+    if not calls:
+        return {"content": text}
+    return {"content": text, "tool_calls": calls} if text else {"tool_calls": calls}
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    """Give a call of a tool; of a later piece of one only what it adds."""
+    function = {"name": call.name} if call.name else {}
+    function["arguments"] = call.arguments
+    head = {"id": call.call_id, "type": "function"} if call.call_id else {}
+    return {**head, "function": function}
+
+
+def _usage(completion: Completion) -> dict[str, Any]:
     given, made = completion.tokens_in, completion.tokens_out
-    return {"prompt_tokens": given, "completion_tokens": made, "total_tokens": given + made}
+    told = {"prompt_tokens": given, "completion_tokens": made, "total_tokens": given + made}
+    if not completion.tokens_cached:
+        return told
+    return {**told, "prompt_tokens_details": {"cached_tokens": completion.tokens_cached}}
 
 
-def _last_message(body: dict[str, Any]) -> str:
-    """Give the text of the last message of the user."""
-    hint = 'give [{"role": "user", "content": "…"}]'
+def _messages(body: dict[str, Any]) -> list[dict[str, Any]]:
     messages = body.get("messages")
     if not isinstance(messages, list) or not all(isinstance(one, dict) for one in messages):
-        raise InvalidData("`messages` is no list of messages", where="messages", hint=hint)
+        what = "`messages` is no list of messages"
+        raise InvalidData(what, where="messages", hint=_MESSAGES_HINT)
+    return messages
+
+
+def _last_message(messages: Sequence[dict[str, Any]]) -> str:
+    """Give the text of the last message of the user."""
+    hint = _MESSAGES_HINT
     for message in reversed(messages):
         if message.get("role") != "user":
             continue

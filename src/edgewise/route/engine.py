@@ -311,20 +311,21 @@ class HybridInferenceEngine:
             idempotent=idempotent,
             caller=caller,
         )
-        return AnswerStream(lambda end: self._pieces(one, asked, end))
+        return AnswerStream(lambda stream: self._pieces(one, asked, stream))
 
     async def _pieces(
-        self, one: Input, asked: Asked, end: Callable[[InferenceResult], None]
+        self, one: Input, asked: Asked, stream: AnswerStream
     ) -> AsyncGenerator[TextChunk, None]:
         if self.policy.task != Task.TEXT_GENERATION.value:
             hint = "ask `predict`, or give a policy whose task is text-generation"
             raise UsageError("only text comes in pieces", where="stream", hint=hint)
         run = self._accept(one, asked)
+        stream.begin(lambda: result_of(run, self._clock.now_s()))
         try:
             async with contextlib.aclosing(self._streamer.carry(run)) as pieces:
                 async for piece in pieces:
                     yield piece
-            end(result_of(run, self._clock.now_s()))
+            stream.end(result_of(run, self._clock.now_s()))
         except BaseException as failure:
             run.error = type(failure).__name__
             raise

@@ -60,8 +60,10 @@ class AnswerStream:
     Who leaves before the end closes it (`async with`, `aclose`): that ends the tier's work.
     """
 
-    def __init__(self, start: Callable[[Callable[[InferenceResult], None]], Pieces]) -> None:
-        self._pieces = start(self._end)
+    def __init__(self, start: Callable[["AnswerStream"], Pieces]) -> None:
+        self._pieces = start(self)
+        self._so_far: Callable[[], InferenceResult] | None = None
+        self._begun = False
         self._result: InferenceResult | None = None
 
     @property
@@ -69,11 +71,23 @@ class AnswerStream:
         """Give the whole answer and how it came about; `None` before the last piece."""
         return self._result
 
+    @property
+    def so_far(self) -> InferenceResult | None:
+        """Give what is known of the answer by now; `None` before the first piece.
+
+        Who answers and why is settled with the first piece; what it costs is known at the end.
+        """
+        if self._result is not None or not self._begun or self._so_far is None:
+            return self._result
+        return self._so_far()
+
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> TextChunk:
-        return await anext(self._pieces)
+        piece = await anext(self._pieces)
+        self._begun = True
+        return piece
 
     async def aclose(self) -> None:
         """Leave: the tier stops, and its connection is freed."""
@@ -85,7 +99,12 @@ class AnswerStream:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def _end(self, result: InferenceResult) -> None:
+    def begin(self, so_far: Callable[[], InferenceResult]) -> None:
+        """Take what tells of the answer on its way. Called by the engine."""
+        self._so_far = so_far
+
+    def end(self, result: InferenceResult) -> None:
+        """Take the whole answer. Called by the engine."""
         self._result = result
 
 

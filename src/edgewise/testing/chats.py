@@ -173,8 +173,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif body.get("stream") and turn.streams:
             self._pieces(turn, body)
         else:
-            if turn.hold_after is not None:
-                self._wait()
+            if turn.hold_after is not None and not self._is_let_go():
+                return
             self._whole(200, _completion(turn, body), turn)
 
     def _whole(self, status: int, body: Any, turn: Saying) -> None:
@@ -220,6 +220,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _event(self, data: str) -> None:
         payload = f"data: {data}\n\n".encode()
         self.wfile.write(b"%x\r\n%b\r\n" % (len(payload), payload))
+
+    def _is_let_go(self) -> bool:
+        try:
+            self._wait()
+        except OSError:
+            self._endpoint.client_left.set()
+            self.close_connection = True
+            return False
+        return True
 
     def _wait(self) -> None:
         """Wait until the test lets go, or the client is gone."""
