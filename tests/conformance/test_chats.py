@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import openai
 import pytest
 
+from edgewise.gateway.upstream import FastLane
 from edgewise.runtimes import ChatWire, RemoteModel
 from edgewise.testing.chat_laws import ChatEndpointLaws, ChatFaultLaws
 from edgewise.testing.chats import ChatEndpoint, Saying
@@ -22,6 +23,15 @@ class TestFakeEndpoint(ChatEndpointLaws):
     async def model(self) -> AsyncIterator[RemoteModel]:
         with ChatEndpoint(answer=said) as endpoint:
             model = RemoteModel(endpoint.url, wire=ChatWire(), model="m")
+            yield model
+            await model.aclose()
+
+
+class TestFakeEndpointOverTheFastLane(ChatEndpointLaws):
+    @pytest.fixture
+    async def model(self) -> AsyncIterator[RemoteModel]:
+        with ChatEndpoint(answer=said) as endpoint:
+            model = RemoteModel(endpoint.url, wire=ChatWire(), model="m", lane=FastLane)
             yield model
             await model.aclose()
 

@@ -28,7 +28,7 @@ from edgewise.records import (
     TierPolicy,
 )
 from edgewise.route import HybridInferenceEngine
-from edgewise.runtimes import LocalModel, RemoteModel, open_bundle
+from edgewise.runtimes import ChatWire, LocalModel, RemoteModel, open_bundle
 from edgewise.testing.models import tiny_text_bundle
 
 pytestmark = pytest.mark.integration
@@ -362,6 +362,47 @@ async def test_an_endpoint_that_misbehaves_is_told_by_the_fast_lane_too(
 
     assert said in caught.value.what
     assert caught.value.retry_after_s == (7.0 if b"503" in sent else None)
+
+
+EVENT = b'data: {"choices": [{"delta": {"content": "hi"}}]}\n\n'
+EVENTS = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        (b"", "the connection broke"),
+        (b"SSH-2.0-x\r\n", "the connection broke"),
+        (EVENTS + b"x: " + b"y" * 70_000 + b"\r\n\r\n", "the connection broke"),
+        (EVENTS + b"content-length: 99\r\n\r\n" + EVENT, "the connection broke"),
+        (EVENTS + b"\r\n" + EVENT, "the stream ended before its answer"),
+        (b"HTTP/1.1 503 No\r\ncontent-length: 2\r\n\r\nno", "HTTP 503"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + EVENTS + b"\r\n" + EVENT + b"data: [DONE]\n\n", ""),
+        (EVENTS + b"\r\n" + EVENT * 40_000 + b"data: [DONE]\n\n", ""),
+    ],
+)
+async def test_a_stream_that_misbehaves_is_told_by_the_fast_lane_too(
+    sent: bytes, said: str
+) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(sent)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        remote = RemoteModel(f"http://127.0.0.1:{port}", wire=ChatWire(), lane=FastLane)
+        told, text = "", ""
+        try:
+            async for piece in remote.astream({"prompt": "x"}):
+                text += piece.text
+        except RemoteError as failure:
+            told = failure.what
+        await remote.aclose()
+
+    assert said in told
+    assert bool(told) is bool(said)
+    assert text == "hi" * sent.count(EVENT)
 
 
 async def test_a_closed_port_can_not_be_reached_by_the_fast_lane() -> None:

@@ -13,6 +13,7 @@ import openai
 import pytest
 from gateways import Running, running, served
 
+from edgewise.gateway.upstream import FastLane
 from edgewise.observe import DecisionLog
 from edgewise.records import (
     Policy,
@@ -83,7 +84,8 @@ def pair(near: Saying | Sequence[Saying], far: Saying | Sequence[Saying] = FAR) 
     with ChatEndpoint(scripts[0]) as here, ChatEndpoint(scripts[1]) as there:
 
         def make(log: Any) -> HybridInferenceEngine:
-            return HybridInferenceEngine(policy=policy_of(here, there), decision_log=log)
+            policy = policy_of(here, there)
+            return HybridInferenceEngine(policy=policy, decision_log=log, lane=FastLane)
 
         with (
             running(make, name="chat") as gateway,

@@ -66,8 +66,7 @@ class RemoteModel:
         For calls that bring none. It bounds a whole call, connecting and all of its inputs; of a
         stream, each wait for a piece.
     lane
-        Gives what carries the asynchronous face's calls to a URL, but for streams; by default
-        `httpx2` does.
+        Gives what carries the asynchronous face's calls to a URL; by default `httpx2` does.
     wire
         In place of the protocol's own: a `ChatWire` answers chats with text.
     """
@@ -150,7 +149,7 @@ class RemoteModel:
         UsageError
             When the protocol has no streams.
         """
-        return self._streamed(self._client(), one, timeout_ms, request_id)
+        return self._streamed(self._lane or self._client(), one, timeout_ms, request_id)
 
     def stream(
         self, one: Input, *, timeout_ms: float | None = None
@@ -187,9 +186,7 @@ class RemoteModel:
     async def _pieces(
         self, client: Any, wire: ChatWire, content: bytes, headers: dict[str, str]
     ) -> AsyncGenerator[TextChunk, None]:
-        import httpx2  # noqa: PLC0415 - heavy
-
-        post = client.stream("POST", self._url, content=content, headers=headers, timeout=None)
+        post, broken = self._post(client, content, headers)
         try:
             async with post as answer:
                 await self._expect_plain(answer)
@@ -199,8 +196,19 @@ class RemoteModel:
                     return
                 async for piece in self._events(wire, answer):
                     yield piece
-        except httpx2.HTTPError as failure:
+        except broken as failure:
             raise self._broken(failure) from None
+
+    def _post(
+        self, client: Any, content: bytes, headers: dict[str, str]
+    ) -> tuple[Any, type[Exception]]:
+        """Give a call whose answer is read as it comes, and what it raises where that fails."""
+        if self._lane is not None and client is self._lane:
+            return self._lane.stream("POST", content, headers), OSError
+        import httpx2  # noqa: PLC0415 - heavy
+
+        post = client.stream("POST", self._url, content=content, headers=headers, timeout=None)
+        return post, httpx2.HTTPError
 
     async def _events(self, wire: ChatWire, answer: Any) -> AsyncIterator[TextChunk]:
         reader, size, ended = EventReader(), 0, False

@@ -1,6 +1,7 @@
 """What carries calls to an endpoint: an HTTP client that a composer may hand in."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +14,18 @@ class Exchanged:
     headers: Mapping[str, str]
     """Names in small letters."""
     content: bytes
+
+
+class Flowing(Protocol):
+    """An answer whose head is here and whose body comes. Given by a lane, read once."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    """Names in small letters."""
+
+    def aiter_raw(self) -> AsyncIterator[bytes]:
+        """Give the body as it comes; raises an `OSError` where it breaks off."""
+        ...
 
 
 class Lane(Protocol):
@@ -31,6 +44,18 @@ class Lane(Protocol):
         ------
         OSError
             When no whole answer comes; a `ConnectionRefusedError` where nobody listens.
+        """
+        ...
+
+    def stream(
+        self, method: str, content: bytes, headers: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[Flowing]:
+        """Send a request and give its answer once the head is here; leaving ends the call.
+
+        Raises
+        ------
+        OSError
+            When no answer comes.
         """
         ...
 
