@@ -5,8 +5,11 @@ second over a direct call in the same run, with policy, metrics and decision log
 `gateway_requests_per_s_per_core` at least 3000, counted by the seconds of processor time that the
 gateway's threads took; `overload_goodput_share` at least 0.9 and `overload_refused_p99_ms` at most
 50, at five times what the endpoint can do; `reload_failed_requests` and `sigterm_lost_requests` 0;
-`ready_s` at most 1.5 and `rss_bytes` at most 200 MB with a bundle (MiniLM's where
-`EDGEWISE_BUNDLE` names it, else a tiny one; the claim's `subject` says which).
+`first_token_added_ms` at most 1, the median time to the first piece of a stream over a direct
+client with a few streams open, and `first_token_added_at_streams_ms` the same with about a thousand
+(the claim's `streams` says how many were); `ready_s` at most 1.5 and `rss_bytes` at most 200 MB
+with a bundle (MiniLM's where `EDGEWISE_BUNDLE` names it, else a tiny one; the claim's `subject`
+says which).
 
 LiteLLM's proxy and MLServer are measured beside it where `LITELLM` and `MLSERVER` name their
 programs, each in an environment of its own.
@@ -25,19 +28,31 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.results import claim, write
 
 from edgewise.observe import DecisionLog
-from edgewise.records import Policy, PrivacyRules, Protocol, TierKind, TierPolicy, write_json
+from edgewise.records import (
+    Policy,
+    PrivacyRules,
+    Protocol,
+    TierKind,
+    TierPolicy,
+    read_json,
+    write_json,
+)
 from edgewise.testing.models import tiny_text_bundle
 
 RUNS = 5
 RATE = 500.0
 SECONDS = 4.0
 SERVICE_MS = 5.0
+STREAMS_PER_S = 100.0
+STREAM_S = 10.0
+"""So that a thousand streams are open at once."""
 LABELS = ("negative", "positive")
 PEER_RATE = 20.0
 """What every peer holds on a busy machine."""
@@ -80,8 +95,8 @@ def module(name: str, *given: str) -> list[str]:
     return [sys.executable, "-m", name, *given]
 
 
-def upstream(port: int, service_ms: float = 0.0) -> Any:
-    told = ("--port", str(port), "--service-ms", str(service_ms))
+def upstream(port: int, service_ms: float = 0.0, *given: str) -> Any:
+    told = ("--port", str(port), "--service-ms", str(service_ms), *given)
     return process(module("benchmarks.gateway_upstream", *told), "ready")
 
 
@@ -188,6 +203,59 @@ def measure_overload(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
+def measure_streams(folder: Path) -> list[dict[str, Any]]:
+    """Measure how much later the first piece of a stream comes: with few streams, and with many."""
+    few = first_tokens(folder, RUNS, rate=50.0, seconds=SECONDS, pieces=8, gap_ms=2.0)
+    seconds = 2.0 * STREAM_S
+    many = first_tokens(
+        folder, 1, rate=STREAMS_PER_S, seconds=seconds, pieces=11, gap_ms=STREAM_S * 100
+    )
+    one = claim("first_token_added_ms", few["added_ms"], 1.0, runs=RUNS)
+    other = claim("first_token_added_at_streams_ms", many["added_ms"], 1.0, runs=1)
+    return [{**one, "streams": few["streams"]}, {**other, "streams": many["streams"]}]
+
+
+def first_tokens(
+    folder: Path, runs: int, *, rate: float, seconds: float, pieces: int, gap_ms: float
+) -> dict[str, Any]:
+    """Give what the gateway adds to the time to the first piece: the median over runs."""
+    far, near = free_port(), free_port()
+    policy = chat_policy(folder, far)
+    config = folder / "streams.yaml"
+    config.write_text("admission: {most_in_flight: 4096}\n")
+    options = ("--config", str(config), "--log", str(folder / f"streams{near}.db"))
+    told = ("--pieces", str(pieces), "--gap-ms", str(gap_ms))
+    added_ms, streams = [], []
+    with upstream(far, 0.0, *told), gateway(policy, near, *options):
+        stream(near, rate=20.0, seconds=1.0)
+        for _ in range(runs):
+            direct = stream(far, rate=rate, seconds=seconds)
+            through = stream(near, rate=rate, seconds=seconds)
+            print({"direct": direct, "through": through})
+            if through["failed"] or direct["failed"]:
+                raise SystemExit(f"streams failed: {direct}, {through}")
+            added_ms.append(through["p50_ms"] - direct["p50_ms"])
+            streams.append(through["most_open"])
+    return {"added_ms": round(statistics.median(added_ms), 3), "streams": max(streams)}
+
+
+def stream(port: int, **given: object) -> dict[str, Any]:
+    options = [part for key, value in given.items() for part in (f"--{key}", str(value))]
+    command = module("benchmarks.gateway_streams", "--port", str(port), *options)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def chat_policy(folder: Path, port: int) -> Path:
+    path = far_policy(folder, port, model="m")
+    told = read_json(Policy, path)
+    tiers = (replace(told.tiers[0], protocol=Protocol.OPENAI),)
+    policy = replace(told, task="text-generation", labels=(), tiers=tiers, deadline_ms=60_000.0)
+    write_json(folder / "chat.json", policy)
+    return folder / "chat.json"
+
+
 def measure_signals(folder: Path) -> list[dict[str, Any]]:
     """Reload and stop under load."""
     far, near = free_port(), free_port()
@@ -218,10 +286,6 @@ def measure_signals(folder: Path) -> list[dict[str, Any]]:
 
 
 def policy_with(path: Path, deadline_ms: float) -> Policy:
-    from dataclasses import replace  # noqa: PLC0415 - here alone
-
-    from edgewise.records import read_json  # noqa: PLC0415 - here alone
-
     return replace(read_json(Policy, path), deadline_ms=deadline_ms)
 
 
@@ -325,7 +389,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent)
         peers = measure_peers(folder)
-        for measure in (measure_start, measure_signals, measure_overload):
+        for measure in (measure_start, measure_signals, measure_overload, measure_streams):
             write("gateway", measure(folder), keep=True)
         write("gateway", measure_costs(folder, peers), keep=True)
 
