@@ -1,7 +1,7 @@
 """Streams in a process of their own: started at a rate, timed to their first piece.
 
 A stream's time counts from when it was due, whatever became of those before. Only those that start
-in the second half count, when as many are open as will be. Prints one JSON object.
+in the last third count, when as many are open as will be. Prints one JSON object.
 
     python -m benchmarks.gateway_streams --port 8080 --rate 100 --seconds 20
 """
@@ -19,6 +19,7 @@ HEAD = (
     b"content-length: %d\r\n\r\n"
 )
 FIRST, END = b'"tok"', b"0\r\n\r\n"
+REFUSED = (b"HTTP/1.1 503", b"HTTP/1.1 429")
 _LATEST_S = 60.0
 
 
@@ -46,7 +47,10 @@ class Stream(asyncio.Protocol):
         if self._due_s is not None and FIRST in self._tail:
             self._streams.first(self._due_s)
             self._due_s = None
-        if self._tail.endswith(END):
+        if self._tail.startswith(REFUSED):
+            self._open, self._due_s = False, None
+            self._streams.refuse(self)
+        elif self._tail.endswith(END):
             self._open = False
             self._streams.ended(self, whole=self._due_s is None and b"[DONE]" in self._tail)
 
@@ -63,14 +67,14 @@ class Streams:
         body = BODY.replace(b'"m"', json.dumps(model).encode())
         self.request = HEAD % len(body) + body
         self.took_s: list[float] = []
-        self.open = self.most_open = self.whole = self.failed = 0
+        self.open = self.most_open = self.whole = self.refused = self.failed = 0
         self._idle: list[Stream] = []
         self._counts_from_s = 0.0
 
     async def run(self, port: int, rate: float, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         start_s = time.perf_counter()
-        self._counts_from_s = start_s + seconds / 2
+        self._counts_from_s = start_s + seconds * 2 / 3
         for number in range(int(rate * seconds)):
             due_s = start_s + number / rate
             await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
@@ -89,6 +93,11 @@ class Streams:
     def first(self, due_s: float) -> None:
         if due_s >= self._counts_from_s:
             self.took_s.append(time.perf_counter() - due_s)
+
+    def refuse(self, stream: Stream) -> None:
+        self.open -= 1
+        self.refused += 1
+        self._idle.append(stream)
 
     def ended(self, stream: Stream | None, *, whole: bool) -> None:
         self.open -= 1
@@ -110,6 +119,7 @@ def main() -> None:
     asyncio.run(streams.run(given.port, given.rate, given.seconds))
     found = {
         "whole": streams.whole,
+        "refused": streams.refused,
         "failed": streams.failed,
         "most_open": streams.most_open,
         "p50_ms": round(quantile(streams.took_s, 0.5), 3),

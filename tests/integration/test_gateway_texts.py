@@ -1,10 +1,11 @@
 """Text generation through the gateway, asked by OpenAI's client, over two text models."""
 
 import json
+import random
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ import openai
 import pytest
 from gateways import Running, running, served
 
+from edgewise.gateway.rollout import Rollout
 from edgewise.gateway.upstream import FastLane
 from edgewise.observe import DecisionLog
 from edgewise.records import (
@@ -23,6 +25,7 @@ from edgewise.records import (
     StreamRules,
     TierKind,
     TierPolicy,
+    digest,
     write_json,
 )
 from edgewise.route import HybridInferenceEngine
@@ -333,3 +336,37 @@ def test_streams_keep_their_place_only_while_they_last() -> None:
         one.client.chat.completions.create(model="chat", messages=ASK)
 
         assert one.gateway.gateway.admission.in_flight == 0
+
+
+def test_streams_of_a_canary_count_for_its_test() -> None:
+    with pair([SURE, SURE, Saying(break_after=4)]) as one:
+        staged = replace(policy_of(one.near, one.far), deadline_ms=9_000.0)
+
+        async def open_engine(policy: Policy) -> HybridInferenceEngine:
+            return HybridInferenceEngine(policy=policy)
+
+        async def try_on() -> Rollout:
+            gateway = one.gateway.gateway
+            rollout = Rollout(
+                gateway.engine,
+                swap=gateway.engine.swap_policy,
+                open_engine=open_engine,
+                rng=random.Random(1),
+            )
+            gateway.roll_out(rollout)
+            rollout.stage(staged)
+            await rollout.try_on(1.0)
+            return rollout
+
+        ask: Any = {"model": "chat", "messages": ASK, "stream": True}
+        rollout = one.gateway.call(try_on())
+        stream = one.client.chat.completions.with_raw_response.create(**ask)
+        versions = [stream.headers["x-edgewise-policy"]]
+        list(stream.parse())
+        list(one.client.chat.completions.create(**ask))
+        with pytest.raises(openai.APIError, match="broke off"):
+            list(one.client.chat.completions.create(**ask))
+
+        assert versions == [digest(staged)[:16]]
+        assert rollout.test.canary == [3, 1]
+        one.gateway.call(rollout.stop())

@@ -218,12 +218,15 @@ class Connection(asyncio.Protocol):
             head = head_of(response, self._server.lines, close=close)
             if self._transport.is_closing():
                 return
-            if parts is None and request.method != "HEAD":
+            if request.method == "HEAD":
+                self._transport.write(head)
+            elif parts is None:
                 self._transport.write(head + response.body)
+            elif response.begun:
+                await self._stream(parts, head)
             else:
                 self._transport.write(head)
-            if parts is not None and request.method != "HEAD":
-                await self._stream(parts)
+                await self._stream(parts, b"")
         except asyncio.CancelledError:
             self._transport.abort()
             return
@@ -236,14 +239,15 @@ class Connection(asyncio.Protocol):
                 await _close(parts)
         self._turn(keep=not close)
 
-    async def _stream(self, parts: AsyncIterator[bytes]) -> None:
+    async def _stream(self, parts: AsyncIterator[bytes], head: bytes) -> None:
         write = self._transport.write
         async for part in parts:
             if part:
-                write(b"%x\r\n%b\r\n" % (len(part), part))
+                write(b"%b%x\r\n%b\r\n" % (head, len(part), part))
+                head = b""
             if not self._writable.is_set():
                 await self._writable.wait()
-        write(_LAST_CHUNK)
+        write(head + _LAST_CHUNK)
 
     def _turn(self, *, keep: bool) -> None:
         """Go on with the next request, or close."""

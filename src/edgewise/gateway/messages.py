@@ -37,6 +37,8 @@ class Response:
     headers: Headers = field(default_factory=list)
     parts: AsyncIterator[bytes] | None = None
     """A stream; then `body` is not read."""
+    begun: bool = False
+    """Whether the first part is there already: then it is sent together with the head."""
 
 
 def head_of(response: Response, extra: str, *, close: bool) -> bytes:

@@ -140,7 +140,7 @@ class OpenAi:
                 told=lambda: completion.told,
                 close=completion.pieces.aclose,
             )
-            return Response(kind=sse.KIND, parts=parts, headers=completion.headers)
+            return Response(kind=sse.KIND, parts=parts, headers=completion.headers, begun=True)
         pieces = [piece async for piece in completion.pieces]
         return Response(body=to_json(shape.whole(pieces, completion)), headers=completion.headers)
 
@@ -164,16 +164,18 @@ class _Shape:
         usage = _usage(completion)
         return {**self._head, "object": self.object, "choices": [choice], "usage": usage}
 
-    async def chunks(self, completion: Completion) -> AsyncIterator[dict[str, Any]]:
-        """Give the answer piece by piece."""
+    async def chunks(self, completion: Completion) -> AsyncIterator[list[dict[str, Any]]]:
+        """Give the answer piece by piece; what is known at once comes together."""
         head = {**self._head, "object": self.chunk_object}
-        for choice in self.opening():
-            yield {**head, "choices": [choice]}
+        found = [{**head, "choices": [choice]} for choice in self.opening()]
         async for piece in completion.pieces:
-            yield {**head, "choices": [{**self.choice([piece], delta=True), "finish_reason": None}]}
-        yield {**head, "choices": [{**self.closing(), "finish_reason": completion.finish}]}
+            choice = {**self.choice([piece], delta=True), "finish_reason": None}
+            yield [*found, {**head, "choices": [choice]}]
+            found = []
+        found.append({**head, "choices": [{**self.closing(), "finish_reason": completion.finish}]})
         if self._usage:
-            yield {**head, "choices": [], "usage": _usage(completion)}
+            found.append({**head, "choices": [], "usage": _usage(completion)})
+        yield found
 
     def opening(self) -> list[dict[str, Any]]:
         """Give the choices that stand before the first piece."""

@@ -19,6 +19,8 @@ class Events:
 
     Parameters
     ----------
+    parts
+        Values that are sent together.
     told
         Gives, at the end, what the answer's headers could not say; it is sent as a comment.
     close
@@ -27,7 +29,7 @@ class Events:
 
     def __init__(
         self,
-        parts: AsyncIterator[Any],
+        parts: AsyncIterator[list[Any]],
         *,
         told: Callable[[], Headers],
         close: Callable[[], Awaitable[None]],
@@ -47,11 +49,11 @@ class Events:
 
 
 async def _framed(
-    parts: AsyncIterator[Any], told: Callable[[], Headers]
+    parts: AsyncIterator[list[Any]], told: Callable[[], Headers]
 ) -> AsyncGenerator[bytes, None]:
     try:
         async for part in parts:
-            yield b"data: " + to_json(part) + b"\n\n"
+            yield b"".join([b"data: " + to_json(one) + b"\n\n" for one in part])
     except EdgewiseError as failure:
         yield b"data: " + refused(failure, Form.OPENAI).body + b"\n\n"
         return

@@ -54,12 +54,20 @@ class StreamingTier(TierModel, Protocol):
         ...
 
 
+class _Streams(Protocol):
+    def __call__(
+        self, one: Input, timeout_ms: float | None, *, request_id: str
+    ) -> AsyncGenerator[TextChunk, None]: ...
+
+
 def stream_of(
     tier: TierModel, one: Input, timeout_ms: float | None, *, request_id: str
 ) -> AsyncGenerator[TextChunk, None]:
     """Give a tier's answer in pieces: in one where the tier knows no others."""
-    if isinstance(tier, StreamingTier):
-        return tier.stream(one, timeout_ms, request_id=request_id)
+    # Not `isinstance`: of a protocol it looks through every member, at each request.
+    stream: _Streams | None = getattr(tier, "stream", None)
+    if stream is not None:
+        return stream(one, timeout_ms, request_id=request_id)
     return _as_one(tier, one, timeout_ms, request_id)
 
 
