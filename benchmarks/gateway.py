@@ -7,9 +7,9 @@ gateway's threads took; `overload_goodput_share` at least 0.9 and `overload_refu
 50, at five times what the endpoint can do; `reload_failed_requests` and `sigterm_lost_requests` 0;
 `first_token_added_ms` at most 1, the median time to the first piece of a stream over a direct
 client with a few streams open, and `first_token_added_at_streams_ms` the same with about a thousand
-(the claim's `streams` says how many were, and how many refused); `ready_s` at most 1.5 and `rss_bytes` at most 200 MB
-with a bundle (MiniLM's where `EDGEWISE_BUNDLE` names it, else a tiny one; the claim's `subject`
-says which).
+(the claim's `streams` says how many were, and how many were refused); `ready_s` at most 1.5 and
+`rss_bytes` at most 200 MB with a bundle (MiniLM's where `EDGEWISE_BUNDLE` names it, else a tiny
+one; the claim's `subject` says which).
 
 LiteLLM's proxy and MLServer are measured beside it where `LITELLM` and `MLSERVER` name their
 programs, each in an environment of its own.
