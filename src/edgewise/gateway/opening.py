@@ -13,6 +13,7 @@ from edgewise.gateway.batching import BatchingTier
 from edgewise.gateway.counting import Counting, Decisions, decision_json
 from edgewise.gateway.embedding import EmbeddingTier
 from edgewise.gateway.faults import Faults
+from edgewise.gateway.pages import attach
 from edgewise.gateway.rollout import Rollout
 from edgewise.gateway.settings import Settings, beside
 from edgewise.gateway.upstream import FastLane
@@ -85,8 +86,11 @@ def open_gateway(
         faults=faults,
         read_policy=None if source is None else lambda: read_policy(source),
     )
+    rollout = None
     if settings.admin is not None:
-        Admin(made, _rollout(made, bundle, settings), drain)
+        rollout = _rollout(made, bundle, settings)
+        Admin(made, rollout, drain)
+    attach(made, rollout, keys=bool(settings.callers))
     return made
 
 
