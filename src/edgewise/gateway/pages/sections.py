@@ -117,9 +117,8 @@ def _tiers(state: State) -> Html:
         )
         for one in state["tiers"]
     ]
-    heads = "Tier Kind Model Circuit Under-way Calls Failed Latency-p50 Latency-p95".split()
-    heads += ["Network-p50", "Network-p95", "Lost"]
-    heads = [one.replace("-", " ") for one in heads]
+    heads = ["Tier", "Kind", "Model", "Circuit", "Under way", "Calls", "Failed"]
+    heads += ["Latency p50", "Latency p95", "Network p50", "Network p95", "Lost"]
     caption = "Tiers: their circuit and network, and how long their last 500 answers took"
     return table(caption, heads, rows)
 
@@ -135,8 +134,9 @@ def _money(state: State) -> Html:
     if budget is not None:
         for name, window in (("Today", "day"), ("This month", "month")):
             limit = budget[f"usd_per_{window}"]
-            of = "no limit" if limit is None else f"of {format_usd(limit)}"
-            facts.append((name, f"{format_usd(budget[f'{window}_usd'])} {of}"))
+            if limit is not None:  # without one nothing is counted
+                used = format_usd(budget[f"{window}_usd"])
+                facts.append((f"{name}, spent or set aside", f"{used} of {format_usd(limit)}"))
     said = "" if budget is not None else element("p", "The policy has no budget.")
     return element("div", tiles(facts), said)
 

@@ -73,7 +73,8 @@ class Site:
     async def _state(self, request: Request, asked: Asked) -> Response:
         del request, asked
         state = await state_of(self._gateway, self.history, self._rollout)
-        return _json({"state": state, "sections": sections(state), "news": news(state)})
+        shown = {name: str(html) for name, html in sections(state).items()}
+        return _json({"state": state, "sections": shown, "news": news(state)})
 
     async def _decision(self, request: Request, asked: Asked) -> Response:
         """Replay one of the last decisions."""
@@ -91,7 +92,7 @@ class Site:
             raise UsageError("another policy made it", where="id", hint=hint)
         walk = replay(engine.policy, found.facts, found.attempts)
         told = walk_json(walk, found.facts)
-        return _json({**told, "logged": found.location, "html": shown_replay(found, walk)})
+        return _json({**told, "logged": found.location, "html": str(shown_replay(found, walk))})
 
     async def _decide(self, request: Request, asked: Asked) -> Response:
         """Say what would be decided for a text."""
@@ -108,7 +109,7 @@ class Site:
         rtt_ms = _number(body, "rtt_ms", 600_000.0)
         sight = _changed(sight, rtt_ms, _number(body, "threshold", 1.0))
         walk = foresee(sight.policy, sight.facts, sight.states, sight.confidence, sight.system)
-        html = shown_sight(sight, walk)
+        html = str(shown_sight(sight, walk))
         return _json({**walk_json(walk, sight.facts), "html": html})
 
 
