@@ -208,7 +208,7 @@ class HybridInferenceEngine:
         """
         run = self._accept(one, Asked(caller=caller))
         try:
-            return await look_at(run, self._clock.now_s(), self._system())
+            return await look_at(run, self._clock.now_s(), self._conditions.system())
         finally:
             self._leave(run.serving)
 
