@@ -186,7 +186,11 @@ def test_a_decision_is_replayed_by_the_keyboard_alone(url: str, browser: Any) ->
     from selenium.webdriver.common.keys import Keys  # noqa: PLC0415
 
     look(browser, url)
-    press = lambda key: ActionChains(browser).send_keys(key).perform()  # noqa: E731
+    chains: Any = ActionChains
+
+    def press(key: str) -> None:
+        chains(browser).send_keys(key).perform()
+
     press(Keys.TAB)
     assert browser.execute_script("return document.activeElement.className") == "skip"
     press(Keys.ENTER)

@@ -18,14 +18,19 @@ from edgewise.gateway.pages import attach
 from edgewise.gateway.pages.history import BUCKET_S, History, percentile
 from edgewise.gateway.pages.markup import element, table
 from edgewise.gateway.pages.sections import news, sections
+from edgewise.gateway.pages.state import certificate_state
 from edgewise.gateway.pages.walking import replay
 from edgewise.gateway.pages.words import WORDS
 from edgewise.gateway.settings import CallerRules, Settings
 from edgewise.records import (
     Attempt,
+    AuditState,
     BudgetRules,
+    Certificate,
+    CertificateState,
     Decision,
     Input,
+    Loss,
     Outcome,
     Policy,
     Prediction,
@@ -389,10 +394,10 @@ def test_a_foreign_name_of_this_machine_gets_no_dashboard() -> None:
 def test_what_is_shown_is_escaped() -> None:
     evil = '<script>alert("x")</script>'
 
-    made = table(evil, [evil], [[evil, element("b", evil, title=evil)]])
+    made = table(evil, [evil, evil], [[evil, element("b", evil, title=evil)]])
 
     assert "<script" not in made
-    assert made.count("&lt;script&gt;") == 6
+    assert made.count("&lt;script&gt;") == 7
     read(made)
 
 
@@ -503,6 +508,31 @@ def test_a_certificate_without_a_curve_says_why(more: dict[str, Any], said: str)
     one = {**CERTIFICATE, **more}
 
     assert said in sections(shown(History(lambda: POLICY), certificate=one))["certificate"]
+
+
+def test_an_audit_that_refutes_a_certificate_makes_it_void_here_too() -> None:
+    promised = Certificate(
+        state=CertificateState.CERTIFIED,
+        loss=Loss.NET,
+        alpha=0.02,
+        delta=0.05,
+        n=900,
+        threshold=0.6,
+        deferral_rate=0.2,
+        bound=0.01,
+    )
+    policy = replace(POLICY, certificate=promised)
+
+    calm = certificate_state(policy, AuditState(e_value=3.0, void_from=20.0))
+    refuted = certificate_state(policy, AuditState(e_value=25.0, void_from=20.0, void=True))
+    alone = certificate_state(policy, None)
+
+    assert calm is not None
+    assert refuted is not None
+    assert alone is not None
+    assert (calm["state"], calm["e_value"], calm["void_from"]) == ("certified", 3.0, 20.0)
+    assert refuted["state"] == "void"
+    assert alone["e_value"] is None
 
 
 def test_shadow_and_canary_are_shown_side_by_side() -> None:

@@ -24,23 +24,36 @@ def element(name: str, *inside: object, **attributes: str) -> Html:
     return Html(f"<{name}{told}>{''.join(safe(one) for one in inside)}</{name}>")
 
 
-def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
-    """Give a table; the first cell of a row is its head."""
-    head = element("tr", *(element("th", one, scope="col") for one in heads))
-    body = [element("tr", element("th", row[0], scope="row"), *map(_cell, row[1:])) for row in rows]
+def table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> Html:
+    """Give a table; the first cell of a row is its head. Columns of numbers stand to the right."""
+    sides = [
+        {} if place and all(_is_number(row[place]) for row in rows) else {"class_": "words"}
+        for place in range(len(heads))
+    ]
+    named = [
+        element("th", one, scope="col", **side) for one, side in zip(heads, sides, strict=True)
+    ]
+    body = [
+        element(
+            "tr",
+            element("th", row[0], scope="row"),
+            *(element("td", one, **side) for one, side in zip(row[1:], sides[1:], strict=True)),
+        )
+        for row in rows
+    ]
     made = element(
-        "table", element("caption", caption), element("thead", head), element("tbody", *body)
+        "table",
+        element("caption", caption),
+        element("thead", element("tr", *named)),
+        element("tbody", *body),
     )
     # What scrolls sideways is reached by the keyboard.
     return element("div", made, class_="scroll", tabindex="0", role="region", aria_label=caption)
 
 
-def _cell(inside: object) -> Html:
-    """Give a cell: numbers to the right, words to the left."""
+def _is_number(inside: object) -> bool:
     text = str(inside)
-    if text.count(" ") > 2 or "_" in text or ", " in text:
-        return element("td", inside, class_="words")
-    return element("td", inside)
+    return (text == "–" or text[:1].isdigit()) and text.count(" ") <= 1
 
 
 def tiles(pairs: Iterable[tuple[str, object]]) -> Html:

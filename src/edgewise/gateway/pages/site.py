@@ -14,7 +14,7 @@ from edgewise.gateway.messages import Request, Response
 from edgewise.gateway.pages import shell
 from edgewise.gateway.pages.history import History
 from edgewise.gateway.pages.sections import news, sections
-from edgewise.gateway.pages.state import audit_of, state_of
+from edgewise.gateway.pages.state import state_of
 from edgewise.gateway.pages.steps import shown_replay, shown_sight, walk_json
 from edgewise.gateway.pages.walking import foresee, replay
 from edgewise.gateway.rollout import Rollout
@@ -61,7 +61,7 @@ class Site:
         gateway.add("/playground/decide", "POST", Route(name="playground", works=self._decide))
 
     def _e_value(self) -> float | None:
-        audit = audit_of(self._gateway.engine)
+        audit = self._gateway.engine.audit
         return None if audit is None else audit.e_value
 
     async def _dashboard(self, request: Request, asked: Asked) -> Response:

@@ -1,44 +1,14 @@
 """What the dashboard shows, as one JSON object. No payload, no key, no URL's secret."""
 
 import asyncio
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from edgewise.gateway.app import Gateway
 from edgewise.gateway.pages.history import BUCKET_S, History, percentile
 from edgewise.gateway.rollout import Rollout
-from edgewise.records import BudgetRules, Decision, Policy, Spending
+from edgewise.records import AuditState, BudgetRules, Decision, Policy, Spending
 
 _SHOWN = 25
-
-
-class Audited(Protocol):
-    """What an audit knows of a certificate, as far as it is shown."""
-
-    @property
-    def void(self) -> bool:
-        """Say whether the certificate is refuted."""
-
-    @property
-    def e_value(self) -> float:
-        """Give the evidence against it."""
-
-    @property
-    def void_from(self) -> float | None:
-        """Give the evidence that refutes it."""
-
-
-@runtime_checkable
-class Auditing(Protocol):
-    """An engine that may be audited."""
-
-    @property
-    def audit(self) -> Audited | None:
-        """Give what is known; `None` where nothing audits."""
-
-
-def audit_of(engine: object) -> Audited | None:
-    """Give what an engine's audit knows, where it has one."""
-    return engine.audit if isinstance(engine, Auditing) else None
 
 
 async def state_of(gateway: Gateway, history: History, rollout: Rollout | None) -> dict[str, Any]:
@@ -70,7 +40,7 @@ async def state_of(gateway: Gateway, history: History, rollout: Rollout | None) 
             "kept_near": history.kept_near,
         },
         "budget": _budget(policy.budget, spent),
-        "certificate": _certificate(policy, audit_of(engine)),
+        "certificate": certificate_state(policy, engine.audit),
         "rollout": None if rollout is None else rollout.state(),
         "latest": [_told(one) for one in list(gateway.decisions.latest)[: -_SHOWN - 1 : -1]],
     }
@@ -112,7 +82,8 @@ def _budget(rules: BudgetRules | None, spent: Spending | None) -> dict[str, Any]
     }
 
 
-def _certificate(policy: Policy, audit: Audited | None) -> dict[str, Any] | None:
+def certificate_state(policy: Policy, audit: AuditState | None) -> dict[str, Any] | None:
+    """Give what is promised, and what an audit knows of it."""
     one = policy.certificate
     if one is None:
         return None

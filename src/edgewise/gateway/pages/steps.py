@@ -24,12 +24,17 @@ def shown_replay(decision: Decision, walk: Walk) -> Html:
     facts = [
         ("Request", element("code", decision.request_id)),
         ("Logged place", decision.location or decision.error or "none"),
-        ("Logged reasons", reasons),
         ("Privacy set", ", ".join(decision.allowed) or "no tier"),
         ("Latency", format_ms(decision.latency_ms)),
         ("Cost", format_usd(decision.cost_usd)),
     ]
-    return element("div", tiles(facts), element("p", said), _steps(walk))
+    return element(
+        "div",
+        tiles(facts),
+        element("p", f"Logged reasons: {reasons}."),
+        element("p", said),
+        _steps(walk),
+    )
 
 
 def shown_sight(sight: Sight, walk: Walk) -> Html:
