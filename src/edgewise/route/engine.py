@@ -16,10 +16,8 @@ from edgewise.records import (
     Input,
     Policy,
     RequestFacts,
-    Spending,
     Task,
     TextChunk,
-    TierState,
 )
 from edgewise.records import Protocol as RemoteProtocol
 from edgewise.route.allowance import Allowance
@@ -31,7 +29,7 @@ from edgewise.route.conditions import Conditions
 from edgewise.route.device import read_device
 from edgewise.route.facts import Asked, as_asked, facts_of
 from edgewise.route.late import LateAnswer
-from edgewise.route.looking import Sight, look_at
+from edgewise.route.looking import Outlook
 from edgewise.route.many import in_order
 from edgewise.route.opening import Setup, open_tiers
 from edgewise.route.own_loop import OwnLoop, refuse_loop
@@ -189,28 +187,10 @@ class HybridInferenceEngine:
         now_s = self._clock.now_s()
         return {name: one.circuit(now_s) for name, one in self._serving.monitors.items()}
 
-    def states(self) -> dict[str, TierState]:
-        """Give each tier as the decision sees it."""
-        return self._serving.states(self._clock.now_s())
-
-    def spent(self) -> Spending | None:
-        """Give what all callers have spent; `None` where no money is counted. Reads a file."""
-        budget = self._serving.budget
-        return None if budget is None else budget.spent()
-
-    async def look(self, one: Input, *, caller: str = "") -> Sight:
-        """Give what a decision would be made from. No decision is made, logged or charged.
-
-        Raises
-        ------
-        InvalidData
-            When the input is wrong.
-        """
-        run = self._accept(one, Asked(caller=caller))
-        try:
-            return await look_at(run, self._clock.now_s(), self._conditions.system())
-        finally:
-            self._leave(run.serving)
+    def outlook(self) -> Outlook:
+        """Give what decisions are made from at this moment, without making one."""
+        system = self._conditions.system
+        return Outlook(self._serving, self._clock, self._accept, self._leave, system)
 
     async def swap_policy(
         self,

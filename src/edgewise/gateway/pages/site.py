@@ -105,7 +105,7 @@ class Site:
         one: dict[str, Any] = {"text": text, policy.privacy.flag: private}
         if policy.task == Task.TEXT_GENERATION.value:
             one = {"messages": [{"role": "user", "content": text}], policy.privacy.flag: private}
-        sight = await self._gateway.engine.look(one, caller=asked.caller)
+        sight = await self._gateway.engine.outlook().look(one, caller=asked.caller)
         rtt_ms = _number(body, "rtt_ms", 600_000.0)
         sight = _changed(sight, rtt_ms, _number(body, "threshold", 1.0))
         walk = foresee(sight.policy, sight.facts, sight.states, sight.confidence, sight.system)

@@ -15,7 +15,7 @@ async def state_of(gateway: Gateway, history: History, rollout: Rollout | None) 
     """Give the state at this moment."""
     engine = gateway.engine
     policy = engine.policy
-    spent = await asyncio.to_thread(engine.spent)
+    spent = await asyncio.to_thread(engine.outlook().spent)
     return {
         "at_s": engine.clock.utc_s(),
         "model": gateway.name,
@@ -48,7 +48,7 @@ async def state_of(gateway: Gateway, history: History, rollout: Rollout | None) 
 
 def _tiers(gateway: Gateway, history: History) -> list[dict[str, Any]]:
     engine, found = gateway.engine, []
-    circuits, states = engine.circuits(), engine.states()
+    circuits, states = engine.circuits(), engine.outlook().states()
     for tier in engine.policy.tiers:
         state, calls = states[tier.name], history.calls.get(tier.name)
         latencies = list(calls.latencies_ms) if calls is not None else []
