@@ -54,7 +54,8 @@ def claim(
 def write(name: str, claims: Sequence[Mapping[str, Any]], *, keep: bool = False) -> Path:
     """Print the claims as a table, write `results/NAME.json`, and give its path.
 
-    With `keep` the claims in it that other scripts made stay, as long as the CPU is the same.
+    With `keep` the claims in it that other scripts made stay; those of another CPU say which one
+    it was, and when.
     """
     for one in claims:
         absent = [key for key in _NEEDED if key not in one]
@@ -63,9 +64,12 @@ def write(name: str, claims: Sequence[Mapping[str, Any]], *, keep: bool = False)
     target = describe_target(1, "onnxruntime")
     path = RESULTS / f"{name}.json"
     before = json.loads(path.read_text(encoding="utf-8")) if keep and path.exists() else {}
-    same = before.get("machine", {}).get("cpu") == target.cpu
     new = {one["claim"] for one in claims}
-    kept = [one for one in before.get("claims", ()) if same and one["claim"] not in new]
+    kept = [
+        _placed(one, before, target.cpu)
+        for one in before.get("claims", ())
+        if one["claim"] not in new
+    ]
     found = {
         "schema_version": 1,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -90,3 +94,11 @@ def write(name: str, claims: Sequence[Mapping[str, Any]], *, keep: bool = False)
         )
     print(f"wrote {path}")
     return path
+
+
+def _placed(one: Mapping[str, Any], before: Mapping[str, Any], cpu: str) -> dict[str, Any]:
+    """Give a claim of the file before, with its CPU and date where they are not the new file's."""
+    was = before["machine"]["cpu"]
+    if was == cpu or "cpu" in one:
+        return dict(one)
+    return {**one, "cpu": was, "date": before["date"]}

@@ -5,12 +5,15 @@ import random
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgewise.gateway.opening import Subject, open_gateway
+from edgewise.gateway.settings import Settings
 from edgewise.observe import AuditFile, Auditor, DecisionLog, read_samples
 from edgewise.records import (
     AuditRules,
@@ -119,6 +122,32 @@ async def test_answers_are_audited_over_the_socket_until_the_certificate_is_void
     samples = [one for _, one in read_samples(tmp_path / "audit.sqlite")]
     assert len(samples) == count
     assert {(one.edge_label, one.far_label) for one in samples} == {("positive", "negative")}
+
+
+async def test_a_gateway_audits_what_its_policy_says(bundle: Path, tmp_path: Path) -> None:
+    path = tmp_path / "policy.json"
+    with FakeEndpoint([cloud_says("negative")]) as endpoint, ExitStack() as stack:
+        write_json(path, policy_for(bundle, endpoint.url))
+        opened = open_gateway(Subject(policy=path, bundle=bundle), Settings(), stack=stack)
+        async with opened.engine as engine:
+            await engine.predict(SURE)
+            await answered(engine, 1)
+
+    assert len(list(read_samples(tmp_path / "audit.sqlite"))) == 1
+
+
+async def test_several_processes_that_serve_a_policy_audit_nothing(
+    bundle: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "policy.json"
+    with FakeEndpoint([cloud_says("negative")]) as endpoint, ExitStack() as stack:
+        write_json(path, policy_for(bundle, endpoint.url))
+        subject = Subject(policy=path, bundle=bundle)
+        opened = open_gateway(subject, Settings(workers=2), stack=stack)
+        async with opened.engine as engine:
+            assert engine.audit is None
+
+    assert not (tmp_path / "audit.sqlite").exists()
 
 
 async def test_a_private_request_is_never_audited_and_nothing_of_it_is_on_the_disk(

@@ -242,8 +242,18 @@ def test_a_policy_for_another_bundle_is_not_used(run: Path) -> None:
 
     ended = edgewise("predict", run, "--text", "a good day", folder=run.parent)
 
-    ended.refused(str(run / "bundle"), "the policy is for bundle 0000")
+    ended.refused(str(run / "policy.json"), "not for 0000")
     assert content(run) == before
+
+
+def test_a_bundle_of_another_run_is_not_used(run: Path) -> None:
+    policy = json.loads((run / "policy.json").read_text(encoding="utf-8"))
+    policy |= {"bundle_sha256": "0" * 64, "certificate": None}
+    (run / "policy.json").write_text(json.dumps(policy), encoding="utf-8")
+
+    ended = edgewise("predict", run, "--text", "a good day", folder=run.parent)
+
+    ended.refused(str(run / "bundle"), "the policy is for bundle 0000")
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def command(
     with _LogOnUse(run / "decisions.sqlite") as log, _audit(run, policy) as auditor:
         engine = HybridInferenceEngine(
             edge_model_path=run / "bundle",
-            policy=policy,
+            policy=run / "policy.json",
             decision_log=log,
             auditor=auditor,
         )

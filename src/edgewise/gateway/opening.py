@@ -1,9 +1,9 @@
 """From a run, a policy or a bundle to an open gateway."""
 
 import asyncio
-import random  # noqa: TID251 - the border: the canary's share of requests is drawn from it
+import random  # noqa: TID251 - the border: shares of canary and audit are drawn
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,11 @@ from edgewise.gateway.batching import BatchingTier
 from edgewise.gateway.counting import Counting, Decisions, decision_json
 from edgewise.gateway.embedding import EmbeddingTier
 from edgewise.gateway.faults import Faults
+from edgewise.gateway.pages import attach
 from edgewise.gateway.rollout import Rollout
 from edgewise.gateway.settings import Settings, beside
 from edgewise.gateway.upstream import FastLane
-from edgewise.observe import DecisionLog
+from edgewise.observe import AuditFile, Auditor, DecisionLog
 from edgewise.records import Policy, Task, read_json
 from edgewise.route import HybridInferenceEngine
 from edgewise.route.tiers import LocalTier
@@ -75,6 +76,7 @@ def open_gateway(
             decision_log=decisions,
             lane=FastLane,
             local=local_tier(settings),
+            auditor=_auditor(source, settings, stack),
         )
     made = Gateway(
         engine,
@@ -85,9 +87,23 @@ def open_gateway(
         faults=faults,
         read_policy=None if source is None else lambda: read_policy(source),
     )
+    rollout = None
     if settings.admin is not None:
-        Admin(made, _rollout(made, bundle, settings), drain)
+        rollout = _rollout(made, bundle, settings)
+        Admin(made, rollout, drain)
+    attach(made, rollout, keys=bool(settings.callers))
     return made
+
+
+def _auditor(source: Path | None, settings: Settings, stack: ExitStack) -> Auditor | None:
+    """Give what watches a run's certificate; none where several processes serve it."""
+    if source is None or settings.workers > 1:
+        return None
+    policy = read_policy(source)
+    if (read_json(Policy, policy) if isinstance(policy, Path) else policy).audit is None:
+        return None
+    file = AuditFile(source.parent / "audit.sqlite")
+    return stack.enter_context(closing(Auditor(file, rng=random.Random())))
 
 
 def _rollout(gateway: Gateway, bundle: Path | None, settings: Settings) -> Rollout:

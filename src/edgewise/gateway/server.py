@@ -8,15 +8,17 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgewise import extras
 from edgewise.errors import EdgewiseError, InvalidModel, UsageError
 from edgewise.gateway.app import Gateway
 from edgewise.gateway.faults import Faults
 from edgewise.gateway.http import HttpServer
+from edgewise.gateway.messages import Request, Response
 from edgewise.gateway.opening import Subject, name_of, open_gateway
 from edgewise.gateway.settings import Settings, beside
 from edgewise.gateway.workers import Workers
@@ -172,7 +174,7 @@ async def _run(
         )
         async with gateway.engine:
             server = HttpServer(
-                gateway.handle,
+                _handle(gateway, settings, stack),
                 limits=settings.limits.http(),
                 shed=gateway.shed,
                 on_lag=gateway.admission.lagged,
@@ -190,6 +192,17 @@ async def _run(
             cut = await server.drain(settings.drain_s)
             if cut:
                 sys.stderr.write(f"{cut} requests were cut off after {settings.drain_s:g} s\n")
+
+
+def _handle(
+    gateway: Gateway, settings: Settings, stack: ExitStack
+) -> Callable[[Request], Awaitable[Response]]:
+    """Give what answers requests: the gateway, within traces where they are wanted."""
+    if settings.traces is None:
+        return gateway.handle
+    with extras.needed("otel"):
+        from edgewise.gateway.tracing import open_tracing  # noqa: PLC0415 - an extra
+    return open_tracing(gateway, settings.traces, stack)
 
 
 def _address(settings: Settings, listening: socket.socket, tls: ssl.SSLContext | None) -> str:

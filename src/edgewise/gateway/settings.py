@@ -103,6 +103,20 @@ class AdminRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("`token_sha256` is 64 hex digits: printf %s TOKEN | sha256sum")
 
 
+class Traces(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where spans are sent, and of how many requests. Needs the extra `otel`."""
+
+    endpoint: str
+    """Of an OTLP collector over HTTP, such as `http://127.0.0.1:4318/v1/traces`."""
+    share: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not self.endpoint.startswith(("http://", "https://")):
+            raise ValueError("`endpoint` is an http or https URL")
+        if not 0.0 <= self.share <= 1.0:
+            raise ValueError("`share` is 0 to 1")
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All of a gateway's settings."""
 
@@ -123,6 +137,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     threads: int | None = None
     """Of the local model; by default those that its manifest names."""
     tls: Tls | None = None
+    traces: Traces | None = None
+    """By default nothing is traced."""
     limits: Limits = Limits()
     admission: AdmissionRules = AdmissionRules()
     batching: Batching = Batching()

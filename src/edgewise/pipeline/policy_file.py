@@ -31,22 +31,15 @@ def open_policy(path: Path) -> Policy:
     file = path / "policy.json" if path.is_dir() else path
     policy = read_json(Policy, file)
     if policy.certificate is not None:
-        _check(policy, policy.certificate, file)
+        check_certificate(
+            policy.certificate,
+            bundle_sha256=policy.bundle_sha256,
+            threshold=policy.tiers[0].threshold,
+            where=f"{file}: certificate",
+        )
     if path.is_dir():
         _check_beside(policy, path)
     return policy
-
-
-def _check(policy: Policy, certificate: Certificate, file: Path) -> None:
-    try:
-        check_certificate(
-            certificate,
-            bundle_sha256=policy.bundle_sha256,
-            threshold=policy.tiers[0].threshold,
-        )
-    except IntegrityError as wrong:
-        where = f"{file}: {wrong.where}"
-        raise IntegrityError(wrong.what, where=where, hint=wrong.hint) from wrong
 
 
 def _check_beside(policy: Policy, folder: Path) -> None:

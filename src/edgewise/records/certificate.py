@@ -103,16 +103,25 @@ def seal(certificate: Certificate) -> Certificate:
 
 
 def check_certificate(
-    certificate: Certificate, *, bundle_sha256: str, threshold: float | None
+    certificate: Certificate,
+    *,
+    bundle_sha256: str,
+    threshold: float | None,
+    where: str = "certificate",
 ) -> None:
     """See that a certificate is as it was sealed, and belongs to a bundle and a threshold.
+
+    Parameters
+    ----------
+    where
+        What it stands in, for the error.
 
     Raises
     ------
     IntegrityError
         When it was changed, or was made for others.
     """
-    where, hint = "certificate", "certify anew: `edgewise calibrate` or `edgewise run`"
+    hint = "certify anew: `edgewise calibrate` or `edgewise run`"
     if seal(certificate).seal_sha256 != certificate.seal_sha256:
         raise IntegrityError("it was changed after it was made", where=where, hint=hint)
     if certificate.bundle_sha256 != bundle_sha256:

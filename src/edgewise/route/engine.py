@@ -29,6 +29,7 @@ from edgewise.route.conditions import Conditions
 from edgewise.route.device import read_device
 from edgewise.route.facts import Asked, as_asked, facts_of
 from edgewise.route.late import LateAnswer
+from edgewise.route.looking import Outlook
 from edgewise.route.many import in_order
 from edgewise.route.opening import Setup, open_tiers
 from edgewise.route.own_loop import OwnLoop, refuse_loop
@@ -185,6 +186,11 @@ class HybridInferenceEngine:
         """Give the state of each tier's circuit."""
         now_s = self._clock.now_s()
         return {name: one.circuit(now_s) for name, one in self._serving.monitors.items()}
+
+    def outlook(self) -> Outlook:
+        """Give what decisions are made from at this moment, without making one."""
+        system = self._conditions.system
+        return Outlook(self._serving, self._clock, self._accept, self._leave, system)
 
     async def swap_policy(
         self,

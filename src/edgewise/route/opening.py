@@ -88,7 +88,7 @@ def open_tiers(
         if policy is None:
             policy = _plain_policy(setup, model, clock)
         policy = _with_arguments(policy, setup)
-        _check_policy(policy, model, bundle)
+        _check_policy(policy, model, bundle, setup)
         return policy, _tiers(policy, setup, model)
     except BaseException:
         if model is not None:
@@ -103,13 +103,13 @@ def _in_background(
         what = "an edge that is loaded in the background needs a policy and a bundle's place"
         raise UsageError(what, where="wait_for_edge", hint="give policy, and edge_model_path")
     known = _with_arguments(policy, setup)
-    _check_policy(known, None, bundle)
+    _check_policy(known, None, bundle, setup)
     name = known.tiers[0].name
 
     def open_tier() -> LocalTier:
         model = _open_model(bundle, setup)
         try:
-            _check_policy(known, model, bundle)
+            _check_policy(known, model, bundle, setup)
         except BaseException:
             model.close()
             raise
@@ -241,11 +241,19 @@ def _with_arguments(policy: Policy, setup: Setup) -> Policy:
     return replace(policy, tiers=tuple(tiers), deadline_ms=deadline_ms)
 
 
-def _check_policy(policy: Policy, model: LocalModel | None, bundle: Path | None) -> None:
+def _check_policy(
+    policy: Policy, model: LocalModel | None, bundle: Path | None, setup: Setup
+) -> None:
     detect("", policy.privacy.detect)
     if policy.certificate is not None:
         bundle_sha256, threshold = policy.bundle_sha256, policy.tiers[0].threshold
-        check_certificate(policy.certificate, bundle_sha256=bundle_sha256, threshold=threshold)
+        place = f"{setup.policy}: " if isinstance(setup.policy, str | Path) else ""
+        check_certificate(
+            policy.certificate,
+            bundle_sha256=bundle_sha256,
+            threshold=threshold,
+            where=f"{place}certificate",
+        )
     if model is None:
         return
     if policy.bundle_sha256 and policy.bundle_sha256 != model.sha256:

@@ -164,6 +164,13 @@ def test_a_conflict_names_its_constraints_and_the_cheapest_way_out() -> None:
     assert place(relaxed(problem, found.relaxation)).feasible
 
 
+def test_residency_that_shuts_a_cheaper_way_binds() -> None:
+    found = place(with_workload(sharing_site(), "a", kinds=(TierKind.CLOUD,)))
+
+    (bound,) = [one for one in found.bindings if one.constraint.limit is Limit.KINDS]
+    assert "its requests may not go there" in bound.text
+
+
 def test_too_few_machines_conflict_with_residency() -> None:
     problem = sharing_site(
         pools=(

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,13 @@ def test_number_that_is_not_finite_is_not_written(value: float) -> None:
 
     assert caught.value.what == f"not a finite number: {value}"
     assert caught.value.where == "Tree.leaves[1].share"
+
+
+def test_a_number_that_is_not_finite_is_found_in_a_mapping() -> None:
+    with pytest.raises(InvalidRecord) as caught:
+        encode(Tree(name="x", anything={"a": 1.0, "b": [math.inf]}))
+
+    assert caught.value.where == "Tree.anything.b[0]"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,121 @@
+"""What the dashboard remembers of decisions: sums, the last quarter of an hour, latencies."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from edgewise.records import Decision, Outcome, Policy
+
+BUCKET_S = 10
+_BUCKETS = 90
+_LATENCIES = 500
+
+
+class Bucket:
+    """The decisions of ten seconds. Made by `History`."""
+
+    __slots__ = ("e_value", "failed", "locations", "reasons", "start_s")
+
+    def __init__(self, start_s: int, e_value: float | None) -> None:
+        self.start_s = start_s
+        self.e_value = e_value
+        self.failed = 0
+        self.locations: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+
+    def told(self) -> dict[str, Any]:
+        """Give it as JSON has it."""
+        return {
+            "at_s": self.start_s,
+            "failed": self.failed,
+            "locations": dict(self.locations),
+            "reasons": dict(self.reasons),
+            "e_value": self.e_value,
+        }
+
+
+class Calls:
+    """What is known of one tier's calls. Made by `History`."""
+
+    __slots__ = ("failed", "latencies_ms", "number")
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.failed = 0
+        self.latencies_ms: deque[float] = deque(maxlen=_LATENCIES)
+
+
+class History:
+    """Sees each decision once. Made by `attach`, used from the gateway's event loop.
+
+    Parameters
+    ----------
+    policy
+        Gives the policy in service: its farthest tier's price is what always-cloud pays.
+    e_value
+        Gives the evidence against the certificate at this moment, where something audits.
+    """
+
+    def __init__(
+        self, policy: Callable[[], Policy], e_value: Callable[[], float | None] = lambda: None
+    ) -> None:
+        self._policy, self._e_value = policy, e_value
+        self.buckets: deque[Bucket] = deque(maxlen=_BUCKETS)
+        self.locations: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.calls: dict[str, Calls] = {}
+        self.decisions = 0
+        self.failed = 0
+        self.spent_usd = 0.0
+        self.cloud_usd = 0.0
+        self.kept_near = 0
+        """Requests that may not reach the farthest tier: always-cloud could not answer them."""
+
+    def see(self, decision: Decision) -> None:
+        """Count one decision."""
+        start_s = int(decision.at_s // BUCKET_S) * BUCKET_S
+        if not self.buckets or self.buckets[-1].start_s < start_s:
+            self.buckets.append(Bucket(start_s, self._e_value()))
+        bucket = self.buckets[-1]  # what ended a moment too late counts in the newest
+        self.decisions += 1
+        if decision.location is None:
+            self.failed += 1
+            bucket.failed += 1
+        else:
+            self.locations[decision.location] += 1
+            bucket.locations[decision.location] += 1
+        for reason in decision.reasons:
+            self.reasons[reason.value] += 1
+            bucket.reasons[reason.value] += 1
+        for attempt in decision.attempts:
+            calls = self.calls.get(attempt.tier)
+            if calls is None:
+                calls = self.calls[attempt.tier] = Calls()
+            calls.number += 1
+            calls.failed += attempt.outcome in (Outcome.FAILED, Outcome.TIMED_OUT)
+            if attempt.outcome is Outcome.ANSWERED:
+                calls.latencies_ms.append(attempt.latency_ms)
+        self._pay(decision)
+
+    def _pay(self, decision: Decision) -> None:
+        farthest = self._policy().tiers[-1]
+        if farthest.name not in decision.allowed:
+            self.kept_near += 1
+            return
+        self.spent_usd += decision.cost_usd
+        facts = decision.facts
+        known = [one.usage for one in decision.attempts if one.usage is not None]
+        tokens = (
+            (known[-1].input_tokens, known[-1].output_tokens)
+            if known
+            else (facts.input_tokens, facts.output_tokens)
+        )
+        self.cloud_usd += farthest.usd(*tokens)
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """Give the smallest value that this share of the values does not exceed."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]

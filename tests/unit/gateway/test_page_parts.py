@@ -1,0 +1,229 @@
+"""What the dashboard shows of a state, by itself: curves, tables, words."""
+
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from edgewise.gateway.pages.history import BUCKET_S, History, percentile
+from edgewise.gateway.pages.sections import news, sections
+from edgewise.gateway.pages.state import certificate_state
+from edgewise.gateway.pages.words import WORDS
+from edgewise.records import (
+    AuditState,
+    Certificate,
+    CertificateState,
+    Decision,
+    Loss,
+    Policy,
+    PrivacyRules,
+    Reason,
+    RequestFacts,
+    TierKind,
+    TierPolicy,
+)
+
+VOID = ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "wbr")
+POLICY = Policy(
+    task="text-classification",
+    labels=("no", "yes"),
+    tiers=(
+        TierPolicy(name="edge", kind=TierKind.DEVICE, threshold=0.6),
+        TierPolicy(
+            name="cloud",
+            kind=TierKind.CLOUD,
+            usd_per_request=0.01,
+            rtt_p50_ms=60.0,
+            rtt_p95_ms=180.0,
+            endpoint="http://me:hunter3@localhost:9/x?key=hunter4",
+        ),
+    ),
+    privacy=PrivacyRules(detect=("email",)),
+)
+
+
+class Balance(HTMLParser):
+    """Reads a page; every element that is opened is closed, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def read(page: str) -> Balance:
+    found = Balance()
+    found.feed(page)
+    found.close()
+    assert found.open == []
+    return found
+
+
+def decided(at_s: float, *, location: str | None = "edge") -> Decision:
+    facts = RequestFacts(request_id=str(at_s), input_length=1, input_bytes=1)
+    return Decision(
+        request_id=str(at_s),
+        at_s=at_s,
+        policy_version="p",
+        facts=facts,
+        allowed=("edge", "cloud"),
+        reasons=(Reason.CONFIDENT,),
+        attempts=(),
+        location=location,
+        latency_ms=1.0,
+        cost_usd=0.0,
+    )
+
+
+def shown(history: History, **more: Any) -> dict[str, Any]:
+    traffic = {
+        "decisions": history.decisions,
+        "failed": history.failed,
+        "locations": dict(history.locations),
+        "reasons": dict(history.reasons),
+        "bucket_s": BUCKET_S,
+        "over_time": [one.told() for one in history.buckets],
+    }
+    money = dict.fromkeys(("spent_usd", "always_cloud_usd", "saved_usd", "kept_near"), 0)
+    state = {
+        "at_s": 0.0, "model": "m", "ready": True, "draining": False, "in_flight": 0,
+        "refused": 0, "policy_version": "p", "traffic": traffic, "tiers": [], "money": money,
+        "budget": None, "certificate": None, "rollout": None, "latest": [],
+    }  # fmt: skip
+    return {**state, **more}
+
+
+CERTIFICATE = {
+    "state": "certified", "loss": "net", "alpha": 0.02, "delta": 0.05, "n": 900, "bound": 0.01,
+    "threshold": 0.8, "e_value": None, "void_from": None,
+}  # fmt: skip
+
+
+def test_curves_follow_the_last_quarter_of_an_hour() -> None:
+    history = History(lambda: POLICY)
+    for second in range(0, 2000, 2):
+        history.see(decided(float(second), location="edge" if second % 4 else None))
+
+    assert len(history.buckets) == 90
+    assert history.failed == 500
+    html = sections(shown(history))["traffic"]
+    assert html.count("<polyline") == 2
+    read(html)
+
+
+def test_a_decision_that_ended_late_counts_in_the_newest_moment() -> None:
+    history = History(lambda: POLICY)
+    for second in (25.0, 3.0):
+        history.see(decided(second))
+
+    assert [one.start_s for one in history.buckets] == [20]
+    assert history.buckets[0].locations["edge"] == 2
+
+
+def test_the_evidence_against_a_certificate_has_its_curve() -> None:
+    values = iter((1.0, 4.0, 25.0))
+    history = History(lambda: POLICY, lambda: next(values))
+    for second in (1.0, 11.0, 21.0):
+        history.see(decided(second))
+    one = {**CERTIFICATE, "state": "void", "e_value": 25.0, "void_from": 20.0}
+
+    html = sections(shown(history, certificate=one))["certificate"]
+
+    assert html.count("<polyline") == 2
+    assert 'class="mark"' in html
+    assert "25, void from 20" in html
+    read(html)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, "No audit watches it"),
+        ({"e_value": 1.0, "void_from": 20.0}, "A curve is here after 20 seconds"),
+        ({"bound": None, "threshold": None}, "No audit watches it"),
+    ],
+)
+def test_a_certificate_without_a_curve_says_why(more: dict[str, Any], said: str) -> None:
+    one = {**CERTIFICATE, **more}
+
+    assert said in sections(shown(History(lambda: POLICY), certificate=one))["certificate"]
+
+
+def test_an_audit_that_refutes_a_certificate_makes_it_void_here_too() -> None:
+    promised = Certificate(
+        state=CertificateState.CERTIFIED,
+        loss=Loss.NET,
+        alpha=0.02,
+        delta=0.05,
+        n=900,
+        threshold=0.6,
+        deferral_rate=0.2,
+        bound=0.01,
+    )
+    policy = replace(POLICY, certificate=promised)
+
+    calm = certificate_state(policy, AuditState(e_value=3.0, void_from=20.0))
+    refuted = certificate_state(policy, AuditState(e_value=25.0, void_from=20.0, void=True))
+    alone = certificate_state(policy, None)
+
+    assert calm is not None
+    assert refuted is not None
+    assert alone is not None
+    assert (calm["state"], calm["e_value"], calm["void_from"]) == ("certified", 3.0, 20.0)
+    assert refuted["state"] == "void"
+    assert alone["e_value"] is None
+
+
+def test_shadow_and_canary_are_shown_side_by_side() -> None:
+    shadow = {
+        "policy_version": "q", "compared": 7, "changed": 2,
+        "changes": [{"from": "edge", "to": "cloud", "requests": 2}],
+        "cost_usd": {"in_service": 0.1, "shadow": 0.2},
+    }  # fmt: skip
+    canary = {
+        "share": 0.05, "requests": 9, "failures": 3, "taken_back": True,
+        "control": {"requests": 90, "failures": 1},
+    }  # fmt: skip
+    rollout = {"shadow": shadow, "canary": canary}
+
+    html = sections(shown(History(lambda: POLICY), rollout=rollout))["rollout"]
+
+    assert "Would differ" in html
+    assert "Canary at a share of 5%, taken back" in html
+    nothing = sections(shown(History(lambda: POLICY), rollout={"shadow": None, "canary": None}))[
+        "rollout"
+    ]
+    assert "No policy decides in the shadow" in nothing
+
+
+def test_news_say_what_is_out() -> None:
+    out = {"name": "cloud", "circuit": "open", "ready": True}
+    void = {**CERTIFICATE, "state": "void"}
+    history = History(lambda: POLICY)
+
+    assert news(shown(history, draining=True)) == "The gateway is stopping."
+    assert news(shown(history, tiers=[out], ready=False, certificate=void)) == (
+        "No tier can be asked. Left alone: cloud. The certificate is void."
+    )
+
+
+def test_every_reason_has_words() -> None:
+    assert set(WORDS) == set(Reason)
+
+
+def test_a_percentile_is_one_of_the_values() -> None:
+    assert percentile([], 0.5) is None
+    assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
+    assert percentile([float(n) for n in range(1, 101)], 0.95) == 95.0
