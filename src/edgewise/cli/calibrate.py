@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from edgewise.cli.show import Bars, print_json, say
+from edgewise.cli.show import Bars, print_json, say, show_certificate
 from edgewise.records import CalibrateSummary, Loss, encode
 
 
@@ -75,14 +75,4 @@ def show(summary: CalibrateSummary) -> None:
     """Print a certificate for people."""
     one = summary.certificate
     say(f"edge {summary.edge_accuracy:.1%}, cloud {summary.cloud_accuracy:.1%} on {one.n} rows")
-    if one.threshold is not None:
-        say(
-            f"{one.state.value}: {one.loss.value} loss ≤ {one.alpha:.1%} at {1 - one.delta:.0%} "
-            f"confidence, keeping from {one.threshold:.4f} on, deferring {one.deferral_rate:.1%}"
-        )
-    else:
-        say(one.state.value)
-    for line in (*one.reasons, *one.warnings):
-        say(f"  - {line}")
-    for path in summary.written:
-        say(path)
+    show_certificate(one, summary.written)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from edgewise.cli.show import print_json, say
+from edgewise.cli.show import print_json, say, show_certificate
 from edgewise.records import Loss, RecertifySummary, encode
 
 
@@ -70,17 +70,6 @@ def show(summary: RecertifySummary) -> None:
     one = summary.certificate
     since = " since the last one was void" if summary.since_void else ""
     say(f"{summary.samples} samples{since}, {summary.labelled} with labels, {summary.lost} lost")
-    if one.threshold is not None:
-        was = summary.threshold_before
-        before = "nothing" if was is None else f"{was:.4f}"
-        say(
-            f"{one.state.value}: {one.loss.value} loss ≤ {one.alpha:.1%} at {1 - one.delta:.0%} "
-            f"confidence, keeping from {one.threshold:.4f} on (before: {before}), "
-            f"deferring {one.deferral_rate:.1%}"
-        )
-    else:
-        say(one.state.value)
-    for line in (*one.reasons, *one.warnings):
-        say(f"  - {line}")
-    for path in summary.written:
-        say(path)
+    was = summary.threshold_before
+    before = "nothing" if was is None else f"{was:.4f}"
+    show_certificate(one, summary.written, before=f" (before: {before})")

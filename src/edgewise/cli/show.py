@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from edgewise.records import SCHEMA_VERSION
+from edgewise.records import SCHEMA_VERSION, Certificate
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -24,6 +24,28 @@ def say(line: str = "") -> None:
 def to_stderr(line: str) -> None:
     """Print a line on stderr."""
     click.echo(line, err=True)
+
+
+def show_certificate(one: Certificate, written: Iterable[str], *, before: str = "") -> None:
+    """Print a certificate for people, and the files that hold it.
+
+    Parameters
+    ----------
+    before
+        What was kept before it, in words.
+    """
+    if one.threshold is not None:
+        say(
+            f"{one.state.value}: {one.loss.value} loss ≤ {one.alpha:.1%} at {1 - one.delta:.0%} "
+            f"confidence, keeping from {one.threshold:.4f} on{before}, "
+            f"deferring {one.deferral_rate:.1%}"
+        )
+    else:
+        say(one.state.value)
+    for line in (*one.reasons, *one.warnings):
+        say(f"  - {line}")
+    for path in written:
+        say(path)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

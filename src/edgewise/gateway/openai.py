@@ -5,6 +5,7 @@ another `Completes`. Framing, errors and checks are here.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any, Protocol
 
@@ -145,7 +146,7 @@ class OpenAi:
         return Response(body=to_json(shape.whole(pieces, completion)), headers=completion.headers)
 
 
-class _Shape:
+class _Shape(ABC):
     """The JSON of an answer, whole or in chunks."""
 
     object = ""
@@ -181,13 +182,13 @@ class _Shape:
         """Give the choices that stand before the first piece."""
         return []
 
+    @abstractmethod
     def closing(self) -> dict[str, Any]:
         """Give the choice that says how it ended, without the reason."""
-        raise NotImplementedError
 
+    @abstractmethod
     def choice(self, pieces: Sequence[Piece], *, delta: bool) -> dict[str, Any]:
         """Give a choice of these pieces."""
-        raise NotImplementedError
 
 
 class _Chat(_Shape):
