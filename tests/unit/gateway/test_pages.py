@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gateways import Running, running
+from pages import POLICY, read
 
 from edgewise.gateway.pages import attach
 from edgewise.gateway.pages.markup import element, table
@@ -25,33 +25,13 @@ from edgewise.records import (
     Outcome,
     Policy,
     Prediction,
-    PrivacyRules,
     RequestFacts,
     SpendingLimit,
-    TierKind,
-    TierPolicy,
 )
 from edgewise.route import HybridInferenceEngine
 
 ROOT = Path(__file__).parents[3]
 SECRET = "hunter2-of-the-payload"
-VOID = ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "wbr")
-POLICY = Policy(
-    task="text-classification",
-    labels=("no", "yes"),
-    tiers=(
-        TierPolicy(name="edge", kind=TierKind.DEVICE, threshold=0.6),
-        TierPolicy(
-            name="cloud",
-            kind=TierKind.CLOUD,
-            usd_per_request=0.01,
-            rtt_p50_ms=60.0,
-            rtt_p95_ms=180.0,
-            endpoint="http://me:hunter3@localhost:9/x?key=hunter4",
-        ),
-    ),
-    privacy=PrivacyRules(detect=("email",)),
-)
 
 
 class Tier:
@@ -74,34 +54,6 @@ class Tier:
     async def probe(self, timeout_ms: float) -> None: ...
 
     async def aclose(self) -> None: ...
-
-
-class Balance(HTMLParser):
-    """Reads a page; every element that is opened is closed, in order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def read(page: str) -> Balance:
-    found = Balance()
-    found.feed(page)
-    found.close()
-    assert found.open == []
-    return found
 
 
 @contextmanager
