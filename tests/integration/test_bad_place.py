@@ -135,9 +135,13 @@ def test_serving_on_a_port_in_use_is_refused(run: Path) -> None:
 
 
 def test_serving_at_an_address_of_another_machine_is_refused(run: Path) -> None:
-    ended = edgewise("serve", run, "--port", "0", "--host", "192.0.2.1", folder=run.parent)
+    elsewhere = ("serve", run, "--port", "0", "--host", "192.0.2.1")
 
-    ended.refused("192.0.2.1:0", "can't listen there")
+    open_to_all = edgewise(*elsewhere, folder=run.parent)
+    not_ours = edgewise(*elsewhere, "--without-keys", folder=run.parent)
+
+    open_to_all.refused("--host 192.0.2.1", "there are no keys", code=2)
+    not_ours.refused("192.0.2.1:0", "can't listen there")
 
 
 def test_a_run_that_is_not_there_is_refused_by_every_verb(tmp_path: Path) -> None:

@@ -223,7 +223,7 @@ def test_a_certificate_that_was_edited_by_hand_is_refused(bundle: Path, tmp_path
         HybridInferenceEngine(bundle, policy=path)
 
     assert caught.value.what == "it was changed after it was made"
-    assert caught.value.where == "certificate"
+    assert caught.value.where == f"{path}: certificate"
     assert caught.value.hint == "certify anew: `edgewise calibrate` or `edgewise run`"
 
 
