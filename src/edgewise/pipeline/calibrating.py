@@ -302,17 +302,7 @@ def _replace(run: Path, certificate: Certificate, put: Callable[[Path], None]) -
         parts = {name: hash_file(folder / name) for name in HASHED}
         changed = replace(
             summary,
-            certificate=CertificateSummary(
-                state=certificate.state.value,
-                loss=certificate.loss.value,
-                alpha=certificate.alpha,
-                delta=certificate.delta,
-                n=certificate.n,
-                threshold=certificate.threshold,
-                deferral_rate=certificate.deferral_rate,
-                bound=certificate.bound,
-                reasons=certificate.reasons,
-            ),
+            certificate=CertificateSummary.of(certificate),
             parts_sha256=parts,
             summary_sha256="",
         )

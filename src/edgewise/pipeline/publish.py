@@ -107,17 +107,7 @@ def _summary(outcome: Outcome, out: Path) -> RunSummary:
             cold_start_ms=profile.cold_start_ms,
         ),
         quality=outcome.quality,
-        certificate=CertificateSummary(
-            state=certificate.state.value,
-            loss=certificate.loss.value,
-            alpha=certificate.alpha,
-            delta=certificate.delta,
-            n=certificate.n,
-            threshold=certificate.threshold,
-            deferral_rate=certificate.deferral_rate,
-            bound=certificate.bound,
-            reasons=certificate.reasons,
-        ),
+        certificate=CertificateSummary.of(certificate),
         plan=PlanSummary(
             recommendation=outcome.plan.recommendation,
             feasible=outcome.plan.feasible,

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from edgewise.records.bundle import Candidate
+from edgewise.records.certificate import Certificate
 from edgewise.records.plan import MonthlyUsd
 
 
@@ -75,6 +77,21 @@ class CertificateSummary:
     deferral_rate: float
     bound: float | None
     reasons: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, certificate: Certificate) -> Self:
+        """Give the headline of a certificate."""
+        return cls(
+            state=certificate.state.value,
+            loss=certificate.loss.value,
+            alpha=certificate.alpha,
+            delta=certificate.delta,
+            n=certificate.n,
+            threshold=certificate.threshold,
+            deferral_rate=certificate.deferral_rate,
+            bound=certificate.bound,
+            reasons=certificate.reasons,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
