@@ -3,8 +3,10 @@
 Claims: `decision_p50_us` at most 20 and `decision_p99_us` at most 100, with every rule of a policy
 on; `engine_over_bare_p50_ms` at most 0.3 and `engine_overhead_p50_us` at most 150, over a direct
 call of the same opened bundle, the two interleaved in one process. Then what certificates promise
-(`route_guarantee`), what the pre-router reads (`route_prerouter`), what leaks (`route_privacy`) and
-what bad networks do (`route_faults`), which take minutes.
+(`route_guarantee`), what the pre-router reads (`route_prerouter`), what leaks (`route_privacy`),
+what bad networks do (`route_faults`), when the audit speaks (`route_audit`), how late a stream's
+first piece comes (`route_stream`) and what a kill leaves of a queue (`route_offline`): these take
+minutes each.
 
     .venv/bin/python -m benchmarks.route
 """
@@ -20,8 +22,10 @@ from benchmarks import (
     route_audit,
     route_faults,
     route_guarantee,
+    route_offline,
     route_prerouter,
     route_privacy,
+    route_stream,
 )
 from benchmarks.results import claim, write
 
@@ -150,11 +154,13 @@ def measure_costs() -> None:
 def main() -> None:
     """Measure, print and keep, the quick ones first."""
     measure_costs()
+    route_stream.main()
     route_guarantee.main()
     route_prerouter.main()
     route_privacy.main()
     route_faults.main()
     route_audit.main()
+    route_offline.main()
 
 
 if __name__ == "__main__":

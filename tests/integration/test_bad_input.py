@@ -141,6 +141,22 @@ SPECS: dict[str, Case] = {
         ("tiers.cloud", "350 cloud calls cost 0.70 USD", "raise budget_usd"),
     ),
     "calls and no endpoint": (spec("answers: assume_right, ", ""), ("no endpoint", "tiers.cloud")),
+    "a promise out of range": (
+        spec("max_quality_loss: 0.05", "max_quality_loss: 1.5"),
+        (":8:31", "`objective.max_quality_loss`", "less than 1", "(α)"),
+    ),
+    "a confidence out of range": (
+        spec("max_quality_loss: 0.05", "confidence: 1.0"),
+        (":8:25", "`objective.confidence`", "less than 1", "(1 − δ)"),
+    ),
+    "a confidence that is none": (
+        spec("max_quality_loss: 0.05", "confidence: .nan"),
+        (":8:25", "`objective.confidence`"),
+    ),
+    "an endpoint that is no URL": (
+        spec("answers: assume_right", "endpoint: localhost"),
+        (":7:34", "`tiers.cloud.endpoint` is no http or https URL", "https://host/path"),
+    ),
     "a tokenizer that is not there": (
         spec("{source: model}", "{source: model, tokenizer: words.json}"),
         ("words.json", "no such file", "model.tokenizer"),
@@ -159,6 +175,10 @@ SPLITS: dict[str, Case] = {
     "no file": (without("test.csv"), ("test.csv", "no such file")),
     "an empty file": (split("test", ""), ("test.csv", "no rows")),
     "a header alone": (split("train", "text,label\n"), ("train.csv", "no rows")),
+    "a calibration set of a header alone": (
+        split("calibration", "text,label\n"),
+        ("calibration.csv", "no rows", "a header and at least one row"),
+    ),
     "no text column": (
         rows("train", put(0, 0, "texts")),
         ("train.csv:1", "no column `text`", "did you mean `texts`?"),

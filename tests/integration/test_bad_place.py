@@ -11,9 +11,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 from command_line import ONE_CANDIDATE, asides, content, edgewise, end, interrupt, start
+from gateways import served
 from tiny_project import SPEC, write_project
 
 from edgewise.cli import main
@@ -415,3 +418,67 @@ def test_an_interrupted_server_frees_its_port_and_ends_well(run: Path) -> None:
     with socket.socket() as freed:
         assert freed.connect_ex(("127.0.0.1", port)) != 0
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def newer(policy: dict[str, Any]) -> None:
+    policy["schema_version"] = 2
+
+
+def without_a_url(policy: dict[str, Any]) -> None:
+    policy["tiers"][1]["endpoint"] = "localhost"
+
+
+def below_the_certificate(policy: dict[str, Any]) -> None:
+    policy["tiers"][0]["threshold"] = 0.1
+
+
+@pytest.mark.parametrize("verb", [("predict", "--text", "a good day"), ("serve", "--port", "0")])
+@pytest.mark.parametrize(
+    ("change", "code", "words"),
+    [
+        (newer, 1, ("policy.json", "version 2", "this edgewise reads 1", "anew")),
+        (without_a_url, 2, ("endpoint", "not an http or https URL", "https://host/path")),
+        (
+            below_the_certificate,
+            1,
+            ("policy.json: certificate", "the policy has 0.1", "certify anew"),
+        ),
+    ],
+)
+def test_a_policy_that_can_not_be_is_refused(
+    run: Path,
+    verb: tuple[str, ...],
+    change: Callable[[dict[str, Any]], None],
+    code: int,
+    words: tuple[str, ...],
+) -> None:
+    policy = json.loads((run / "policy.json").read_text(encoding="utf-8"))
+    change(policy)
+    (run / "policy.json").write_text(json.dumps(policy), encoding="utf-8")
+
+    ended = edgewise(verb[0], run, *verb[1:], folder=run.parent)
+
+    ended.refused(*words, code=code)
+
+
+def test_a_full_disk_under_the_queue_is_said_and_with_space_requests_wait(run: Path) -> None:
+    policy = json.loads((run / "policy.json").read_text(encoding="utf-8"))
+    policy |= {"certificate": None, "offline": {"path": str(run / "queue.sqlite")}}
+    policy["tiers"][0]["threshold"] = 1.0
+    policy["tiers"][1]["endpoint"] = "http://127.0.0.1:1"
+    (run / "policy.json").write_text(json.dumps(policy), encoding="utf-8")
+    late = {"x-edgewise-allow-late": "1"}
+
+    with served(run) as (process, url), httpx2.Client(base_url=url) as client:
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        full = client.post("/predict", json={"text": "a film"}, headers=late)
+        limit = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limit)
+        free = client.post("/predict", json={"text": "a film"}, headers=late)
+
+    assert full.status_code == 503
+    assert full.json() == {
+        "error": "no tier can answer now, and the request can't wait: no_storage",
+        "hint": "try again later, or free space on the queue's disk",
+    }
+    assert (free.status_code, free.json()["location"]) == (202, "queued")

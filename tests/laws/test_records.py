@@ -98,7 +98,11 @@ CHECKED: dict[Any, dict[str, st.SearchStrategy[Any]]] = {
         **dict.fromkeys(("usd_per_hour", "usd_per_day"), st.none() | USD),
         **dict.fromkeys(("timeout_ms", "label_wait_s"), TIMES_S),
     },
-    DriftRules: {"window": COUNTS, "false_alarms": SHARES},
+    DriftRules: {
+        "window": COUNTS,
+        "false_alarms": SHARES,
+        "directions": st.just(((0.6, -0.6),)),
+    },
     Histogram: {
         "edges": st.just((0.5, 2.0)),
         "counts": st.tuples(COUNTS, st.integers(0, 9), st.integers(0, 9)),

@@ -43,6 +43,7 @@ def command(
     as_json: bool,
 ) -> int:
     """Answer --text or --file through the engine of RUN, and log the decision in RUN."""
+    from edgewise.observe import DriftWatch  # noqa: PLC0415 - heavy
     from edgewise.route import HybridInferenceEngine  # noqa: PLC0415 - heavy
 
     policy = read_json(Policy, run / "policy.json")
@@ -53,12 +54,15 @@ def command(
             policy=run / "policy.json",
             decision_log=log,
             auditor=auditor,
+            drift=(drift := DriftWatch()),
         )
         with engine:
             results = [
                 engine.predict_sync(one, force_location=force_location, deadline_ms=deadline_ms)
                 for one in inputs
             ]
+    for one in drift.warnings:
+        to_stderr(f"inputs differ from the calibration split's: {one.code}, p {one.p_value:.2g}")
     if as_json:
         shown = [dict(result) for result in results]
         print_json(shown[0] if file is None or len(shown) == 1 else {"results": shown})

@@ -226,4 +226,6 @@ def decided(results: Sequence[InferenceResult]) -> Headers:
     ]
     if first.certificate is not None:
         headers.append(("x-edgewise-certificate", first.certificate["state"]))
+    if first.warnings:
+        headers.append(("x-edgewise-warnings", ",".join(first.warnings)))
     return headers

@@ -38,6 +38,12 @@ class Counting:
             "edgewise_attempt_seconds", "How long calls of tiers took", "tier"
         )
         self._cost = made.counter("edgewise_cost_usd_total", "Money that calls cost", "tier")
+        self._differs = made.gauge(
+            "edgewise_input_drift", "1 while inputs differ from the calibration split's", "what"
+        )
+        self._distances = made.gauge(
+            "edgewise_input_drift_distance", "Population stability index of the last window", "what"
+        )
         self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def gauge(self, name: str, told: str, read: Callable[[], float]) -> None:
@@ -68,6 +74,11 @@ class Counting:
             )
             if attempt.cost_usd:
                 self._cost.of(attempt.tier).add(attempt.cost_usd)  # type: ignore[union-attr]
+
+    def compared(self, what: str, distance: float, *, differs: bool) -> None:
+        """Note a window of inputs that was compared with the calibration split's."""
+        self._differs.of(what).value = float(differs)  # type: ignore[union-attr]
+        self._distances.of(what).value = distance  # type: ignore[union-attr]
 
 
 def decision_json(one: Decision) -> str:

@@ -17,7 +17,7 @@ from edgewise.gateway.pages import attach
 from edgewise.gateway.rollout import Rollout
 from edgewise.gateway.settings import Settings, beside
 from edgewise.gateway.upstream import FastLane
-from edgewise.observe import AuditFile, Auditor, DecisionLog
+from edgewise.observe import AuditFile, Auditor, DecisionLog, DriftWatch
 from edgewise.records import Policy, Task, read_json
 from edgewise.route import HybridInferenceEngine
 from edgewise.route.tiers import LocalTier
@@ -77,6 +77,7 @@ def open_gateway(
             lane=FastLane,
             local=local_tier(settings),
             auditor=_auditor(source, settings, stack),
+            drift=DriftWatch(told=decisions.counting.compared, watches=settings.workers),
         )
     made = Gateway(
         engine,

@@ -53,6 +53,7 @@ def told(result: InferenceResult) -> dict[str, Any]:
         "latency_ms": result.latency_ms,
         "cost": result.cost,
         "reasons": result.reasons,
+        "warnings": result.warnings,
         "request_id": result.request_id,
         "policy_version": result.policy_version,
     }

@@ -10,6 +10,7 @@ from edgewise.observe.drift import (
     DriftWatch,
     histogram_of,
     histogram_of_scripts,
+    output_of,
     projections,
     script_of,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "EProcess",
     "histogram_of",
     "histogram_of_scripts",
+    "output_of",
     "projections",
     "read_samples",
     "script_of",

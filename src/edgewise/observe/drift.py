@@ -15,22 +15,36 @@ false warning can be, while requests are independent.
 
 A warning says that inputs changed. It proves no loss, and no warning proves no change: a shift
 inside a bin or smaller than the window can show is not seen.
+
+A bundle gives no embedding of its inputs, but its probabilities place them: their logarithms, less
+their mean, are watched along the directions in which they vary most. What a classifier puts out
+tells a shift better than most other reductions of its input (Rabanser, Günnemann and Lipton,
+Failing loudly, 2019).
 """
 
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
 
 from edgewise.errors import InvalidData
 from edgewise.records import (
-    Decision,
     DriftRules,
     DriftWarning,
     Histogram,
-    Outcome,
+    Input,
+    Policy,
+    Prediction,
+    RequestFacts,
 )
 
 _BINS = 10
+_OF_THE_EDGE = ("confidence", "embedding")
+_LEAST = 1e-6
+"""Probabilities below are taken for this much: rounding may not look like a shift."""
+_READ = 256
+"""Characters of a text that its script is read off."""
 _SCRIPTS = (
     ("latin", 0x0000, 0x007F),
     ("latin with marks", 0x0080, 0x024F),
@@ -48,32 +62,84 @@ _OTHER = len(_SCRIPTS)
 _MARKED_SHARE = 0.02
 
 
-class DriftWatch:
-    """Compares what requests look like with a reference. Made and fed by the composer.
+class Told(Protocol):
+    """Hears of each window that was compared: of what, how far apart, and whether it differs."""
 
-    It is a sink of decisions: it reads the input's length and the nearest tier's confidence from
-    them. What else the reference has, such as a text's script, is told by `see`.
+    def __call__(self, what: str, distance: float, *, differs: bool) -> None:
+        """Note it. Called on the engine's event loop; returns at once."""
+
+
+class DriftWatch:
+    """Compares what requests look like with a reference. Made by the composer, fed by the engine.
+
+    A warning stands until a later window of the same thing differs no more.
+
+    Parameters
+    ----------
+    rules
+        What is watched before `begin` names a policy.
+    told
+        Called after each window.
+    watches
+        Processes that watch one policy's requests, each for itself: they share `false_alarms`.
     """
 
-    def __init__(self, rules: DriftRules) -> None:
-        self._rules = rules
-        self._reference = {one.name: one for one in rules.reference}
-        self._counts = {one.name: [0] * len(one.counts) for one in rules.reference}
-        self._windows = dict.fromkeys(self._reference, 0)
-        self._warnings: dict[str, DriftWarning] = {}
+    def __init__(
+        self,
+        rules: DriftRules | None = None,
+        *,
+        told: Told | None = None,
+        watches: int = 1,
+    ) -> None:
+        self._told, self._watches = told, watches
+        self._standing: tuple[DriftWarning, ...] = ()
+        self._watch(DriftRules() if rules is None else rules)
 
     @property
     def warnings(self) -> tuple[DriftWarning, ...]:
-        """Give the last warning of each thing that was found to differ."""
-        return tuple(self._warnings.values())
+        """Give the warning of each thing whose last window was found to differ."""
+        return self._standing
 
-    def append(self, decision: Decision) -> None:
-        """See a decision's input length, and the confidence of the tier that answered first."""
-        values = {"length": float(decision.facts.input_length)}
-        first = next((a for a in decision.attempts if a.outcome is Outcome.ANSWERED), None)
-        if first is not None and first.confidence is not None:
-            values["confidence"] = first.confidence
-        self.see(values, decision.at_s)
+    @property
+    def is_watching(self) -> bool:
+        """Say whether there is anything to compare with."""
+        return bool(self._reference)
+
+    def begin(self, policy: Policy) -> None:
+        """Watch by a policy's rules from now on; by the same ones it goes on counting.
+
+        Where a pre-router sends requests past the nearest tier, what that tier says is of a chosen
+        part of them: then it is not compared.
+        """
+        rules = DriftRules() if policy.drift is None else policy.drift
+        if policy.preroute is not None:
+            kept = [one for one in rules.reference if not one.name.startswith(_OF_THE_EDGE)]
+            rules = replace(rules, reference=tuple(kept))
+        if rules != self._rules:
+            self._watch(rules)
+
+    def look(
+        self,
+        facts: RequestFacts,
+        one: Input,
+        answer: Prediction | None,
+        confidence: float | None,
+        now_s: float,
+    ) -> tuple[DriftWarning, ...]:
+        """See a request, and what the nearest tier said of it where it was asked.
+
+        Gives what was found to differ just now.
+        """
+        values = {"length": float(facts.input_length)}
+        text = one.get("text")
+        if "script" in self._reference and isinstance(text, str):
+            values["script"] = float(script_of(text))
+        if confidence is not None:
+            values["confidence"] = confidence
+        directions = self._rules.directions
+        if directions and answer is not None and len(answer.probabilities) == len(directions[0]):
+            values |= projections(output_of(answer.probabilities), directions)
+        return self.see(values, now_s)
 
     def see(self, values: Mapping[str, float], now_s: float) -> tuple[DriftWarning, ...]:
         """Count one request's values by name, and give what was found to differ just now.
@@ -98,18 +164,30 @@ class DriftWatch:
             if sum(counts) >= self._rules.window:
                 warning = self._compare(reference, counts, now_s)
                 counts[:] = [0] * len(counts)
+                self._standing = tuple(other for other in self._standing if other.name != name)
                 if warning is not None:
-                    self._warnings[name] = warning
+                    self._standing += (warning,)
                     found.append(warning)
         return tuple(found)
+
+    def _watch(self, rules: DriftRules) -> None:
+        self._rules = rules
+        self._reference = {one.name: one for one in rules.reference}
+        self._counts = {one.name: [0] * len(one.counts) for one in rules.reference}
+        self._windows = dict.fromkeys(self._reference, 0)
+        self._standing = ()
 
     def _compare(
         self, reference: Histogram, counts: Sequence[int], now_s: float
     ) -> DriftWarning | None:
         name = reference.name
         self._windows[name] = number = self._windows[name] + 1
-        level = self._rules.false_alarms / (len(self._reference) * number * (number + 1))
+        among = len(self._reference) * self._watches
+        level = self._rules.false_alarms / (among * number * (number + 1))
         p_value = p_value_of(reference.counts, counts)
+        distance = stability_index(reference.counts, counts)
+        if self._told is not None:
+            self._told(name, distance, differs=p_value <= level)
         if p_value > level:
             return None
         return DriftWarning(
@@ -117,7 +195,7 @@ class DriftWatch:
             window=number,
             p_value=p_value,
             at_most=level,
-            distance=stability_index(reference.counts, counts),
+            distance=distance,
             at_s=now_s,
         )
 
@@ -146,6 +224,8 @@ def stability_index(reference: Sequence[int], window: Sequence[int]) -> float:
 def histogram_of(name: str, values: Sequence[float], bins: int = _BINS) -> Histogram:
     """Count a reference sample in bins of about equal shares, where its values allow that.
 
+    Where the least value fills a bin of its own, there is another one for what is below it.
+
     Raises
     ------
     InvalidData
@@ -156,7 +236,10 @@ def histogram_of(name: str, values: Sequence[float], bins: int = _BINS) -> Histo
         raise InvalidData(what, where=f"histogram `{name}`", hint="give a sample of numbers")
     ranked = sorted(values)
     cuts = (ranked[len(ranked) * place // bins] for place in range(1, bins))
-    edges = tuple(float(one) for one in dict.fromkeys(cuts))
+    least = (
+        [math.nextafter(ranked[0], -math.inf)] if ranked[len(ranked) // bins] == ranked[0] else []
+    )
+    edges = tuple(float(one) for one in dict.fromkeys([*least, *cuts]))
     counts = [0] * (len(edges) + 1)
     for one in ranked:
         counts[bisect_left(edges, one)] += 1
@@ -177,7 +260,11 @@ def script_of(text: str) -> int:
 
     Latin letters with marks make a class of their own where they are 2% of the Latin ones, so that
     English and most other languages in Latin script are told apart; it is no detection of language.
+    A long text is judged by its beginning.
     """
+    text = text[:_READ]
+    if text.isascii():
+        return 0 if any(map(str.isalpha, text)) else _OTHER
     counts = [0] * (_OTHER + 1)
     for letter in filter(str.isalpha, text):
         code = ord(letter)
@@ -193,11 +280,18 @@ def script_of(text: str) -> int:
     return counts.index(max(counts)) if any(counts) else _OTHER
 
 
+def output_of(probabilities: Sequence[float]) -> list[float]:
+    """Give a classifier's output as the embedding of its input: centred log-probabilities."""
+    logs = [math.log(one) if one > _LEAST else math.log(_LEAST) for one in probabilities]
+    mean = math.fsum(logs) / len(logs)
+    return [one - mean for one in logs]
+
+
 def projections(
     embedding: Sequence[float], directions: Sequence[Sequence[float]]
 ) -> dict[str, float]:
     """Give an embedding's coordinates along fixed directions, to be watched as numbers."""
     return {
-        f"embedding {place}": math.fsum(a * b for a, b in zip(embedding, one, strict=True))
+        f"embedding_{place}": math.fsum(a * b for a, b in zip(embedding, one, strict=True))
         for place, one in enumerate(directions)
     }

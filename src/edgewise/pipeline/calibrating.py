@@ -19,6 +19,7 @@ from edgewise.errors import IntegrityError, InvalidData, UsageError
 from edgewise.pipeline.answers import inputs_of_task, local_answers
 from edgewise.pipeline.swap import replace_run
 from edgewise.pipeline.verify import HASHED
+from edgewise.pipeline.watching import drift_rules
 from edgewise.profile import describe_target
 from edgewise.records import (
     CalibrateSummary,
@@ -26,6 +27,7 @@ from edgewise.records import (
     CertificateState,
     CertificateSummary,
     CloudAnswers,
+    DriftRules,
     Example,
     Loss,
     Policy,
@@ -86,6 +88,8 @@ class _Rights:
     edge: Floats
     cloud: Floats
     agrees: Floats
+    drift: DriftRules
+    """What these rows look like."""
 
 
 def calibrate_run(order: CalibrateOrder, progress: Progress = silent) -> CalibrateSummary:
@@ -144,8 +148,9 @@ def calibrate_run(order: CalibrateOrder, progress: Progress = silent) -> Calibra
     if certificate.state is not CertificateState.CERTIFIED:
         return summary
     page = _page(order, certificate, rights, labelled.clusters)
+    watched = replace(policy, drift=rights.drift)
     return replace(
-        summary, written=write_certificate(order.run, order.out, policy, certificate, page)
+        summary, written=write_certificate(order.run, order.out, watched, certificate, page)
     )
 
 
@@ -243,6 +248,13 @@ def _answer(
         edge=np.array([a == b for a, b in zip(answers.labels, wanted, strict=True)], dtype=float),
         cloud=np.array([a == b for a, b in zip(cloud, wanted, strict=True)], dtype=float),
         agrees=np.array([a == b for a, b in zip(answers.labels, cloud, strict=True)], dtype=float),
+        drift=drift_rules(
+            inputs,
+            [float(length) for length in lengths],
+            confidence,
+            answers.probabilities,
+            () if policy.drift is None else policy.drift.directions,
+        ),
     )
 
 

@@ -32,7 +32,7 @@ from edgewise.pipeline.pricing import price_tables
 from edgewise.pipeline.publish import Outcome, publish
 from edgewise.pipeline.quality import TestAnswers, deferral_curve, measure_quality
 from edgewise.pipeline.racing import make_race
-from edgewise.pipeline.watching import drift_rules
+from edgewise.pipeline.watching import directions_of, drift_rules
 from edgewise.plan import plan
 from edgewise.profile import describe_target, find_runtimes, measure
 from edgewise.records import (
@@ -41,6 +41,7 @@ from edgewise.records import (
     CertificateState,
     CloudAnswers,
     ConfidenceMap,
+    DriftRules,
     Input,
     Loss,
     Profile,
@@ -157,8 +158,7 @@ def _run(
         certificate = _certificate(
             spec, model, splits.calibration, confidence, caller, kept, progress
         )
-        answers = _answers(spec, model, may_leave(spec, splits.calibration), kept, progress)
-        drift = drift_rules(spec, model, splits.calibration, answers, confidence)
+        drift = _drift(spec, model, splits, confidence, kept, progress)
         test = _test_answers(spec, model, source, splits.test, confidence, caller, kept, progress)
     finally:
         model.close()
@@ -351,6 +351,33 @@ def _certificate(
             warnings=(*made.warnings, *repeats),
         )
     )
+
+
+def _drift(
+    spec: ProjectSpec,
+    model: LocalModel,
+    splits: _Splits,
+    confidence: ConfidenceMap,
+    cache: Cache,
+    progress: Progress,
+) -> DriftRules:
+    """Say what the calibration split looks like, along directions that the train split gave."""
+    leaving = may_leave(spec, splits.calibration)
+    inputs = inputs_of(spec, leaving.examples)
+    answers = _answers(spec, model, leaving, cache, progress)
+    fitted = _answers(spec, model, held_out(splits.train), cache, progress)
+
+    def make() -> DriftRules:
+        return drift_rules(
+            inputs,
+            [float(model.length(one)) for one in inputs],
+            confidences(confidence, np.asarray(answers.probabilities)),
+            answers.probabilities,
+            directions_of(fitted.probabilities),
+        )
+
+    parts = (model.sha256, splits.train.sha256, leaving.sha256, len(inputs), digest(confidence))
+    return cache.record("drift", parts, DriftRules, make)
 
 
 def _test_answers(

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from edgewise.calibrate import certify, coverage, disagreement_limit
 from edgewise.errors import InvalidData, UsageError
-from edgewise.observe import read_samples
+from edgewise.observe import histogram_of, read_samples
 from edgewise.pipeline.calibrating import read_certified, write_certificate
 from edgewise.records import (
     AuditSample,
     Certificate,
     CertificateState,
     CloudAnswers,
+    DriftRules,
     Loss,
     RecertifySummary,
     digest,
@@ -114,7 +115,10 @@ def recertify_run(order: RecertifyOrder) -> RecertifySummary:
     if certificate.state is not CertificateState.CERTIFIED:
         return summary
     page = _page(order.run, certificate, _rows(used, by_labels=by_labels))
-    written = write_certificate(order.run, order.out, policy, certificate, page)
+    # An audit keeps no inputs: of what they look like, only confidence is known.
+    known = histogram_of("confidence", [one.confidence for one in used])
+    watched = replace(policy, drift=DriftRules(reference=(known,)))
+    written = write_certificate(order.run, order.out, watched, certificate, page)
     return replace(summary, written=written)
 
 

@@ -200,3 +200,4 @@ class Decision:
     error: str = ""
     certificate_state: str = ""
     tags: tuple[str, ...] = field(default=())
+    """What else was known at the time, such as `drift_length`: inputs that differ."""

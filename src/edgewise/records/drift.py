@@ -35,8 +35,16 @@ class DriftRules:
     false_alarms: float = 0.01
     """The chance that a warning ever comes though nothing has changed, for all that is watched
     together."""
+    directions: tuple[tuple[float, ...], ...] = ()
+    """Along which the model's output is watched, by label; the reference of the n-th, from 0, is
+    called `embedding_n`."""
 
     def __post_init__(self) -> None:
+        numbers = [one for direction in self.directions for one in direction]
+        if len({len(one) for one in self.directions}) > 1 or not all(map(math.isfinite, numbers)):
+            what = f"{len(self.directions)} directions of other lengths, or not of numbers"
+            hint = "give each a finite number for each label"
+            raise InvalidRecord(what, where="DriftRules.directions", hint=hint)
         if self.window < 1 or not 0.0 < self.false_alarms < 1.0:
             what = f"window is {self.window} and false_alarms is {self.false_alarms}"
             hint = "give a window of 1 or more, and a chance between 0 and 1"
@@ -45,7 +53,10 @@ class DriftRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftWarning:
-    """One thing about the inputs is no longer what it was. A warning, not a proof of a loss."""
+    """One thing about the inputs is no longer what it was. A warning, not a proof of a loss.
+
+    Made by a watch of inputs, read by the engine.
+    """
 
     name: str
     window: int
@@ -61,3 +72,8 @@ class DriftWarning:
         if not math.isfinite(self.distance):
             what = f"a distance of {self.distance}"
             raise InvalidRecord(what, where="DriftWarning", hint="smooth empty bins")
+
+    @property
+    def code(self) -> str:
+        """Give it as results and the decision log say it, such as `drift_length`."""
+        return f"drift_{self.name}"

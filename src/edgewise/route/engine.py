@@ -41,9 +41,8 @@ from edgewise.route.storing import QUEUED, Store, Stored
 from edgewise.route.streaming import AnswerStream, Streamer
 from edgewise.route.telling import DecisionSink, decision_of, result_of, told
 from edgewise.route.tiers import LocalTier, TierModel
+from edgewise.route.watching import InputWatch, Watching
 from edgewise.runtimes import Lane, LocalModel
-
-_NO_HEDGES = 0.0
 
 
 class HybridInferenceEngine:
@@ -93,6 +92,8 @@ class HybridInferenceEngine:
     auditor
         Watches the certificate where the policy has `audit` rules; its maker closes it, after the
         engine. Such as `edgewise.observe.Auditor`.
+    drift
+        Watches inputs by the policy's `drift` rules. Such as `edgewise.observe.DriftWatch`.
 
     Notes
     -----
@@ -122,6 +123,7 @@ class HybridInferenceEngine:
         lane: Callable[[str], Lane] | None = None,
         local: Callable[[str, LocalModel], LocalTier] = LocalTier,
         auditor: Auditor | None = None,
+        drift: InputWatch | None = None,
     ) -> None:
         self._clock = SystemClock() if clock is None else clock
         self._setup = Setup(
@@ -142,7 +144,7 @@ class HybridInferenceEngine:
         self._serving = Serving(*open_tiers(self._setup, self._clock, tiers), clock=self._clock)
         self._store = self._open_store()
         hedge = self.policy.hedge
-        hedges = Allowance(share=_NO_HEDGES if hedge is None else hedge.share)
+        hedges = Allowance(share=0.0 if hedge is None else hedge.share)
         rng = random.Random() if rng is None else rng
         self._conditions = Conditions(
             self._clock, hedges, read_device, queue_open=self._store is not None
@@ -156,6 +158,7 @@ class HybridInferenceEngine:
             self._audits = Auditing(auditor, self._carrier, self._clock, self._leave)
             self._audits.begin(self._serving)
             self._conditions.audits = self._audits
+        self._inputs = Watching(drift, self._serving)
         self._log = decision_log
         self._own_loop = OwnLoop()
         self._closed = False
@@ -228,6 +231,7 @@ class HybridInferenceEngine:
         self._setup = setup
         if self._audits is not None:
             await asyncio.to_thread(self._audits.begin, self._serving)
+        self._inputs.begin(self._serving)
         self._conditions.serve(self.policy)
         if before.in_flight == 0:
             await before.aclose(keep=self._serving)
@@ -416,7 +420,7 @@ class HybridInferenceEngine:
         self._conditions.close()
         await self._serving.aclose()
         await asyncio.gather(*self._closing, return_exceptions=True)
-        await self._own_loop.aclose(self._close_remote)
+        await self._own_loop.aclose(self._serving.aclose_remote)
 
     def close(self) -> None:
         """Close the tiers, where no event loop runs."""
@@ -491,10 +495,6 @@ class HybridInferenceEngine:
             closing.add_done_callback(self._closing.discard)
 
     def _end(self, run: Run) -> None:
+        self._inputs.note(run, self._clock.utc_s())
         if self._log is not None:
             self._log.append(decision_of(run, self._clock.now_s(), self._clock.utc_s()))
-
-    async def _close_remote(self) -> None:
-        for tier in self._serving.tiers.values():
-            if tier.remote:
-                await tier.aclose()

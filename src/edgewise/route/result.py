@@ -30,6 +30,8 @@ class InferenceResult(Mapping[str, Any]):
     """Its `state`, `threshold`, `loss`, `alpha`, `delta` and `bound`; `None` without one."""
     request_id: str
     attempts: list[dict[str, Any]]
+    warnings: tuple[str, ...] = ()
+    """How inputs differ from those that the certificate was made of, such as `drift_length`."""
     generation: dict[str, Any] | None = None
     """Of text generation: `finish_reason`, `usage`, `logprob`, `mean_logprob`, `tool_calls`."""
     steps: tuple[Step, ...] = field(default=())

@@ -40,6 +40,7 @@ class Serving:
         self.by_name = {tier.name: tier for tier in policy.tiers}
         self.monitors = {tier.name: self._monitor(tier, before) for tier in policy.tiers}
         self.certificate = _certificate(policy)
+        self.warnings: tuple[str, ...] = ()
         self.gain = _gain(policy)
         self.in_flight = 0
         self._watched = [(name, self.monitors[name], tier) for name, tier in self.tiers.items()]
@@ -65,6 +66,12 @@ class Serving:
                 await tier.aclose()
         if self.budget is not None and (keep is None or keep.budget is not self.budget):
             await asyncio.to_thread(self.budget.close)
+
+    async def aclose_remote(self) -> None:
+        """Close what the current event loop holds of tiers beyond this process."""
+        for tier in self.tiers.values():
+            if tier.remote:
+                await tier.aclose()
 
     def _monitor(self, tier: TierPolicy, before: "Serving | None") -> TierMonitor:
         model = self.tiers.get(tier.name)

@@ -109,6 +109,8 @@ class Store:
         if not said.accepted:
             what = f"no tier can answer now, and the request can't wait: {said.value}"
             hint = "try again later, or make the queue larger"
+            if said is Admission.NO_STORAGE:
+                hint = "try again later, or free space on the queue's disk"
             raise TierUnavailable(what, where=f"request {run.facts.request_id}", hint=hint)
         run.location = QUEUED
 

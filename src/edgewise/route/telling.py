@@ -62,6 +62,7 @@ def told(
         reasons=tuple(reason.value for reason in run.reasons()),
         policy_version=run.serving.version,
         certificate=run.serving.certificate,
+        warnings=run.serving.warnings,
         request_id=run.facts.request_id,
         attempts=[_told_attempt(one) for one in run.attempts],
         steps=tuple(run.steps),
@@ -104,4 +105,5 @@ def decision_of(run: Run, now_s: float, utc_s: float) -> Decision:
         confidence=run.confidence,
         error=run.error,
         certificate_state="" if certificate is None else certificate["state"],
+        tags=run.serving.warnings,
     )

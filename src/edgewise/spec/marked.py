@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from edgewise.errors import InvalidSpec
+from edgewise.spec.section import URL_PATTERN
 
 Marks = dict[tuple[str | int, ...], tuple[int, int]]
 
@@ -151,6 +152,9 @@ def explained(
     if at[-1:] == ("api_key",) and first["type"] == "model_type":
         hint = "write `api_key: {env: NAME}` or `{file: PATH}`: a secret is never in the file"
         return InvalidSpec(f"`{dotted}` holds a plain value", where=where, hint=hint)
+    if first["type"] == "string_pattern_mismatch" and first["ctx"]["pattern"] == URL_PATTERN:
+        what, hint = f"`{dotted}` is no http or https URL", "write it like https://host/path"
+        return InvalidSpec(what, where=where, hint=hint)
     what = f"`{dotted}`: {first['msg'][0].lower()}{first['msg'][1:]}"
     return InvalidSpec(what, where=where, hint=_field_hint(root, at))
 

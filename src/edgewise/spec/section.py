@@ -20,7 +20,8 @@ Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 Usd = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-Url = Annotated[str, Field(pattern=r"^https?://[^\s/]")]
+URL_PATTERN = r"^https?://[^\s/]"
+Url = Annotated[str, Field(pattern=URL_PATTERN)]
 
 
 def _once(names: list[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """Certificates: their form, their refusals, and their p-values against other routes."""
 
+import inspect
 import itertools
 
 import numpy as np
@@ -579,3 +580,26 @@ def test_the_curve_of_graded_answers_is_of_the_betting_test() -> None:
 
     assert len(points) == 5
     assert all(p.empirical_loss < p.bound < 0.2 for p in points)
+
+
+def test_certify_is_called_and_read_as_the_contract_says() -> None:
+    called = inspect.signature(certify).parameters
+    defaults = {name: one.default for name, one in called.items() if name in ("alpha", "delta")}
+    made = certify([0.9] * 400, [True] * 400, [True] * 400, loss="net", groups=None)
+
+    assert list(called)[:7] == [
+        "edge_confidence",
+        "edge_correct",
+        "cloud_correct",
+        "loss",
+        "alpha",
+        "delta",
+        "groups",
+    ]
+    assert defaults == {"alpha": 0.02, "delta": 0.05}
+    assert called["loss"].default.value == "net"
+    assert all(one.kind is one.KEYWORD_ONLY for one in list(called.values())[3:])
+    assert (made.state.value, made.threshold, made.deferral_rate) == ("certified", 0.9, 0.0)
+    assert (made.n, made.reasons) == (400, ())
+    assert made.bound is not None
+    assert made.bound <= 0.02

@@ -1,5 +1,6 @@
 """Drift of inputs: what is seen, and how seldom it is seen where there is none."""
 
+import math
 import random
 from typing import Any
 
@@ -10,35 +11,36 @@ from edgewise.observe.drift import (
     DriftWatch,
     histogram_of,
     histogram_of_scripts,
+    output_of,
     p_value_of,
     projections,
     script_of,
     stability_index,
 )
-from edgewise.records import Attempt, Decision, DriftRules, Outcome, RequestFacts
+from edgewise.records import (
+    DriftRules,
+    DriftWarning,
+    Policy,
+    Prediction,
+    PreRouteRules,
+    RequestFacts,
+    TierKind,
+    TierPolicy,
+)
 
 RNG = random.Random(3)
 REFERENCE = histogram_of("length", [RNG.gauss(50.0, 10.0) for _ in range(2000)])
 RULES = DriftRules(reference=(REFERENCE,), window=200)
+ALONE, OF_FOUR = DriftWatch(RULES), DriftWatch(RULES, watches=4)
 
 
-def decision(length: int, confidence: float | None = None) -> Decision:
-    attempts: tuple[Attempt, ...] = ()
-    if confidence is not None:
-        attempts = (
-            Attempt(tier="edge", outcome=Outcome.ANSWERED, latency_ms=1.0, confidence=confidence),
-        )
-    return Decision(
-        request_id="r",
-        at_s=5.0,
-        policy_version="p",
-        facts=RequestFacts(request_id="r", input_length=length, input_bytes=1),
-        allowed=("edge",),
-        reasons=(),
-        attempts=attempts,
-        location="edge",
-        latency_ms=1.0,
-        cost_usd=0.0,
+FACTS = RequestFacts(request_id="r", input_length=50, input_bytes=1)
+
+
+def policy(drift: DriftRules | None, preroute: PreRouteRules | None = None) -> Policy:
+    tier = TierPolicy(name="edge", kind=TierKind.DEVICE)
+    return Policy(
+        task="text-classification", labels=(), tiers=(tier,), drift=drift, preroute=preroute
     )
 
 
@@ -50,8 +52,8 @@ def test_bins_hold_about_equal_shares_of_the_reference() -> None:
 def test_many_equal_values_share_a_bin() -> None:
     found = histogram_of("length", [1.0] * 90 + [2.0] * 10)
 
-    assert found.edges == (1.0, 2.0)
-    assert found.counts == (90, 10, 0)
+    assert found.edges == (math.nextafter(1.0, 0.0), 1.0, 2.0)
+    assert found.counts == (0, 90, 10, 0)
 
 
 @pytest.mark.parametrize("values", [[], [1.0, float("nan")], [float("inf")]])
@@ -101,18 +103,75 @@ def test_without_a_shift_there_is_seldom_a_warning() -> None:
     assert false <= 2
 
 
-def test_decisions_tell_length_and_confidence() -> None:
+def test_a_request_tells_its_length_and_script_and_what_the_edge_said_of_it() -> None:
     sure = histogram_of("confidence", [0.9 + n / 10_000 for n in range(500)])
-    watch = DriftWatch(DriftRules(reference=(REFERENCE, sure), window=100))
+    scripts = histogram_of_scripts(["a good film"] * 500)
+    output = histogram_of("embedding_0", [1.0 + n / 500 for n in range(500)])
+    rules = DriftRules(
+        reference=(REFERENCE, sure, scripts, output), window=100, directions=((1.0, 0.0),)
+    )
+    watch, heard = DriftWatch(rules), list[DriftWarning]()
+    unsure = Prediction("no", 0.5, (0.5, 0.5))
 
     for _ in range(99):
-        watch.append(decision(50, 0.3))
-    watch.append(decision(50))
-    before = watch.warnings
-    watch.append(decision(50, 0.3))
+        watch.look(FACTS, {"text": "хороший"}, unsure, 0.3, 0.0)
+    heard += watch.look(FACTS, {"text": "хороший"}, None, None, 0.0)
+    before = [one.code for one in heard]
+    heard += watch.look(FACTS, {"image": "of no script"}, unsure, 0.3, 0.0)
 
-    assert [one.name for one in before] == ["length"]
-    assert {one.name for one in watch.warnings} == {"length", "confidence"}
+    assert before == ["drift_length", "drift_script"]
+    assert {one.name for one in heard} == {"length", "script", "confidence", "embedding_0"}
+
+
+def test_a_warning_stands_until_a_window_is_as_it_was() -> None:
+    heard: list[tuple[str, bool]] = []
+
+    class Listener:
+        def __call__(self, what: str, distance: float, *, differs: bool) -> None:
+            assert distance >= 0.0
+            heard.append((what, differs))
+
+    rng, watch = random.Random(1), DriftWatch(RULES, told=Listener())
+    for n in range(400):
+        watch.see({"length": rng.gauss(80.0 if n < 200 else 50.0, 10.0)}, 0.0)
+        assert bool(watch.warnings) is (199 <= n < 399)
+
+    assert heard == [("length", True), ("length", False)]
+
+
+def test_a_policy_begins_a_watch_and_the_same_rules_go_on() -> None:
+    watch = DriftWatch()
+    unwatched = watch.is_watching
+    watch.begin(policy(RULES))
+    for _ in range(199):
+        watch.see({"length": 90.0}, 0.0)
+
+    watch.begin(policy(RULES))
+    watch.see({"length": 90.0}, 0.0)
+    found = watch.warnings
+    watch.begin(policy(None))
+
+    assert not unwatched
+    assert [one.name for one in found] == ["length"]
+    assert (watch.is_watching, watch.warnings) == (False, ())
+
+
+def test_what_the_edge_says_of_a_chosen_part_of_requests_is_not_compared() -> None:
+    sure = histogram_of("confidence", [0.9 + n / 10_000 for n in range(500)])
+    watch = DriftWatch()
+    watch.begin(policy(DriftRules(reference=(sure,), window=10), PreRouteRules(min_gain=0.1)))
+
+    for _ in range(10):
+        watch.look(FACTS, {}, None, 0.1, 0.0)
+
+    assert (watch.is_watching, watch.warnings) == (False, ())
+
+
+def test_watches_of_one_policy_share_the_chance_of_a_false_warning() -> None:
+    [alone] = [w for _ in range(200) for w in ALONE.see({"length": 90.0}, 0.0)]
+    [one] = [w for _ in range(200) for w in OF_FOUR.see({"length": 90.0}, 0.0)]
+
+    assert one.at_most == pytest.approx(alone.at_most / 4)
 
 
 def test_what_has_no_reference_is_passed_over_and_no_number_is_refused() -> None:
@@ -136,6 +195,7 @@ def test_scripts_are_told_apart() -> None:
         "很好的电影": 9,
         "좋은 영화": 10,
         "12 + 4": 11,
+        "é 12 + 4": 1,
         "ትግርኛ": 11,
     }
 
@@ -155,6 +215,13 @@ def test_another_script_is_a_drift() -> None:
 
 def test_an_embedding_is_watched_along_directions() -> None:
     assert projections((1.0, 2.0), ((1.0, 0.0), (0.5, 0.5))) == {
-        "embedding 0": 1.0,
-        "embedding 1": 1.5,
+        "embedding_0": 1.0,
+        "embedding_1": 1.5,
     }
+
+
+def test_an_output_is_centred_and_certainty_is_no_infinity() -> None:
+    e = 2.718281828459045
+
+    assert output_of((e / (1 + e), 1 / (1 + e))) == pytest.approx([0.5, -0.5])
+    assert output_of((1.0, 0.0)) == pytest.approx([6.907755, -6.907755])

@@ -87,6 +87,18 @@ def test_drift_rules_name_a_window_and_a_chance(wrong: dict[str, float]) -> None
     assert caught.value.hint.startswith("give a window")
 
 
+@pytest.mark.parametrize("wrong", [((1.0,), (1.0, 0.0)), ((float("nan"),),)])
+def test_directions_of_drift_are_of_equal_length_and_numbers(
+    wrong: tuple[tuple[float, ...], ...],
+) -> None:
+    with pytest.raises(InvalidRecord) as caught:
+        DriftRules(directions=wrong)
+
+    assert caught.value.what == f"{len(wrong)} directions of other lengths, or not of numbers"
+    assert caught.value.where == "DriftRules.directions"
+    assert caught.value.hint == "give each a finite number for each label"
+
+
 def test_a_distance_is_finite() -> None:
     with pytest.raises(InvalidRecord) as caught:
         DriftWarning(name="length", window=1, p_value=0.0, at_most=0.1, distance=float("inf"))

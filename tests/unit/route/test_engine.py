@@ -356,7 +356,8 @@ async def test_a_result_reads_as_a_mapping_and_as_json() -> None:
     result = await house.engine.predict(TEXT)
 
     assert json.loads(json.dumps(dict(result)))["location"] == "cloud_fallback"
-    assert len(result) == len(list(result)) == 13
+    assert len(result) == len(list(result)) == 14
+    assert result["warnings"] == ()
     assert "steps" not in result
     with pytest.raises(KeyError):
         result["steps"]
