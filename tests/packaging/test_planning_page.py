@@ -84,12 +84,12 @@ def alone(drawn: str) -> str:
 
 @pytest.mark.parametrize(
     ("name", "choice"),
-    [("retail-site", "cloud"), ("phone-fleet", "hybrid"), ("assistant", "cloud")],
+    [("retail_site", "cloud"), ("phone_fleet", "hybrid"), ("llm_assistant", "cloud")],
 )
 def test_each_example_goes_from_its_file_to_a_report(
     name: str, choice: str, tmp_path: Path
 ) -> None:
-    file, out = DOCS.parent / f"examples/planning/{name}.yaml", tmp_path / "plan.html"
+    file, out = DOCS.parent / f"examples/{name}/edgewise.yaml", tmp_path / "report.html"
 
     assert main(["plan", str(file), "--format", "html", "--out", str(out)]) == 0
 
@@ -97,3 +97,15 @@ def test_each_example_goes_from_its_file_to_a_report(
     assert plan.choice == choice
     assert plan.warnings == ()
     assert plan.recommendation in out.read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["retail_site", "phone_fleet", "llm_assistant"])
+def test_the_page_of_each_example_names_files_that_are_there(name: str) -> None:
+    folder = DOCS.parent / "examples" / name
+
+    commands = re.findall(
+        r"^\$ edgewise \w+ (\S+)", (folder / "README.md").read_text("utf-8"), re.M
+    )
+
+    assert len(commands) == 3
+    assert all((DOCS.parent / path).is_file() for path in commands)
