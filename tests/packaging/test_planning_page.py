@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "planning.md").read_text("utf-8")
 STYLE = (
     "<style>svg{font:12px sans-serif;fill:#626b75;background:#fff}.grid{stroke:#e2e0d9}"
-    ".axis{stroke:#626b75}polyline{fill:none;stroke-width:2.2}.s1{stroke:#0b6e6e}"
+    ".axis{stroke:#626b75}polyline{fill:none;stroke-width:2.2}.key{stroke-width:2.2}.s1{stroke:#0b6e6e}"
     ".s2{stroke:#b4501e;stroke-dasharray:7 4}.s3{stroke:#5a4fb0;stroke-dasharray:2 4}"
     ".mark{stroke:#1d2126;stroke-dasharray:1 3}.note,.name{fill:#1d2126;stroke:none}"
     ".bar{fill:#0b6e6e;fill-opacity:.25;stroke:#0b6e6e}.dot{fill:#fff}.full{fill:#0b6e6e}</style>"

@@ -134,6 +134,7 @@ from edgewise.records.preroute import PreRouterEvidence, PreRouterWeights
 from edgewise.records.prices import MEASURES, PriceRow, PriceTable
 from edgewise.records.privacy import PrivacyAction, PrivacyActions
 from edgewise.records.profile import (
+    LATENCY_SHARES,
     NOT_MEASURED,
     BatchLatency,
     Comparison,
@@ -175,6 +176,7 @@ from edgewise.records.run import (
 )
 from edgewise.records.score import LearnedScore, Score
 from edgewise.records.service import Autoscaling, Batching, QueueRules, ServiceFormula
+from edgewise.records.showing import DecisionBin, LatencyCurve
 from edgewise.records.simulation import (
     ArrivalReport,
     Bounds,
@@ -189,6 +191,7 @@ from edgewise.records.simulation import (
 __all__ = [
     "DAY_S",
     "HOURS_PER_MONTH",
+    "LATENCY_SHARES",
     "MEASURES",
     "NOT_MEASURED",
     "NUMBERS",
@@ -241,6 +244,7 @@ __all__ = [
     "CutPoint",
     "DataSpec",
     "Decision",
+    "DecisionBin",
     "DeviceClass",
     "DeviceRule",
     "DeviceState",
@@ -265,6 +269,7 @@ __all__ = [
     "Input",
     "Interval",
     "LatencyBucket",
+    "LatencyCurve",
     "LatencyLimit",
     "LatencyQuantiles",
     "LearnedScore",
