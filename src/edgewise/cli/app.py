@@ -25,6 +25,7 @@ VERBS = {
     "replay": "put the requests of a decision log through another policy",
     "policy": "show a policy, or what differs between two",
     "plan": "say where to run, what it costs and how sure that is",
+    "report": "give the report of a run as a page, Markdown or a PDF",
     "prices": "list, show and import the price tables that plans use",
     "place": "decide where many workloads run, or say which constraints conflict",
     "recertify": "certify a run anew from what its audit has sampled",

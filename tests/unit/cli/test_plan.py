@@ -190,6 +190,7 @@ def test_a_ledger_is_focus_rows_of_what_was_decided(
     [
         (["--draws", "7"], 2, "draws: not a number of draws: 7"),
         (["--seed", "-1"], 2, "--seed: not a seed: -1"),
+        (["--format", "pdf"], 2, "--format pdf: a PDF needs a file"),
         (["--month", "11/26"], 2, "--month: not a month: 11/26"),
         (["--ledger", "log"], 2, "--ledger: a ledger has FOCUS rows only"),
         (["--ledger", "log", "--format", "focus"], 1, "log: no such decision log"),
