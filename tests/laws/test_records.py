@@ -29,6 +29,7 @@ from edgewise.records import (
     CertificateState,
     ConfidenceMap,
     CutPoint,
+    CutProfile,
     DecisionBin,
     DeviceClass,
     Distribution,
@@ -38,6 +39,8 @@ from edgewise.records import (
     Histogram,
     LatencyCurve,
     LearnedScore,
+    MeasuredCut,
+    ModelCuts,
     ModelProfile,
     ModelQuality,
     OfflineRules,
@@ -115,6 +118,8 @@ CHECKED: dict[Any, dict[str, st.SearchStrategy[Any]]] = {
         "measure": st.sampled_from(MEASURES),
         "value": USD,
     },
+    CutProfile: {"whole_ms": TIMES_S},
+    ModelCuts: {"far_measured": st.none()},
     VolumeDiscount: {"from_requests": USD, "share": SHARES},
     StreamRules: {"commit_after_tokens": st.none() | COUNTS},
     TextConfidence: {"first_tokens": st.none() | COUNTS},
@@ -145,6 +150,9 @@ WHOLE: dict[Any, st.SearchStrategy[Any]] = {
         activation_bytes=COUNTS.map(lambda n: n % 10**9),
         before_ms=TIMES_S,
         after_ms=TIMES_S,
+    ),
+    MeasuredCut: st.builds(
+        MeasuredCut, tensor=NAMES, sent_bytes=COUNTS, head_ms=TIMES_S, tail_ms=TIMES_S
     ),
     LatencyCurve: st.builds(
         lambda option, shares, times, is_measured: LatencyCurve(

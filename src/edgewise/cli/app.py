@@ -28,6 +28,7 @@ VERBS = {
     "report": "give the report of a run as a page, Markdown or a PDF",
     "prices": "list, show and import the price tables that plans use",
     "place": "decide where many workloads run, or say which constraints conflict",
+    "cuts": "measure where an ONNX model may be cut between two tiers",
     "recertify": "certify a run anew from what its audit has sampled",
     "predict": "answer one text or file through the engine of a run",
     "serve": "serve a bundle by the Open Inference Protocol v2 and plain JSON",

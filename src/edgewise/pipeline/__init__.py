@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgewise.pipeline.calibrating import CalibrateOrder, calibrate_run
     from edgewise.pipeline.chain import run_project
+    from edgewise.pipeline.cutting import measure_cuts
     from edgewise.pipeline.model_optimizer import ModelOptimizer
     from edgewise.pipeline.optimizing import Order, optimize_source
     from edgewise.pipeline.pdf import print_pdf
@@ -35,6 +36,7 @@ __all__ = [
     "calibrate_run",
     "focus_of",
     "import_prices",
+    "measure_cuts",
     "open_policy",
     "optimize_source",
     "plan_again",
@@ -54,6 +56,7 @@ _HOMES = {
     "Order": "edgewise.pipeline.optimizing",
     "RecertifyOrder": "edgewise.pipeline.recertifying",
     "calibrate_run": "edgewise.pipeline.calibrating",
+    "measure_cuts": "edgewise.pipeline.cutting",
     "open_policy": "edgewise.pipeline.policy_file",
     "import_prices": "edgewise.pipeline.pricing",
     "focus_of": "edgewise.pipeline.planning",

@@ -46,6 +46,7 @@ from edgewise.records.costs import (
     Upkeep,
     VolumeDiscount,
 )
+from edgewise.records.cuts import CutProfile, MeasuredCut
 from edgewise.records.decision import (
     Action,
     Attempt,
@@ -242,6 +243,7 @@ __all__ = [
     "CostPoint",
     "Costs",
     "CutPoint",
+    "CutProfile",
     "DataSpec",
     "Decision",
     "DecisionBin",
@@ -276,6 +278,7 @@ __all__ = [
     "Limit",
     "LogReplay",
     "Loss",
+    "MeasuredCut",
     "MemoryLimit",
     "ModelCuts",
     "ModelProfile",
