@@ -71,6 +71,13 @@ def quantile(quantiles: Quantiles, share: float) -> float:
     return p50 * math.exp(_NORMAL.inv_cdf(share) * math.log(p95 / p50) / _Z95)
 
 
+def mean_ms(quantiles: Quantiles) -> float:
+    """Give the mean time of a lognormal tier in ms, at most its p95: what is beyond is a guess."""
+    p50, p95 = quantiles
+    sigma = math.log(p95 / p50) / _Z95
+    return min(p95, p50 * math.exp(min(sigma**2 / 2, 700.0)))
+
+
 def _below(x: float, quantiles: Quantiles) -> float:
     if x <= 0:
         return 0.0

@@ -6,7 +6,7 @@ import pytest
 from plan_numbers import basis
 
 from edgewise.plan import Evidence
-from edgewise.plan.latency import latency_curves, mixture_p95, mixture_quantile, quantile
+from edgewise.plan.latency import latency_curves, mean_ms, mixture_p95, mixture_quantile, quantile
 from edgewise.records import LATENCY_SHARES
 
 KNOWN = Evidence(
@@ -34,6 +34,13 @@ def test_a_lognormal_tier_goes_through_its_p50_and_p95() -> None:
     assert quantile((10.0, 40.0), 0.95) == pytest.approx(40.0)
     assert quantile((10.0, 40.0), 0.05) == pytest.approx(2.5)
     assert quantile((7.0, 7.0), 0.99) == 7.0
+
+
+def test_the_mean_of_a_tier_lies_between_its_median_and_its_p95() -> None:
+    # σ = ln 4 / 1.645 = 0.843, and exp(σ² / 2) = 1.426.
+    assert mean_ms((10.0, 40.0)) == pytest.approx(14.26, abs=0.01)
+    assert mean_ms((7.0, 7.0)) == 7.0
+    assert mean_ms((1.0, 1e300)) == 1e300
 
 
 def test_a_hybrids_curve_is_the_edges_until_what_is_kept_runs_out() -> None:
