@@ -35,6 +35,7 @@ class Evidence:
     latency_quantiles: tuple[tuple[float, float], ...] = ()
     """(share, ms) of the edge's timed answers."""
     decisions: tuple[DecisionBin, ...] = ()
+    threshold: float | None = None
     figures: tuple[Figure, ...] = ()
 
 
@@ -89,6 +90,7 @@ def measured(
         deferral_curve=deferral_curve,
         latency_quantiles=profile.latency_quantiles,
         decisions=decisions,
+        threshold=certificate.threshold,
         figures=tuple(rows),
     )
 

@@ -139,6 +139,7 @@ def plan_from(
         deferral_curve=evidence.deferral_curve,
         latency=latency_curves(basis, evidence),
         decisions=evidence.decisions,
+        threshold=evidence.threshold,
         basis=basis,
     )
 

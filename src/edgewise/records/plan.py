@@ -99,5 +99,7 @@ class Plan:
     """Of each option whose times are measured, given or assumed."""
     decisions: tuple[DecisionBin, ...] = ()
     """From the least sure request of the test split to the surest; empty before a run."""
+    threshold: float | None = None
+    """From which confidence on the edge's answer is kept; the certificate's."""
     basis: PlanBasis | None = None
     """What it was planned from."""

@@ -13,11 +13,16 @@ _TICKS = 5
 _NARROW = 90
 
 
-def draw_decisions(bins: Sequence[DecisionBin]) -> str:
+def draw_decisions(bins: Sequence[DecisionBin], threshold: float | None) -> str:
     """Draw the requests from the least sure to the surest, each as wide as its share.
 
     The hatched part is deferred, the plain part kept; dots are how often the edge is right in a
     stretch of confidence, and the broken line how often the cloud is.
+
+    Parameters
+    ----------
+    threshold
+        From which confidence on answers are kept.
     """
     if not bins:
         return ""
@@ -38,7 +43,7 @@ def draw_decisions(bins: Sequence[DecisionBin]) -> str:
         'patternTransform="rotate(45)"><line class="hatch" y2="7"/></pattern></defs>',
         f'<rect x="{_LEFT}" y="{_TOP}" width="{border - _LEFT:.1f}" '
         f'height="{_HEIGHT - _BOTTOM - _TOP}" fill="url(#deferred)"/>',
-        *_heads(bins, deferred, border),
+        *_heads(deferred, border, threshold),
         *_axes(bins, ends, floor, at),
     ]
     lines = [("edge", "s1", [at(one.edge_right_share) for one in bins])]
@@ -62,7 +67,7 @@ def _floor(bins: Sequence[DecisionBin]) -> float:
     return max(0.0, (int(min(shares) * 10 - 1e-9)) / 10)
 
 
-def _heads(bins: Sequence[DecisionBin], deferred: float, border: float) -> list[str]:
+def _heads(deferred: float, border: float, threshold: float | None) -> list[str]:
     """Say above each part what becomes of it, and where the threshold lies."""
     right = _WIDTH - _RIGHT
     parts = []
@@ -76,15 +81,14 @@ def _heads(bins: Sequence[DecisionBin], deferred: float, border: float) -> list[
             (right, "end") if narrow else ((max(border, _LEFT + _NARROW) + right) / 2, "middle")
         )
         parts.append(_text(f"kept {1 - deferred:.1%}", x, _TOP - 8, anchor))
-    if 0 < deferred < 1:
-        first = next(one.confidence_low for one in bins if one.kept)
+    if 0 < deferred < 1 and threshold is not None:
         parts.append(
             f'<line class="mark" x1="{border:.1f}" x2="{border:.1f}" y1="{_TOP}" '
             f'y2="{_HEIGHT - _BOTTOM}"/>'
         )
         left = border < _LEFT + _SPAN / 2
         x, anchor = (border + 5, "start") if left else (border - 5, "end")
-        parts.append(_text(f"kept from {first:.4f} on", x, _HEIGHT - _BOTTOM - 8, anchor))
+        parts.append(_text(f"threshold {threshold:.4f}", x, _HEIGHT - _BOTTOM - 8, anchor))
     return parts
 
 

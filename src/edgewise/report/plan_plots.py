@@ -19,7 +19,7 @@ def plan_charts(plan: Plan) -> list[tuple[str, str]]:
         ("What moves the choice", tornado(plan)),
         ("Trade-offs", trade_offs(plan)),
         ("How late answers are", latency_shares(plan)),
-        ("Decisions by confidence", draw_decisions(plan.decisions)),
+        ("Decisions by confidence", draw_decisions(plan.decisions, plan.threshold)),
     ]
     return [chart for chart in charts if chart[1]]
 

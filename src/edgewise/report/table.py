@@ -5,6 +5,8 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_SHORT = 24
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
@@ -14,6 +16,12 @@ class Table:
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str = ""
+
+    @property
+    def wordy(self) -> frozenset[int]:
+        """Give the columns that hold sentences; they are set to the left."""
+        columns = enumerate(zip(*self.rows, strict=True))
+        return frozenset(at for at, cells in columns if at and max(map(len, cells)) > _SHORT)
 
     @property
     def csv(self) -> str:

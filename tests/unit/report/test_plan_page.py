@@ -25,6 +25,7 @@ from edgewise.report.chart import Bubble, Chart, draw
 from edgewise.report.decision_map import draw_decisions
 from edgewise.report.plan_plots import latency_shares, plan_charts, short
 from edgewise.report.plan_tables import plan_tables
+from edgewise.report.table import Table
 from edgewise.report.tornado import draw_tornado
 
 KNOWN = Evidence(
@@ -175,7 +176,7 @@ def test_a_latency_of_nothing_has_no_place_on_a_logarithmic_scale() -> None:
 
 
 def test_the_map_of_decisions_is_hatched_as_wide_as_the_share_that_is_deferred() -> None:
-    drawing = draw_decisions([decided(), KEPT])
+    drawing = draw_decisions([decided(), KEPT], 0.6)
 
     (width,) = re.findall(r'<rect [^>]*width="([0-9.]+)" [^>]*fill="url\(#deferred\)"', drawing)
     (axis,) = re.findall(r'class="axis" x1="([0-9.]+)" x2="([0-9.]+)"', drawing)
@@ -183,7 +184,7 @@ def test_the_map_of_decisions_is_hatched_as_wide_as_the_share_that_is_deferred()
     for words in (
         "deferred 25.0%",
         "kept 75.0%",
-        "kept from 0.6000 on",
+        "threshold 0.6000",
         "The edge is right in 70.0% of the deferred ones.",
         "The edge is right in 95.0% of the kept ones.",
         "0.5000 to 0.6000: the edge is right in 70.0%, the cloud in 90.0%, deferred, 100 requests",
@@ -207,7 +208,7 @@ def test_the_map_of_decisions_is_hatched_as_wide_as_the_share_that_is_deferred()
 def test_a_map_of_one_kind_or_almost_one_says_it(
     bins: list[DecisionBin], said: str, unsaid: str
 ) -> None:
-    drawing = draw_decisions(bins)
+    drawing = draw_decisions(bins, 0.6)
 
     heads = re.findall(r'<text class="note"[^>]*>([^<]*)</text>', drawing)
     assert said in heads
@@ -216,7 +217,7 @@ def test_a_map_of_one_kind_or_almost_one_says_it(
 
 
 def test_a_plan_with_decisions_shows_them_as_a_map_and_a_table() -> None:
-    found = plan_from(basis(), replace(KNOWN, decisions=(decided(), KEPT)))
+    found = plan_from(basis(), replace(KNOWN, decisions=(decided(), KEPT), threshold=0.6))
 
     page, (table,) = (
         render_plan(found),
@@ -224,9 +225,10 @@ def test_a_plan_with_decisions_shows_them_as_a_map_and_a_table() -> None:
     )
 
     assert "<figcaption>Decisions by confidence</figcaption>" in page
+    assert "threshold 0.6000" in page
     assert [row[3] for row in table.rows] == ["deferred", "kept"]
     assert table.rows[0] == ("0.5000 to 0.6000", "100", "25.0%", "deferred", "70.0%", "90.0%")
-    assert draw_decisions(()) == ""
+    assert draw_decisions((), None) == ""
 
 
 def test_lines_are_told_apart_by_their_dashes_beside_their_names() -> None:
@@ -278,6 +280,14 @@ def test_tables_copy_as_csv_and_read_back() -> None:
     assert ["option", "artifact kinds", "rollouts a month", "on-call surface", "origin"] in [
         table[0] for table in tables
     ]
+
+
+def test_columns_of_sentences_are_set_to_the_left_with_their_heads() -> None:
+    wordy = Table(title="t", header=("a", "b"), rows=[("x" * 30, "no"), ("x", "word " * 9)])
+
+    assert wordy.wordy == {1}
+    assert Table(title="t", header=("a",), rows=[]).wordy == frozenset()
+    assert '<th scope="col" class="words">meets the objective</th>' in render_plan(planned(UNSURE))
 
 
 def test_a_page_shows_warnings_and_notes() -> None:
