@@ -20,14 +20,16 @@ pytestmark = pytest.mark.integration
 GUIDE = Path(__file__).parents[2] / "docs/guides/placement.md"
 
 
-def write_scanner(path: Path, *, growing: bool = False) -> Path:
-    """Write a convnet: 12288 bytes of image go in, 4096, 1024 and 16 are between, or far more."""
+def write_scanner(path: Path, *, growing: bool = False, noisy: bool = False) -> Path:
+    """Write a convnet: 12288 bytes of image go in, 4096 and 1024 are between, or far more."""
     b = Builder(0)
     x, wide = "image", 64 if growing else 4
     for given in (3, wide):
         x = b.op("Conv", x, b.draw(wide, given, 3, 3), pads=[1] * 4, strides=[2, 2])
         x = b.op("Relu", x)
     x = b.op("Conv", x, b.draw(3, wide, 8, 8))
+    if noisy:
+        x = b.op("Add", x, b.op("RandomNormal", shape=[1, 3, 1, 1], scale=1e6))
     graph = helper.make_graph(
         b.nodes,
         "scanner",
@@ -113,6 +115,16 @@ def test_a_model_whose_tensors_all_grow_is_exit_3(
     assert main(["cuts", str(model), "--shape", "image=1,3,32,32", "--rounds", "4"]) == 3
 
     assert "no: every cut sends at least what the input is" in capsys.readouterr().out
+
+
+def test_a_cut_whose_parts_give_another_answer_than_the_whole_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_scanner(tmp_path / "scanner.onnx", noisy=True)
+
+    assert main(["cuts", str(model), "--shape", "image=1,3,32,32", "--rounds", "4", "--json"]) == 3
+
+    assert json.loads(capsys.readouterr().out)["points"] == []
 
 
 @pytest.mark.parametrize(
