@@ -3,7 +3,8 @@
 Claims: `simulator_requests_per_s` at least 300,000: a million requests from a CSV file through a
 policy of two tiers, by the time of one core; `simulator_speedup_vs_simpy` at least 20: SimPy runs
 the same model beside it, on fewer requests (it is in the environment of the heavy tests; without
-it that claim is left as it was).
+it that claim is left as it was). Those of draws and of placement are in `plan_draws` and
+`plan_placement`.
 
     .venv-heavy/bin/python -m benchmarks.plan
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks import plan_draws, plan_placement
 from benchmarks.results import claim, write
 
 from edgewise.records import LatencyLimit, Policy, ServiceFormula, TierKind, TierPolicy
@@ -150,7 +152,11 @@ def bench_simulator() -> list[dict[str, Any]]:
     return found
 
 
-SECTIONS: tuple[Callable[[], list[dict[str, Any]]], ...] = (bench_simulator,)
+SECTIONS: tuple[Callable[[], list[dict[str, Any]]], ...] = (
+    bench_simulator,
+    plan_draws.claims,
+    plan_placement.claims_of_placement,
+)
 """Each gives claims; they are written as soon as they are there."""
 
 

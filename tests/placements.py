@@ -7,8 +7,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from edgewise.records import (
+    CutPoint,
     DeviceClass,
     Handover,
+    ModelCuts,
     ModelProfile,
     ModelQuality,
     Origin,
@@ -74,6 +76,38 @@ def sharing_site(**changes: Any) -> PlacementProblem:
         usd_per_kwh=0.0,
     )
     return replace(problem, **changes)
+
+
+def cut_problem() -> PlacementProblem:
+    """A model that is slow near and far away; cut after 20 ms of 100 ms it sends a tenth."""
+    base = sharing_site()
+    return replace(
+        base,
+        workloads=(replace(base.workloads[0], request_bytes=100_000, latency_p95_ms=290.0),),
+        qualities=base.qualities[:1],
+        tiers=(
+            PlacementTier(name="site", kind=TierKind.DEVICE),
+            PlacementTier(
+                name="cloud", kind=TierKind.CLOUD, rtt_p95_ms=50.0, uplink_bytes_per_s=100_000.0
+            ),
+        ),
+        profiles=(
+            replace(base.profiles[0], p95_ms=300.0, joules=10.0),
+            base.profiles[1],
+        ),
+        cuts=(
+            ModelCuts(
+                workload="a",
+                model="m",
+                near="box",
+                far="rented",
+                points=(
+                    CutPoint(name="early", activation_bytes=10_000, before_ms=20.0, after_ms=40.0),
+                    CutPoint(name="worse", activation_bytes=20_000, before_ms=30.0, after_ms=45.0),
+                ),
+            ),
+        ),
+    )
 
 
 def with_workload(problem: PlacementProblem, name: str, **changes: Any) -> PlacementProblem:

@@ -4,7 +4,6 @@ Set EDGEWISE_SCREENSHOTS to a folder to have the pictures of the docs made anew.
 """
 
 import os  # the folder for pictures is the caller's to name
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 import serving
+from chromium import CONTRAST, chromium, complaints, look
 
 from edgewise.records import (
     Policy,
@@ -74,22 +74,8 @@ def traffic(at: str) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from selenium import webdriver  # noqa: PLC0415 - only where there is a browser
-    from selenium.webdriver.chrome.service import Service  # noqa: PLC0415
-
-    options = webdriver.ChromeOptions()
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    assert chromium is not None, "install chromium"
-    assert driver is not None, "install chromium-driver"
-    options.binary_location = chromium
-    for one in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
-        options.add_argument(one)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    made = webdriver.Chrome(options=options, service=Service(driver))
-    try:
+    with chromium() as made:
         yield made
-    finally:
-        made.quit()
 
 
 def until(browser: Any, script: str) -> Any:
@@ -106,44 +92,11 @@ def traffic_until_curve(url: str, browser: Any) -> None:
                 return
 
 
-def look(browser: Any, address: str, *, width: int = 1100, dark: bool = False) -> None:
-    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
-    browser.get(address)
-
-
 def keep(browser: Any, name: str) -> None:
     """Write a picture where pictures are wanted."""
     wanted = os.environ.get("EDGEWISE_SCREENSHOTS")
     if wanted:
         assert browser.save_screenshot(str(Path(wanted) / name))
-
-
-def complaints(browser: Any) -> list[str]:
-    return [one["message"] for one in browser.get_log("browser") if one["level"] == "SEVERE"]
-
-
-CONTRAST = """
-const parse = (c) => c.match(/[\\d.]+/g).map(Number);
-const light = (c) => { const [r, g, b] = parse(c).slice(0, 3).map((v) => { v /= 255;
-  return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-const behind = (e) => { while (e) { const c = getComputedStyle(e).backgroundColor;
-  const p = parse(c); if (p.length < 4 || p[3] > 0) return c; e = e.parentElement; }
-  return "rgb(255,255,255)"; };
-const low = [];
-for (const e of document.querySelectorAll("body *")) {
-  if (![...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())) continue;
-  const style = getComputedStyle(e), svg = e instanceof SVGElement;
-  if (["TITLE", "DESC", "SCRIPT", "OPTION"].includes(e.tagName.toUpperCase())) continue;
-  const [a, b] = [light(svg ? style.fill : style.color), light(behind(e))];
-  const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-  if (ratio < 4.5) low.push(e.tagName + " " + ratio.toFixed(2) + " " + e.textContent.slice(0, 30));
-}
-return low;
-"""
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -19,6 +19,7 @@ from edgewise.records import (
     Costs,
     Distribution,
     Objective,
+    Plan,
     Shape,
     VolumeDiscount,
     encode,
@@ -185,11 +186,72 @@ def test_one_more_option_never_raises_the_optimum(
     both = plan_from(with_cloud, known, draws=100)
     edge = plan_from(alone, known, draws=100)
 
-    before, after = (
-        min((one.monthly_usd or 0.0 for one in plan.options if one.feasible), default=math.inf)
-        for plan in (edge, both)
+    assert optimum(both) <= optimum(edge)
+
+
+def optimum(plan: Plan) -> float:
+    """Give the cost of the cheapest feasible option; infinite where there is none."""
+    costs = (one.monthly_usd or 0.0 for one in plan.options if one.feasible)
+    return min(costs, default=math.inf)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    known=evidence,
+    volume=st.floats(0.0, 1e8),
+    limit=st.floats(1.0, 300.0),
+    allowed=st.floats(0.0, 0.2),
+    more=st.floats(0.0, 300.0),
+    wider=st.floats(0.0, 0.2),
+)
+def test_a_relaxed_constraint_never_makes_it_worse(
+    known: Evidence, volume: float, limit: float, allowed: float, more: float, wider: float
+) -> None:
+    tight = Objective(latency_p95_ms=limit, max_quality_loss=allowed)
+    looser = (
+        replace(tight, latency_p95_ms=limit + more),
+        replace(tight, latency_p95_ms=None),
+        replace(tight, max_quality_loss=allowed + wider),
     )
-    assert after <= before
+    one = basis(None, requests_per_month=volume)
+
+    least = [
+        optimum(plan_from(replace(one, objective=objective), known, draws=100))
+        for objective in (tight, *looser)
+    ]
+
+    assert max(least[1:]) <= least[0]
+
+
+@settings(deadline=None, max_examples=30)
+@given(known=evidence, seed=st.integers(0, 2**32), low=st.floats(1.0, 50.0))
+def test_the_shares_of_the_draws_and_of_the_requests_sum_to_one(
+    known: Evidence, seed: int, low: float
+) -> None:
+    unsure = {
+        "workload.device_usd": Distribution(shape=Shape.TRIANGULAR, low=low, mode=60, high=900)
+    }
+
+    found = plan_from(basis(Costs(uncertain=unsure)), known, draws=200, seed=seed)
+
+    assert found.certainty is not None
+    assert math.isclose(sum(one.cheapest_share for one in found.certainty.spreads), 1.0)
+    for curve in found.latency:
+        shares = [share for share, _ in curve.points]
+        assert shares == sorted(shares)
+
+
+@settings(deadline=None)
+@given(n=values, option=st.sampled_from(("edge", "hybrid")), off=discounts)
+def test_a_crossing_is_a_volume_or_none_with_its_reason(
+    n: dict[str, float], option: str, off: list[VolumeDiscount]
+) -> None:
+    found = crossing_of(CostModel(horizon_months=24, discounts=off), n, option)
+
+    if found.requests_per_month is None:
+        assert found.reasons
+    else:
+        assert 0 <= found.requests_per_month < math.inf
 
 
 @settings(deadline=None, max_examples=30)

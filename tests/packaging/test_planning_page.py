@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "planning.md").read_text("utf-8")
 STYLE = (
     "<style>svg{font:12px sans-serif;fill:#626b75;background:#fff}.grid{stroke:#e2e0d9}"
-    ".axis{stroke:#626b75}polyline{fill:none;stroke-width:2.2}.s1{stroke:#0b6e6e}"
+    ".axis{stroke:#626b75}polyline{fill:none;stroke-width:2.2}.key{stroke-width:2.2}.s1{stroke:#0b6e6e}"
     ".s2{stroke:#b4501e;stroke-dasharray:7 4}.s3{stroke:#5a4fb0;stroke-dasharray:2 4}"
     ".mark{stroke:#1d2126;stroke-dasharray:1 3}.note,.name{fill:#1d2126;stroke:none}"
     ".bar{fill:#0b6e6e;fill-opacity:.25;stroke:#0b6e6e}.dot{fill:#fff}.full{fill:#0b6e6e}</style>"
@@ -84,12 +84,12 @@ def alone(drawn: str) -> str:
 
 @pytest.mark.parametrize(
     ("name", "choice"),
-    [("retail-site", "cloud"), ("phone-fleet", "hybrid"), ("assistant", "cloud")],
+    [("retail_site", "cloud"), ("phone_fleet", "hybrid"), ("llm_assistant", "cloud")],
 )
 def test_each_example_goes_from_its_file_to_a_report(
     name: str, choice: str, tmp_path: Path
 ) -> None:
-    file, out = DOCS.parent / f"examples/planning/{name}.yaml", tmp_path / "plan.html"
+    file, out = DOCS.parent / f"examples/{name}/edgewise.yaml", tmp_path / "report.html"
 
     assert main(["plan", str(file), "--format", "html", "--out", str(out)]) == 0
 
@@ -97,3 +97,15 @@ def test_each_example_goes_from_its_file_to_a_report(
     assert plan.choice == choice
     assert plan.warnings == ()
     assert plan.recommendation in out.read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["retail_site", "phone_fleet", "llm_assistant"])
+def test_the_page_of_each_example_names_files_that_are_there(name: str) -> None:
+    folder = DOCS.parent / "examples" / name
+
+    commands = re.findall(
+        r"^\$ edgewise \w+ (\S+)", (folder / "README.md").read_text("utf-8"), re.M
+    )
+
+    assert len(commands) == 3
+    assert all((DOCS.parent / path).is_file() for path in commands)

@@ -18,10 +18,10 @@ from edgewise.units import format_ms, format_usd
 @click.option(
     "--format",
     "kind",
-    type=click.Choice(["text", "md", "html", "focus"]),
+    type=click.Choice(["text", "md", "html", "pdf", "focus"]),
     default="text",
     show_default=True,
-    help="focus: rows of FOCUS 1.2 as CSV",
+    help="pdf: printed by an installed Chromium; focus: rows of FOCUS 1.2 as CSV",
 )
 @click.option("--month", default="", help="of the FOCUS rows, as 2026-11 [default: this one]")
 @click.option(
@@ -47,18 +47,27 @@ def command(
     A run is planned by what it measured, a project file by what it gives under `costs.assume`.
     Exit code 3: no option meets the objective.
     """
-    from edgewise.pipeline import focus_of, plan_again, plan_page  # noqa: PLC0415 - heavy
+    from edgewise.pipeline import (  # noqa: PLC0415 - heavy
+        focus_of,
+        plan_again,
+        plan_page,
+        print_pdf,
+    )
 
     if seed < 0:
         raise UsageError(f"not a seed: {seed}", where="--seed", hint="give a whole number ≥ 0")
     if ledger is not None and kind != "focus":
         raise UsageError("a ledger has FOCUS rows only", where="--ledger", hint="--format focus")
+    if kind == "pdf" and out is None:
+        raise UsageError("a PDF needs a file", where="--format pdf", hint="--out report.pdf")
     first = _month(month)
     plan = plan_again(path, draws=draws, seed=seed)
     if as_json:
         print_json(encode(plan))
     elif kind == "text":
         show(plan)
+    elif kind == "pdf" and out is not None:
+        print_pdf(plan_page(plan, "html"), out)
     else:
         text = focus_of(plan, first, ledger) if kind == "focus" else plan_page(plan, kind)
         if out is None:

@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgewise.pipeline.calibrating import CalibrateOrder, calibrate_run
     from edgewise.pipeline.chain import run_project
+    from edgewise.pipeline.cutting import measure_cuts
     from edgewise.pipeline.model_optimizer import ModelOptimizer
     from edgewise.pipeline.optimizing import Order, optimize_source
+    from edgewise.pipeline.pdf import print_pdf
     from edgewise.pipeline.planning import focus_of, plan_again, plan_page
     from edgewise.pipeline.policy_file import open_policy
     from edgewise.pipeline.pricing import import_prices, price_tables
     from edgewise.pipeline.recertifying import RecertifyOrder, recertify_run
+    from edgewise.pipeline.reporting import report_of
     from edgewise.pipeline.verify import Check, verify_run
 
 __all__ = [
@@ -33,12 +36,15 @@ __all__ = [
     "calibrate_run",
     "focus_of",
     "import_prices",
+    "measure_cuts",
     "open_policy",
     "optimize_source",
     "plan_again",
     "plan_page",
     "price_tables",
+    "print_pdf",
     "recertify_run",
+    "report_of",
     "run_project",
     "verify_run",
 ]
@@ -50,12 +56,15 @@ _HOMES = {
     "Order": "edgewise.pipeline.optimizing",
     "RecertifyOrder": "edgewise.pipeline.recertifying",
     "calibrate_run": "edgewise.pipeline.calibrating",
+    "measure_cuts": "edgewise.pipeline.cutting",
     "open_policy": "edgewise.pipeline.policy_file",
     "import_prices": "edgewise.pipeline.pricing",
     "focus_of": "edgewise.pipeline.planning",
     "plan_page": "edgewise.pipeline.planning",
     "plan_again": "edgewise.pipeline.planning",
     "price_tables": "edgewise.pipeline.pricing",
+    "print_pdf": "edgewise.pipeline.pdf",
+    "report_of": "edgewise.pipeline.reporting",
     "optimize_source": "edgewise.pipeline.optimizing",
     "recertify_run": "edgewise.pipeline.recertifying",
     "run_project": "edgewise.pipeline.chain",

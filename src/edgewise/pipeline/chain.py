@@ -30,7 +30,12 @@ from edgewise.pipeline.cache import Cache, hash_path
 from edgewise.pipeline.policy import make_policy
 from edgewise.pipeline.pricing import price_tables
 from edgewise.pipeline.publish import Outcome, publish
-from edgewise.pipeline.quality import TestAnswers, deferral_curve, measure_quality
+from edgewise.pipeline.quality import (
+    TestAnswers,
+    decisions_by_confidence,
+    deferral_curve,
+    measure_quality,
+)
 from edgewise.pipeline.racing import make_race
 from edgewise.pipeline.watching import directions_of, drift_rules
 from edgewise.plan import plan
@@ -166,8 +171,15 @@ def _run(
     quality = measure_quality(test, certificate)
     policy = make_policy(spec, model.labels, profile, certificate, confidence, drift)
     tables = price_tables(spec.path.parent)
-    curve = deferral_curve(test)
-    made = plan(spec, profile, certificate, quality, tables=tables, deferral_curve=curve)
+    made = plan(
+        spec,
+        profile,
+        certificate,
+        quality,
+        tables=tables,
+        deferral_curve=deferral_curve(test),
+        decisions=decisions_by_confidence(test, certificate),
+    )
     return publish(
         Outcome(
             spec=spec,

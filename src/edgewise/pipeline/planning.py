@@ -42,6 +42,7 @@ def plan_again(path: Path, *, draws: int, seed: int) -> Plan:
         read_json(Certificate, path / "certificate.json"),
         read_json(RunSummary, path / "run.json").quality,
         before.deferral_curve,
+        before.decisions,
     )
     return plan_from(before.basis, evidence, draws=draws, seed=seed)
 

@@ -1,9 +1,12 @@
 """What the hybrid's answers are worth on the test split. Pure."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
-from edgewise.records import Certificate, Interval, Quality
+from edgewise.records import Certificate, DecisionBin, Interval, Quality
 from edgewise.tasks import wilson_interval
+
+_BINS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +37,7 @@ def measure_quality(test: TestAnswers, certificate: Certificate) -> Quality:
             n=n,
             edge_interval=edge,
         )
-    threshold = certificate.threshold
-    kept = [threshold is not None and value >= threshold for value in test.confidence]
+    kept = [_is_kept(value, certificate) for value in test.confidence]
     pairs = zip(kept, test.edge_right, test.cloud_right, strict=True)
     hybrid = _share(tuple(near if keep else far for keep, near, far in pairs))
     cloud = _share(test.cloud_right)
@@ -69,6 +71,39 @@ def deferral_curve(test: TestAnswers) -> tuple[tuple[float, float], ...]:
         right = sum(test.cloud_right[i] if i in away else test.edge_right[i] for i in range(n))
         rows.append((len(away) / n, cloud - right / n))
     return tuple(rows)
+
+
+def decisions_by_confidence(test: TestAnswers, certificate: Certificate) -> tuple[DecisionBin, ...]:
+    """Give what becomes of requests by their confidence, from the least sure to the surest.
+
+    A bin is about a twentieth of the requests, and none holds both kept and deferred ones. Without
+    a cloud all are kept; with one and no threshold all are deferred.
+    """
+    order = sorted(range(len(test.confidence)), key=lambda i: test.confidence[i])
+    alone = test.cloud_right is None
+    away = [i for i in order if not alone and not _is_kept(test.confidence[i], certificate)]
+    bins = []
+    for side, kept in ((away, False), (order[len(away) :], True)):
+        count = min(len(side), max(1, round(_BINS * len(side) / len(order))))
+        ends = [round(len(side) * at / count) for at in range(count + 1)] if side else []
+        bins += [_bin(test, side[a:b], kept=kept) for a, b in pairwise(ends)]
+    return tuple(bins)
+
+
+def _bin(test: TestAnswers, members: list[int], *, kept: bool) -> DecisionBin:
+    n, cloud = len(members), test.cloud_right
+    return DecisionBin(
+        confidence_low=test.confidence[members[0]],
+        confidence_high=test.confidence[members[-1]],
+        n=n,
+        edge_right_share=sum(test.edge_right[i] for i in members) / n,
+        cloud_right_share=None if cloud is None else sum(cloud[i] for i in members) / n,
+        kept=kept,
+    )
+
+
+def _is_kept(confidence: float, certificate: Certificate) -> bool:
+    return certificate.threshold is not None and confidence >= certificate.threshold
 
 
 def _share(right: tuple[bool, ...]) -> Interval:

@@ -6,6 +6,7 @@ from edgewise.records import (
     Assumptions,
     Certificate,
     CertificateState,
+    DecisionBin,
     Figure,
     Origin,
     Profile,
@@ -31,6 +32,10 @@ class Evidence:
     joules_per_request: float | None = None
     deferral_curve: tuple[tuple[float, float], ...] = ()
     """(share deferred, quality lost) of other thresholds: seen, not promised."""
+    latency_quantiles: tuple[tuple[float, float], ...] = ()
+    """(share, ms) of the edge's timed answers."""
+    decisions: tuple[DecisionBin, ...] = ()
+    threshold: float | None = None
     figures: tuple[Figure, ...] = ()
 
 
@@ -39,6 +44,7 @@ def measured(
     certificate: Certificate,
     quality: Quality,
     deferral_curve: tuple[tuple[float, float], ...] = (),
+    decisions: tuple[DecisionBin, ...] = (),
 ) -> Evidence:
     """Give what a run has measured.
 
@@ -82,6 +88,9 @@ def measured(
         promised=certificate.state is CertificateState.CERTIFIED,
         joules_per_request=joules,
         deferral_curve=deferral_curve,
+        latency_quantiles=profile.latency_quantiles,
+        decisions=decisions,
+        threshold=certificate.threshold,
         figures=tuple(rows),
     )
 

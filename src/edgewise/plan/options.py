@@ -1,11 +1,11 @@
 """Each way to serve the workload, held against the objective, in all that a choice weighs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from edgewise.plan.cost import CostModel
 from edgewise.plan.evidence import Evidence
-from edgewise.plan.latency import mixture_p95
+from edgewise.plan.latency import mean_ms, mixture_p95
 from edgewise.plan.numbers import DEFERRAL, JOULES_A_KWH, SECONDS_A_MONTH
 from edgewise.plan.pareto import mark_beaten
 from edgewise.records import Option, PlanBasis, Tradeoff
@@ -17,9 +17,10 @@ def options_of(
 ) -> list[Option]:
     """Give edge, cloud and hybrid with their cost, and what keeps each from the objective."""
     usd = {name: float(model.monthly(name, numbers)) for name in model.options}
-    options = [_edge(basis, evidence, usd["edge"])]
+    limits = [*_limits(basis, evidence), *_load(evidence, numbers)]
+    options = [_edge(basis, evidence, usd["edge"], limits)]
     if basis.cloud is not None:
-        options += [_cloud(basis, usd["cloud"]), _hybrid(basis, evidence, usd["hybrid"])]
+        options += [_cloud(basis, usd["cloud"]), _hybrid(basis, evidence, usd["hybrid"], limits)]
     return options
 
 
@@ -38,7 +39,7 @@ def tradeoffs_of(
     for share, loss in evidence.deferral_curve if basis.cloud is not None else ():
         other = {**numbers, DEFERRAL: share}
         seen = replace(evidence, deferral_share=share, hybrid_loss=loss)
-        one = _hybrid(basis, seen, float(model.monthly("hybrid", other)))
+        one = _hybrid(basis, seen, float(model.monthly("hybrid", other)), ())
         rows.append(_tradeoff(replace(one, name=f"hybrid at {share:.0%}"), other, share))
     return mark_beaten(rows)
 
@@ -107,9 +108,24 @@ def _late(basis: PlanBasis, p95_ms: float | None) -> list[str]:
     return [f"latency binds: p95 is {format_ms(p95_ms)}, and {format_ms(limit)} is asked"]
 
 
-def _edge(basis: PlanBasis, evidence: Evidence, usd: float) -> Option:
+def _load(evidence: Evidence, n: Mapping[str, float]) -> list[str]:
+    """Say where devices that answer one request at a time are brought more than they can do."""
+    if evidence.p50_ms is None or evidence.p95_ms is None:
+        return []
+    per_s = n["workload.requests_per_month"] / SECONDS_A_MONTH
+    busy = per_s * mean_ms((evidence.p50_ms, evidence.p95_ms)) / 1000
+    devices = n["workload.devices"] * n["costs.edge.share"]
+    if busy < devices:
+        return []
+    return [
+        f"load binds: the edge is unstable, for its {n['workload.devices']:,.0f} devices are "
+        f"brought {busy / devices:,.3g} times what they can do"
+    ]
+
+
+def _edge(basis: PlanBasis, evidence: Evidence, usd: float, limits: Sequence[str]) -> Option:
     loss, allowed = evidence.edge_loss, basis.objective.max_quality_loss
-    reasons = _limits(basis, evidence) + _late(basis, evidence.p95_ms)
+    reasons = [*limits, *_late(basis, evidence.p95_ms)]
     if loss is not None and loss > allowed:
         reasons.append(
             f"quality binds: it loses {loss:.1%} against the cloud, and {allowed:.1%} is allowed"
@@ -139,13 +155,13 @@ def _cloud(basis: PlanBasis, usd: float) -> Option:
     )
 
 
-def _hybrid(basis: PlanBasis, evidence: Evidence, usd: float) -> Option:
+def _hybrid(basis: PlanBasis, evidence: Evidence, usd: float, limits: Sequence[str]) -> Option:
     assert basis.cloud is not None
     p95 = None
     if evidence.p50_ms is not None and evidence.p95_ms is not None:
         near, far = (evidence.p50_ms, evidence.p95_ms), basis.cloud
         p95 = mixture_p95(near, (far.rtt_p50_ms, far.rtt_p95_ms), evidence.deferral_share)
-    reasons = _limits(basis, evidence) + _late(basis, p95)
+    reasons = [*limits, *_late(basis, p95)]
     if not evidence.promised:
         reasons.append(
             "quality binds: there is no certificate, so every answer that may leave is deferred"

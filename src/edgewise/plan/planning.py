@@ -9,6 +9,7 @@ from edgewise.plan.cost import CostModel
 from edgewise.plan.deciding import certainty, uncertain_numbers
 from edgewise.plan.evidence import Evidence, assumed, measured
 from edgewise.plan.figures import figures_of
+from edgewise.plan.latency import latency_curves
 from edgewise.plan.numbers import numbers_of
 from edgewise.plan.options import options_of, tradeoffs_of
 from edgewise.plan.plausible import warnings_of
@@ -17,6 +18,7 @@ from edgewise.plan.volume import Crossing, crossing_of, curve_of, flip_of
 from edgewise.records import (
     Certificate,
     CostLine,
+    DecisionBin,
     MonthlyUsd,
     Option,
     Plan,
@@ -39,14 +41,16 @@ def plan(
     *,
     tables: Sequence[PriceTable] = (),
     deferral_curve: Sequence[tuple[float, float]] = (),
+    decisions: Sequence[DecisionBin] = (),
 ) -> Plan:
     """Hold each way to serve the workload against the objective and price it.
 
     Costs come from the spec's prices and the tables, latencies from the profile and the spec's
     round trip, quality from the test split, the deferral share from the certificate. Other
-    thresholds, as (share deferred, quality lost), are trade-offs to look at.
+    thresholds, as (share deferred, quality lost), are trade-offs to look at; the decisions are
+    what becomes of the test split by confidence.
     """
-    evidence = measured(profile, certificate, quality, tuple(deferral_curve))
+    evidence = measured(profile, certificate, quality, tuple(deferral_curve), tuple(decisions))
     return plan_from(basis_of(spec, tables), evidence)
 
 
@@ -133,6 +137,9 @@ def plan_from(
             model.options, numbers["costs.edge.updates_per_month"], basis.costs.upkeep
         ),
         deferral_curve=evidence.deferral_curve,
+        latency=latency_curves(basis, evidence),
+        decisions=evidence.decisions,
+        threshold=evidence.threshold,
         basis=basis,
     )
 

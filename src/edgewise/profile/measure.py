@@ -11,7 +11,15 @@ from edgewise.errors import InvalidData, UsageError
 from edgewise.profile.energy import energy_of
 from edgewise.profile.machine import describe_target
 from edgewise.profile.spawn import Child, Message, write_inputs
-from edgewise.records import BatchLatency, Input, LatencyBucket, Profile, Progress, silent
+from edgewise.records import (
+    LATENCY_SHARES,
+    BatchLatency,
+    Input,
+    LatencyBucket,
+    Profile,
+    Progress,
+    silent,
+)
 from edgewise.runtimes import bundle_sha256, find_runtime, read_manifest
 
 PROBE = "edgewise.profile.probe"
@@ -103,6 +111,7 @@ def measure(
         requests_per_s=1000 * len(times_ms) / sum(times_ms),
         batches=tuple(batch_latency(**one) for one in found["batches"]),
         energy=energy_of(found["joules"], found["energy_how"], len(times_ms)),
+        latency_quantiles=tuple((share, percentile(ordered, share)) for share in LATENCY_SHARES),
     )
 
 

@@ -46,6 +46,7 @@ from edgewise.records.costs import (
     Upkeep,
     VolumeDiscount,
 )
+from edgewise.records.cuts import CutProfile, MeasuredCut
 from edgewise.records.decision import (
     Action,
     Attempt,
@@ -134,6 +135,7 @@ from edgewise.records.preroute import PreRouterEvidence, PreRouterWeights
 from edgewise.records.prices import MEASURES, PriceRow, PriceTable
 from edgewise.records.privacy import PrivacyAction, PrivacyActions
 from edgewise.records.profile import (
+    LATENCY_SHARES,
     NOT_MEASURED,
     BatchLatency,
     Comparison,
@@ -175,6 +177,7 @@ from edgewise.records.run import (
 )
 from edgewise.records.score import LearnedScore, Score
 from edgewise.records.service import Autoscaling, Batching, QueueRules, ServiceFormula
+from edgewise.records.showing import DecisionBin, LatencyCurve
 from edgewise.records.simulation import (
     ArrivalReport,
     Bounds,
@@ -189,6 +192,7 @@ from edgewise.records.simulation import (
 __all__ = [
     "DAY_S",
     "HOURS_PER_MONTH",
+    "LATENCY_SHARES",
     "MEASURES",
     "NOT_MEASURED",
     "NUMBERS",
@@ -239,8 +243,10 @@ __all__ = [
     "CostPoint",
     "Costs",
     "CutPoint",
+    "CutProfile",
     "DataSpec",
     "Decision",
+    "DecisionBin",
     "DeviceClass",
     "DeviceRule",
     "DeviceState",
@@ -265,12 +271,14 @@ __all__ = [
     "Input",
     "Interval",
     "LatencyBucket",
+    "LatencyCurve",
     "LatencyLimit",
     "LatencyQuantiles",
     "LearnedScore",
     "Limit",
     "LogReplay",
     "Loss",
+    "MeasuredCut",
     "MemoryLimit",
     "ModelCuts",
     "ModelProfile",

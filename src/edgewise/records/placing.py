@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from edgewise.errors import InvalidRecord
+from edgewise.records.cuts import CutProfile
 from edgewise.records.plan import Origin
 from edgewise.records.policy import TierKind
 
@@ -234,13 +235,27 @@ class CutPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCuts:
-    """Where a model may be cut for a workload: its head on a class near, its tail far."""
+    """Where a model may be cut for a workload: its head on a class near, its tail far.
+
+    Either points, or what `edgewise cuts` measured on a machine of one class or of both.
+    """
 
     workload: str
     model: str
     near: str
     far: str
-    points: tuple[CutPoint, ...]
+    points: tuple[CutPoint, ...] = ()
+    near_measured: CutProfile | None = None
+    far_measured: CutProfile | None = None
+
+    def __post_init__(self) -> None:
+        near, far = self.near_measured, self.far_measured
+        if near is None or far is None:
+            return
+        if near.model_sha256 != far.model_sha256:
+            what = "the cuts near are of another file than those far"
+            hint = "measure the same ONNX file on both"
+            raise InvalidRecord(what, where=f"cuts of model {self.model}", hint=hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from edgewise.records.planning import (
     PlanBasis,
     Tradeoff,
 )
+from edgewise.records.showing import DecisionBin, LatencyCurve
 
 
 class Origin(Enum):
@@ -94,5 +95,11 @@ class Plan:
     complexity: tuple[Complexity, ...] = ()
     deferral_curve: tuple[tuple[float, float], ...] = ()
     """(share deferred, quality lost against the cloud) of other thresholds, on the test split."""
+    latency: tuple[LatencyCurve, ...] = ()
+    """Of each option whose times are measured, given or assumed."""
+    decisions: tuple[DecisionBin, ...] = ()
+    """From the least sure request of the test split to the surest; empty before a run."""
+    threshold: float | None = None
+    """From which confidence on the edge's answer is kept; the certificate's."""
     basis: PlanBasis | None = None
     """What it was planned from."""

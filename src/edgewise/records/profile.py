@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 NOT_MEASURED = "not measured"
+LATENCY_SHARES = (0.01, 0.025, *(twentieth / 20 for twentieth in range(1, 20)), 0.975, 0.99)
+"""Shares of the answers whose latency is kept, or drawn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,8 @@ class Profile:
     """All files as one stream through gzip at level 6; `None` where nobody asked."""
     memory_limit: MemoryLimit | None = None
     energy: Energy = Energy()
+    latency_quantiles: tuple[tuple[float, float], ...] = ()
+    """(share of the answers, ms that they are within) at `LATENCY_SHARES`; empty in old files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ Markdown. Read `view.py` and `report.html.j2` first.
 
 from edgewise.report.calibration import render_calibration
 from edgewise.report.candidates import render_candidates
-from edgewise.report.page import render
+from edgewise.report.page import render, run_markdown
 from edgewise.report.plan_page import plan_markdown, render_plan
 from edgewise.report.view import ReportView
 
@@ -17,4 +17,5 @@ __all__ = [
     "render_calibration",
     "render_candidates",
     "render_plan",
+    "run_markdown",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 560, 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 96, 16, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 112, 16, 44
 
 Point = tuple[float, float]
 
@@ -31,6 +31,8 @@ class Bubble:
     """In units of the drawing; the chart is 560 wide."""
     note: str
     style: str
+    name: str = ""
+    """Written beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,14 @@ class Mark:
     """A vertical line with a note."""
 
     x: float
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """A horizontal line with a note."""
+
+    y: float
     note: str
 
 
@@ -51,6 +61,7 @@ class Chart:
     y_label: str
     lines: Sequence[Line]
     marks: Sequence[Mark] = ()
+    levels: Sequence[Level] = ()
     bubbles: Sequence[Bubble] = ()
     log_x: bool = False
     log_y: bool = False
@@ -63,6 +74,7 @@ def draw(chart: Chart) -> str:
     xs = [x for line in chart.lines for x, _ in line.points] + [mark.x for mark in chart.marks]
     xs += [one.x for one in chart.bubbles]
     ys = [y for line in chart.lines for _, y in line.points] + [one.y for one in chart.bubbles]
+    ys += [level.y for level in chart.levels]
     x_scale = _Scale(xs, (_LEFT, WIDTH - _RIGHT), log=chart.log_x)
     y_scale = _Scale(ys, (HEIGHT - _BOTTOM, _TOP), log=chart.log_y)
     parts = [
@@ -71,13 +83,9 @@ def draw(chart: Chart) -> str:
         *_axes(chart, x_scale, y_scale),
     ]
     for mark in chart.marks:
-        x = x_scale.at(mark.x)
-        parts.append(
-            f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>'
-        )
-        anchor = "end" if x > WIDTH / 2 else "start"
-        shift = -5 if anchor == "end" else 5
-        parts.append(_text(mark.note, (x + shift, _TOP + 10), anchor=anchor, style="note"))
+        parts += _mark(mark, x_scale.at(mark.x))
+    for level in chart.levels:
+        parts += _level(level, y_scale.at(level.y))
     labels = []
     for line in chart.lines:
         path = " ".join(f"{x_scale.at(x):.1f},{y_scale.at(y):.1f}" for x, y in line.points)
@@ -97,6 +105,7 @@ def draw(chart: Chart) -> str:
         f"<title>{escape(one.note)}</title></circle>"
         for one in sorted(chart.bubbles, key=lambda one: -one.radius)
     ]
+    parts += _names(chart.bubbles, x_scale, y_scale)
     parts += _labels(labels)
     return "".join([*parts, "</svg>"])
 
@@ -121,7 +130,11 @@ class _Scale:
         if self.log:
             first, last = math.ceil(math.log10(self.low)), math.floor(math.log10(self.high))
             step = max(1, (last - first) // 5)
-            return [10.0**power for power in range(first, last + 1, step)]
+            powers = [10.0**power for power in range(first, last + 1, step)]
+            if len(powers) > 2:
+                return powers
+            finer = [m * 10.0**p for p in range(first - 1, last + 1) for m in (1, 2, 5)]
+            return [one for one in finer if self.low <= one <= self.high]
         rough = (self.high - self.low) / 5
         size = 10 ** math.floor(math.log10(rough))
         step = next(size * m for m in (1, 2, 5, 10) if size * m >= rough)
@@ -146,13 +159,52 @@ def _axes(chart: Chart, x_scale: _Scale, y_scale: _Scale) -> list[str]:
     return parts
 
 
+def _mark(mark: Mark, x: float) -> list[str]:
+    anchor = "end" if x > WIDTH / 2 else "start"
+    place = (x + (-5 if anchor == "end" else 5), _TOP + 10)
+    return [
+        f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>',
+        _text(mark.note, place, anchor=anchor, style="note"),
+    ]
+
+
+def _level(level: Level, y: float) -> list[str]:
+    return [
+        f'<line class="mark" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>',
+        _text(level.note, (_LEFT + 4, y - 5), anchor="start", style="note"),
+    ]
+
+
+def _names(bubbles: Sequence[Bubble], x_scale: _Scale, y_scale: _Scale) -> list[str]:
+    """Name dots beside them, moved down where two names would touch."""
+    parts: list[str] = []
+    taken: list[tuple[float, float, float]] = []
+    for one in sorted(bubbles, key=lambda one: y_scale.at(one.y)):
+        if not one.name:
+            continue
+        x, y = x_scale.at(one.x), y_scale.at(one.y) + 4
+        wide = 7.0 * len(one.name)
+        right = x + one.radius + wide + 4 < WIDTH - _RIGHT + 8
+        left_end = x + one.radius + 4 if right else x - one.radius - 4 - wide
+        for low, high, below in taken:
+            if low < left_end + wide and left_end < high and abs(y - below) < 14:
+                y = below + 14
+        taken.append((left_end, left_end + wide, y))
+        anchor, at = ("start", left_end) if right else ("end", left_end + wide)
+        parts.append(_text(one.name, (at, y), anchor=anchor, style=f"name {one.style}"))
+    return parts
+
+
 def _labels(wanted: list[tuple[float, Line]]) -> list[str]:
-    """Name each line at its end, moved apart where they would touch."""
+    """Name each line at its end beside a piece of it, moved apart where they would touch."""
     parts, last = [], -math.inf
     for y, line in sorted(wanted, key=lambda pair: pair[0]):
         placed = max(y, last + 14)
         last = placed
-        place = (WIDTH - _RIGHT + 6, placed + 4)
+        x = WIDTH - _RIGHT + 4
+        ends = f'x1="{x}" x2="{x + 13}" y1="{placed:.1f}" y2="{placed:.1f}"'
+        parts.append(f'<line class="key {line.style}" {ends}/>')
+        place = (x + 16, placed + 4)
         parts.append(_text(line.name, place, anchor="start", style=f"name {line.style}"))
     return parts
 

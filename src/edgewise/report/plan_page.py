@@ -2,7 +2,7 @@
 
 from edgewise.records import Plan
 from edgewise.report.plan_plots import plan_charts
-from edgewise.report.plan_tables import Table, plan_tables
+from edgewise.report.plan_tables import figures_table, plan_tables
 from edgewise.report.template import fill
 
 
@@ -21,7 +21,7 @@ def render_plan(plan: Plan) -> str:
         plan=plan,
         notes=plan.certainty.notes if plan.certainty is not None else (),
         charts=plan_charts(plan),
-        tables=[*plan_tables(plan), _figures(plan)],
+        tables=[*plan_tables(plan), figures_table(plan)],
     )
 
 
@@ -32,21 +32,6 @@ def plan_markdown(plan: Plan) -> str:
     if plan.warnings or notes:
         lines = [f"- check: {words}" for words in plan.warnings] + [f"- {one}" for one in notes]
         parts.append("\n".join(lines))
-    for table in [*plan_tables(plan), _figures(plan)]:
+    for table in [*plan_tables(plan), figures_table(plan)]:
         parts.append(f"## {table.title}\n\n{table.markdown}")
     return "\n\n".join(parts) + "\n"
-
-
-def _figures(plan: Plan) -> Table:
-    rows = [
-        (
-            one.name,
-            "–" if one.value is None else f"{one.value:,.6g}",
-            one.unit,
-            one.origin.value,
-            one.source,
-        )
-        for one in plan.figures
-    ]
-    header = ("figure", "value", "unit", "origin", "source")
-    return Table(title="Figures", header=header, rows=rows)

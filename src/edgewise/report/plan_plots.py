@@ -1,9 +1,10 @@
-"""The plots of a plan: cost by volume, cost over time, tornado, trade-offs."""
+"""The plots of a plan: cost by volume and over time, tornado, trade-offs, latency, decisions."""
 
 from collections.abc import Sequence
 
 from edgewise.records import CostPoint, Plan, Tradeoff
-from edgewise.report.chart import Bubble, Chart, Line, Mark, draw
+from edgewise.report.chart import Bubble, Chart, Level, Line, Mark, draw
+from edgewise.report.decision_map import draw_decisions
 from edgewise.report.tornado import draw_tornado
 from edgewise.units import format_ms, format_usd
 
@@ -17,6 +18,8 @@ def plan_charts(plan: Plan) -> list[tuple[str, str]]:
         ("Cost over time", cost_over_time(plan)),
         ("What moves the choice", tornado(plan)),
         ("Trade-offs", trade_offs(plan)),
+        ("How late answers are", latency_shares(plan)),
+        ("Decisions by confidence", draw_decisions(plan.decisions, plan.threshold)),
     ]
     return [chart for chart in charts if chart[1]]
 
@@ -108,27 +111,63 @@ def trade_offs(plan: Plan) -> str:
     front = sorted((x, usd) for one, x, usd in known if not one.beaten_by)
     bubbles = [
         Bubble(
-            x=x, y=usd, radius=4 + 12 * one.exposed_share**0.5, note=_all(one), style=_style(one)
+            x=x,
+            y=usd,
+            radius=4 + 12 * one.exposed_share**0.5,
+            note=_all(one),
+            style=_style(one),
+            name=one.option.removeprefix("hybrid at "),
         )
         for one, x, usd in known
     ]
-    names = [
-        Line(name=one.option, points=[(x, usd), (x, usd)], style=_style(one))
-        for one, x, usd in known
-        if one.option in _STYLES
-    ]
-    lines = [Line(name="none beats", points=front, style="s3"), *names] if front else names
+    lines = [Line(name="none beats", points=front, style="front")] if front else []
     return draw(
         Chart(
             title="Trade-offs",
             description="What each option costs and loses; a dot's area is the share that leaves "
             "the device. The line joins options that no other beats in all that is weighed.",
             x_label="quality lost against the cloud" if by_quality else "p95, ms",
-            y_label="USD a month",
+            y_label="USD a month; a percentage is a share deferred"
+            if len(known) > len(_STYLES)
+            else "USD a month",
             lines=lines,
             bubbles=bubbles,
             x_format=("{:.1%}" if by_quality else "{:.3g}").format,
             y_format=short,
+        )
+    )
+
+
+def latency_shares(plan: Plan) -> str:
+    """Draw which share of each option's answers is there after which time."""
+    if not plan.latency:
+        return ""
+    lines = [
+        Line(
+            name=one.option,
+            points=[(ms, share) for share, ms in one.points],
+            style=_STYLES[one.option],
+        )
+        for one in plan.latency
+    ]
+    if any(x <= 0 for line in lines for x, _ in line.points):
+        return ""
+    asked = plan.basis.objective.latency_p95_ms if plan.basis is not None else None
+    timed = ", ".join(one.option for one in plan.latency if one.is_measured)
+    shapes = f"Timed: {timed}; the others" if timed else "All"
+    return draw(
+        Chart(
+            title="How late answers are",
+            description=f"Share of the answers within a time. {shapes} are lognormal through their "
+            "p50 and p95.",
+            x_label="ms, on a logarithmic scale",
+            y_label="share of the answers",
+            lines=lines,
+            marks=[] if asked is None else [Mark(x=asked, note=f"asked: {format_ms(asked)}")],
+            levels=[Level(y=0.95, note="p95")],
+            log_x=True,
+            x_format="{:g}".format,
+            y_format="{:.0%}".format,
         )
     )
 

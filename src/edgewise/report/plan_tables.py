@@ -1,35 +1,11 @@
 """The tables of a plan, as cells: one source for HTML, Markdown and CSV."""
 
-import csv
-import io
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from edgewise.records import Plan
 from edgewise.report.plan_plots import curve_rows
+from edgewise.report.table import Table
 from edgewise.units import format_ms, format_usd
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """A table of the plan: its title, header and rows."""
-
-    title: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-    @property
-    def csv(self) -> str:
-        """Give the table as CSV."""
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([self.header, *self.rows])
-        return text.getvalue()
-
-    @property
-    def markdown(self) -> str:
-        """Give the table in Markdown."""
-        lines = [list(self.header), ["---"] * len(self.header), *map(list, self.rows)]
-        return "\n".join(f"| {' | '.join(c.replace('|', '/') for c in line)} |" for line in lines)
+_SHOWN_SHARES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 
 
 def plan_tables(plan: Plan) -> list[Table]:
@@ -40,6 +16,8 @@ def plan_tables(plan: Plan) -> list[Table]:
         _flips(plan),
         _spreads(plan),
         _swings(plan),
+        _latency(plan),
+        _decisions(plan),
         _tradeoffs(plan),
         _complexity(plan),
         _years(plan),
@@ -64,7 +42,9 @@ def _options(plan: Plan) -> Table:
         for one in plan.options
     ]
     header = ("option", "a month", "p95", "loss", "meets the objective")
-    return Table(title="Options", header=header, rows=rows)
+    volume = plan.basis.workload.requests_per_month if plan.basis is not None else None
+    caption = "" if volume is None else f"{volume:,.0f} requests a month"
+    return Table(title="Options", header=header, rows=rows, caption=caption)
 
 
 def _bill(plan: Plan) -> Table:
@@ -136,6 +116,38 @@ def _swings(plan: Plan) -> Table:
     )
 
 
+def _latency(plan: Plan) -> Table:
+    known = [dict(one.points) for one in plan.latency]
+    rows = [
+        (f"{share:.0%}", *(_ms(points.get(share)) for points in known))
+        for share in _SHOWN_SHARES
+        if known
+    ]
+    names = [
+        f"{one.option}, {'measured' if one.is_measured else 'lognormal through p50 and p95'}"
+        for one in plan.latency
+    ]
+    return Table(title="Answers within", header=("share of the answers", *names), rows=rows)
+
+
+def _decisions(plan: Plan) -> Table:
+    whole = sum(one.n for one in plan.decisions)
+    rows = [
+        (
+            f"{one.confidence_low:.4f} to {one.confidence_high:.4f}",
+            f"{one.n:,}",
+            f"{one.n / whole:.1%}",
+            "kept" if one.kept else "deferred",
+            f"{one.edge_right_share:.1%}",
+            _percent(one.cloud_right_share),
+        )
+        for one in plan.decisions
+    ]
+    header = ("confidence", "requests", "share", "decision", "edge right", "cloud right")
+    caption = "Requests of the test split that may leave the device"
+    return Table(title="Decisions by confidence", header=header, rows=rows, caption=caption)
+
+
 def _tradeoffs(plan: Plan) -> Table:
     rows = [
         (
@@ -179,6 +191,23 @@ def _years(plan: Plan) -> Table:
     return Table(
         title="Paid up to a month, at today's value", header=("month", *options), rows=rows
     )
+
+
+def figures_table(plan: Plan) -> Table:
+    """Give every number of the plan with its origin."""
+    rows = [
+        (
+            one.name,
+            "–" if one.value is None else f"{one.value:,.6g}",
+            one.unit,
+            one.origin.value,
+            one.source,
+        )
+        for one in plan.figures
+    ]
+    header = ("figure", "value", "unit", "origin", "source")
+    caption = "Every number of the plan says whether it was measured, given or assumed"
+    return Table(title="Figures", header=header, rows=rows, caption=caption)
 
 
 def _usd(value: float | None) -> str:

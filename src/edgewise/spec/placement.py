@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from edgewise.errors import InvalidRecord, InvalidSpec
 from edgewise.records import (
     CutPoint,
+    CutProfile,
     DeviceClass,
     Handover,
     ModelCuts,
@@ -21,6 +22,7 @@ from edgewise.records import (
     Pool,
     RelaxationPrices,
     TierKind,
+    read_json,
 )
 from edgewise.spec import placement_model as shape
 from edgewise.spec.marked import Marks, explained, parse, place_of, read_text
@@ -45,7 +47,7 @@ def load_placement(path: Path) -> PlacementProblem:
         raise explained(wrong, marks, path, shape.PlacementFile) from wrong
     _check_names(found, marks, path)
     try:
-        return _problem(found)
+        return _problem(found, path.parent)
     except InvalidRecord as wrong:
         what = f"{wrong.where}: {wrong.what}"
         raise InvalidSpec(what, where=str(path), hint=wrong.hint) from wrong
@@ -87,7 +89,7 @@ def _pointers(found: shape.PlacementFile) -> Iterator[tuple[str, str, Place]]:
             yield "device class", cuts.far, ("workloads", name, "cuts", at, "far")
 
 
-def _problem(found: shape.PlacementFile) -> PlacementProblem:
+def _problem(found: shape.PlacementFile, folder: Path) -> PlacementProblem:
     works, energy = found.workloads.items(), found.energy_kwh_per_month
     return PlacementProblem(
         name=found.name,
@@ -121,7 +123,7 @@ def _problem(found: shape.PlacementFile) -> PlacementProblem:
             for model, quality in work.qualities.items()
         ),
         handovers=tuple(_handover(name, one) for name, work in works for one in work.handovers),
-        cuts=tuple(_cuts(name, one) for name, work in works for one in work.cuts),
+        cuts=tuple(_cuts(name, one, folder) for name, work in works for one in work.cuts),
         budget_usd_per_month=found.budget_usd_per_month,
         joules_per_month=None if energy is None else energy * _JOULES_PER_KWH,
         usd_per_kwh=found.usd_per_kwh,
@@ -162,7 +164,8 @@ def _handover(workload: str, one: shape.HandedOver) -> Handover:
     return Handover(workload=workload, sent_bytes=one.sent, **one.model_dump(exclude={"sent"}))
 
 
-def _cuts(workload: str, cuts: shape.Cuts) -> ModelCuts:
+def _cuts(workload: str, cuts: shape.Cuts, folder: Path) -> ModelCuts:
+    files = cuts.measured or shape.MeasuredCuts.model_construct()
     return ModelCuts(
         workload=workload,
         points=tuple(
@@ -174,5 +177,16 @@ def _cuts(workload: str, cuts: shape.Cuts) -> ModelCuts:
             )
             for one in cuts.points
         ),
-        **cuts.model_dump(exclude={"points"}),
+        near_measured=_measured(files.near, folder),
+        far_measured=_measured(files.far, folder),
+        **cuts.model_dump(exclude={"points", "measured"}),
     )
+
+
+def _measured(name: str | None, folder: Path) -> CutProfile | None:
+    if name is None:
+        return None
+    if not (folder / name).is_file():
+        hint = "measure it with `edgewise cuts MODEL.onnx --out FILE`"
+        raise InvalidRecord("no such file", where=name, hint=hint)
+    return read_json(CutProfile, folder / name)

@@ -105,13 +105,33 @@ class Cut(Section):
     after_ms: Positive = Field(description="mean time of the tail on the far device")
 
 
+class MeasuredCuts(Section):
+    """What `edgewise cuts` wrote; where one is left out, the other's shares are taken."""
+
+    near: str | None = Field(None, description="file of the near device, beside this one")
+    far: str | None = Field(None, description="file of the far device, beside this one")
+
+    @model_validator(mode="after")
+    def _at_least_one(self) -> "MeasuredCuts":
+        if self.near is None and self.far is None:
+            raise ValueError("give near, far or both")
+        return self
+
+
 class Cuts(Section):
     """Where a model may be cut in two."""
 
     model: str = Field(description="name of a model")
     near: str = Field(description="device class of the head")
     far: str = Field(description="device class of the tail")
-    points: list[Cut] = Field(description="places to cut")
+    points: list[Cut] = Field([], description="places to cut")
+    measured: MeasuredCuts | None = Field(None, description="files of `edgewise cuts`, instead")
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "Cuts":
+        if bool(self.points) == (self.measured is not None):
+            raise ValueError("give either points or measured")
+        return self
 
 
 class PlacedWorkload(Section):

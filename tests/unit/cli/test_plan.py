@@ -138,6 +138,21 @@ def test_a_plan_is_a_page_that_opens_offline(spec: Path, tmp_path: Path) -> None
     assert "https://" not in page.replace("https://github.com", "")
 
 
+def test_a_plan_without_traffic_is_a_plan_and_says_so(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec.write_text(SPEC.replace("1_000_000", "0"), encoding="utf-8")
+    out = tmp_path / "plan.html"
+
+    found = as_json(capsys, "plan", str(spec))
+
+    assert found["monthly_usd"]["cloud"] == 0
+    assert found["choice"] == "cloud"
+    assert "there are no requests: workload.requests_per_month is 0" in found["warnings"]
+    assert main(["plan", str(spec), "--format", "html", "--out", str(out)]) == 0
+    assert "nan" not in out.read_text("utf-8")
+
+
 def test_a_plan_is_markdown_too(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", str(spec), "--format", "md"]) == 0
 
@@ -190,6 +205,7 @@ def test_a_ledger_is_focus_rows_of_what_was_decided(
     [
         (["--draws", "7"], 2, "draws: not a number of draws: 7"),
         (["--seed", "-1"], 2, "--seed: not a seed: -1"),
+        (["--format", "pdf"], 2, "--format pdf: a PDF needs a file"),
         (["--month", "11/26"], 2, "--month: not a month: 11/26"),
         (["--ledger", "log"], 2, "--ledger: a ledger has FOCUS rows only"),
         (["--ledger", "log", "--format", "focus"], 1, "log: no such decision log"),

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from edgewise.errors import UsageError
 from edgewise.plan import break_even, fleets_at
-from edgewise.plan.latency import mixture_p95
 
 
 def test_the_designs_example_equals_a_sum_by_hand() -> None:
@@ -82,15 +81,6 @@ def test_impossible_numbers_are_named(arguments: dict[str, float], where: str) -
 def test_a_negative_volume_is_refused() -> None:
     with pytest.raises(UsageError):
         break_even(usd_per_request=1).payback_months(-1)
-
-
-def test_a_hybrid_between_its_tiers_is_between_their_latencies() -> None:
-    edge, cloud = (2.0, 4.0), (60.0, 180.0)
-
-    assert mixture_p95(edge, cloud, 0.0) == pytest.approx(4.0, rel=1e-6)
-    assert mixture_p95(edge, cloud, 1.0) == pytest.approx(182.0, rel=1e-6)
-    assert 4.0 < mixture_p95(edge, cloud, 0.08) < 182.0
-    assert mixture_p95((5.0, 5.0), cloud, 0.0) == pytest.approx(5.0, rel=1e-6)
 
 
 def test_an_answer_flips_at_the_fleet_and_the_price_at_which_both_cost_the_same() -> None:

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from placements import sharing_site, with_workload
+from placements import cut_problem, sharing_site, with_workload
 
 from edgewise.errors import InvalidRecord, MissingExtra
-from edgewise.plan.placement import Effort, check_placement, front, paying_cuts, place, relaxed
+from edgewise.plan.placement import Effort, check_placement, front, place, relaxed
 from edgewise.plan.placement import highs as door
 from edgewise.plan.placement.availability import reached
 from edgewise.plan.placement.conflict import find_conflict
@@ -19,11 +19,9 @@ from edgewise.plan.placement.pruning import without_dominated
 from edgewise.plan.placement.queueing import bucket, erlang_c, residual_ms, wait_p95_ms
 from edgewise.plan.placement.routes import Book
 from edgewise.records import (
-    CutPoint,
     DeviceClass,
     Handover,
     Limit,
-    ModelCuts,
     ModelProfile,
     ModelQuality,
     Origin,
@@ -312,57 +310,6 @@ def test_traffic_that_nothing_can_carry_is_said() -> None:
 
     assert [one.limit for one in found.conflict] == [Limit.AVAILABILITY]
     assert found.relaxation[0].after == 0.0
-
-
-def cut_problem() -> PlacementProblem:
-    """A model that is slow near and far away; cut after 20 ms of 100 ms it sends a tenth."""
-    base = sharing_site()
-    return replace(
-        base,
-        workloads=(replace(base.workloads[0], request_bytes=100_000, latency_p95_ms=290.0),),
-        qualities=base.qualities[:1],
-        tiers=(
-            PlacementTier(name="site", kind=TierKind.DEVICE),
-            PlacementTier(
-                name="cloud", kind=TierKind.CLOUD, rtt_p95_ms=50.0, uplink_bytes_per_s=100_000.0
-            ),
-        ),
-        profiles=(
-            replace(base.profiles[0], p95_ms=300.0, joules=10.0),
-            base.profiles[1],
-        ),
-        cuts=(
-            ModelCuts(
-                workload="a",
-                model="m",
-                near="box",
-                far="rented",
-                points=(
-                    CutPoint(name="early", activation_bytes=10_000, before_ms=20.0, after_ms=40.0),
-                    CutPoint(name="worse", activation_bytes=20_000, before_ms=30.0, after_ms=45.0),
-                ),
-            ),
-        ),
-    )
-
-
-def test_a_cut_that_pays_is_a_way_and_one_that_does_not_is_none() -> None:
-    problem = cut_problem()
-
-    found = place(problem)
-
-    (way,) = found.assignments
-    assert way.models == ("m@early.head", "m@early.tail")
-    # 60 ms near, 100 ms for 10 kB, 50 ms of round trip, 64 ms far.
-    assert way.latency_p95_ms == pytest.approx(20 * 3 + 100 + 50 + 40 * 1.6)
-    assert check_placement(problem, found) == ()
-    points = problem.cuts[0].points
-    assert [c.name for c in paying_cuts(points, near_ms=100, far_ms=50, request_bytes=10**5)] == [
-        "early"
-    ]
-    assert paying_cuts(points, near_ms=10, far_ms=50, request_bytes=10**5) == ()
-    twice = replace(problem, cuts=(*problem.cuts, replace(problem.cuts[0], points=points[:0])))
-    assert place(twice).usd_per_month == found.usd_per_month
 
 
 def test_a_front_holds_the_cheapest_and_the_most_private() -> None:

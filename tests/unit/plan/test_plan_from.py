@@ -210,6 +210,29 @@ def test_cents_and_no_traffic_are_warned_of() -> None:
     assert "there are no requests" in words
 
 
+def test_devices_that_are_brought_more_than_they_can_do_are_said_to_be_unstable() -> None:
+    # 730 hours are 2.628 M seconds: 100 devices of 10 ms do 26.28 G requests.
+    busy = Evidence(
+        p50_ms=10.0,
+        p95_ms=10.0,
+        peak_memory_bytes=None,
+        size_bytes=None,
+        edge_loss=0.0,
+        hybrid_loss=0.0,
+        deferral_share=0.1,
+    )
+
+    below, above = (
+        plan_from(basis(requests_per_month=volume), busy) for volume in (26.2e9, 2 * 26.28e9)
+    )
+
+    assert [one.name for one in below.options if one.feasible] == ["edge", "cloud", "hybrid"]
+    assert [one.name for one in above.options if one.feasible] == ["cloud"]
+    words = "load binds: the edge is unstable, for its 100 devices are brought 2 times what they "
+    assert f"edge: {words}can do" in above.reasons
+    assert f"hybrid: {words}can do" in above.reasons
+
+
 def test_numbers_of_the_file_have_figures_with_their_source() -> None:
     cloud = CloudCosts(usd_per_gpu_hour=1.5, gpu_s_per_request=0.1, arrival_cv2=8)
     given = replace(

@@ -10,10 +10,22 @@ import pytest
 from plan_numbers import basis
 
 from edgewise.plan import Evidence, plan_from
-from edgewise.records import Costs, Distribution, MonthlyUsd, Plan, Shape, Swing
+from edgewise.records import (
+    Costs,
+    DecisionBin,
+    Distribution,
+    MonthlyUsd,
+    Objective,
+    Plan,
+    Shape,
+    Swing,
+)
 from edgewise.report import plan_markdown, render_plan
-from edgewise.report.plan_plots import plan_charts, short
+from edgewise.report.chart import Bubble, Chart, draw
+from edgewise.report.decision_map import draw_decisions
+from edgewise.report.plan_plots import latency_shares, plan_charts, short
 from edgewise.report.plan_tables import plan_tables
+from edgewise.report.table import Table
 from edgewise.report.tornado import draw_tornado
 
 KNOWN = Evidence(
@@ -65,6 +77,7 @@ def test_a_plan_with_draws_has_every_plot_and_says_what_each_shows() -> None:
         "Cost over time",
         "What moves the choice",
         "Trade-offs",
+        "How late answers are",
     ]
     for drawing in charts.values():
         assert drawing.startswith("<svg")
@@ -103,6 +116,139 @@ def test_a_plan_without_its_basis_is_drawn_at_one_request() -> None:
     assert "<title>plan – Edgewise plan</title>" in render_plan(found)
 
 
+def decided(**changes: float | bool | None) -> DecisionBin:
+    one = DecisionBin(
+        confidence_low=0.5,
+        confidence_high=0.6,
+        n=100,
+        edge_right_share=0.7,
+        cloud_right_share=0.9,
+        kept=False,
+    )
+    return replace(one, **changes)  # type: ignore[arg-type]
+
+
+KEPT = decided(confidence_low=0.6, confidence_high=1.0, n=300, edge_right_share=0.95, kept=True)
+
+
+def points_of(drawing: str, style: str) -> list[tuple[float, float]]:
+    """Read the corners of a line, and hold that the style draws one."""
+    (found,) = re.findall(rf'<polyline class="{style}" points="([^"]*)"', drawing)
+    return [(float(x), float(y)) for x, y in (pair.split(",") for pair in found.split())]
+
+
+def test_how_late_answers_are_is_drawn_for_each_option_with_what_is_asked() -> None:
+    late = replace(basis(), objective=Objective(latency_p95_ms=150.0))
+
+    drawing = latency_shares(plan_from(late, KNOWN))
+
+    assert "asked: 150 ms" in drawing
+    assert "All are lognormal through their p50 and p95." in drawing
+    for style in ("s1", "s2", "s3"):
+        line = points_of(drawing, style)
+        # Later to the right, more answers further up.
+        assert line == sorted(line, key=lambda point: (point[0], -point[1]))
+
+
+def test_latency_that_was_timed_is_told_from_what_is_assumed() -> None:
+    timed = replace(KNOWN, latency_quantiles=((0.01, 5.0), (0.5, 10.0), (0.95, 20.0)))
+
+    found = plan_from(basis(), timed)
+
+    drawing = latency_shares(found)
+    assert "Timed: edge; the others are lognormal" in drawing
+    assert len(points_of(drawing, "s1")) == 3
+    (table,) = [one for one in plan_tables(found) if one.title == "Answers within"]
+    assert table.header[1:] == (
+        "edge, measured",
+        *(f"{one}, lognormal through p50 and p95" for one in ("cloud", "hybrid")),
+    )
+    assert [row[:2] for row in table.rows if row[1] != "–"] == [
+        ("50%", "10 ms"),
+        ("95%", "20 ms"),
+    ]
+
+
+def test_a_latency_of_nothing_has_no_place_on_a_logarithmic_scale() -> None:
+    instant = replace(KNOWN, latency_quantiles=((0.01, 0.0), (0.95, 20.0)))
+
+    assert latency_shares(plan_from(basis(), instant)) == ""
+
+
+def test_the_map_of_decisions_is_hatched_as_wide_as_the_share_that_is_deferred() -> None:
+    drawing = draw_decisions([decided(), KEPT], 0.6)
+
+    (width,) = re.findall(r'<rect [^>]*width="([0-9.]+)" [^>]*fill="url\(#deferred\)"', drawing)
+    (axis,) = re.findall(r'class="axis" x1="([0-9.]+)" x2="([0-9.]+)"', drawing)
+    assert float(width) == pytest.approx(0.25 * (float(axis[1]) - float(axis[0])), abs=0.1)
+    for words in (
+        "deferred 25.0%",
+        "kept 75.0%",
+        "threshold 0.6000",
+        "The edge is right in 70.0% of the deferred ones.",
+        "The edge is right in 95.0% of the kept ones.",
+        "0.5000 to 0.6000: the edge is right in 70.0%, the cloud in 90.0%, deferred, 100 requests",
+    ):
+        assert words in drawing
+    near, far = points_of(drawing, "s1"), points_of(drawing, "s2")
+    # The cloud is higher where the edge is unsure, and lower where it is sure.
+    assert far[0][1] < near[0][1]
+    assert far[1][1] > near[1][1]
+
+
+@pytest.mark.parametrize(
+    ("bins", "said", "unsaid"),
+    [
+        ([decided(kept=True, cloud_right_share=None)], "kept 100.0%", "deferred"),
+        ([decided()], "deferred 100.0%", "kept"),
+        ([decided(n=1), KEPT], "deferred 0.3%", "deferred 100.0%"),
+        ([decided(n=30_000), KEPT], "kept 1.0%", "kept 100.0%"),
+    ],
+)
+def test_a_map_of_one_kind_or_almost_one_says_it(
+    bins: list[DecisionBin], said: str, unsaid: str
+) -> None:
+    drawing = draw_decisions(bins, 0.6)
+
+    heads = re.findall(r'<text class="note"[^>]*>([^<]*)</text>', drawing)
+    assert said in heads
+    assert not [one for one in heads if one.startswith(unsaid)]
+    assert ('class="s2"' in drawing) == (bins[0].cloud_right_share is not None)
+
+
+def test_a_plan_with_decisions_shows_them_as_a_map_and_a_table() -> None:
+    found = plan_from(basis(), replace(KNOWN, decisions=(decided(), KEPT), threshold=0.6))
+
+    page, (table,) = (
+        render_plan(found),
+        [one for one in plan_tables(found) if one.title == "Decisions by confidence"],
+    )
+
+    assert "<figcaption>Decisions by confidence</figcaption>" in page
+    assert "threshold 0.6000" in page
+    assert [row[3] for row in table.rows] == ["deferred", "kept"]
+    assert table.rows[0] == ("0.5000 to 0.6000", "100", "25.0%", "deferred", "70.0%", "90.0%")
+    assert draw_decisions((), None) == ""
+
+
+def test_lines_are_told_apart_by_their_dashes_beside_their_names() -> None:
+    for _, drawing in plan_charts(planned(UNSURE)):
+        keys = re.findall(r'<line class="key (\w+)"', drawing)
+        assert sorted(keys) == sorted(re.findall(r'<polyline class="(\w+)"', drawing))
+        assert len(set(keys)) == len(keys)
+
+
+def test_names_of_dots_do_not_touch() -> None:
+    dots = [Bubble(x=1.0, y=1.0, radius=4, note="", style="s1", name=name) for name in ("a", "b")]
+    dots += [Bubble(x=0.0, y=3.0, radius=4, note="", style="s1")]
+    drawing = draw(
+        Chart(title="t", description="d", x_label="x", y_label="y", lines=[], bubbles=dots)
+    )
+
+    places = re.findall(r'class="name s1" x="[0-9.]+" y="([0-9.]+)"', drawing)
+    assert abs(float(places[0]) - float(places[1])) == pytest.approx(14)
+
+
 def test_trade_offs_whose_every_dot_is_beaten_are_dots_alone() -> None:
     found = planned()
     beaten = tuple(replace(one, beaten_by=("x",)) for one in found.tradeoffs)
@@ -134,6 +280,14 @@ def test_tables_copy_as_csv_and_read_back() -> None:
     assert ["option", "artifact kinds", "rollouts a month", "on-call surface", "origin"] in [
         table[0] for table in tables
     ]
+
+
+def test_columns_of_sentences_are_set_to_the_left_with_their_heads() -> None:
+    wordy = Table(title="t", header=("a", "b"), rows=[("x" * 30, "no"), ("x", "word " * 9)])
+
+    assert wordy.wordy == {1}
+    assert Table(title="t", header=("a",), rows=[]).wordy == frozenset()
+    assert '<th scope="col" class="words">meets the objective</th>' in render_plan(planned(UNSURE))
 
 
 def test_a_page_shows_warnings_and_notes() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgewise.errors import InvalidSpec
-from edgewise.records import Origin, TierKind
+from edgewise.records import CutProfile, MeasuredCut, Origin, Target, TierKind, write_json
 from edgewise.spec import load_placement
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -89,3 +89,61 @@ def test_what_no_single_key_shows_is_refused_too(tmp_path: Path) -> None:
 
     assert caught.value.what == "PlacementProblem: pool given twice: cloud/api"
     assert caught.value.hint == "remove one of them"
+
+
+CUTS = """\
+    cuts: [{model: m, near: api, far: api, MORE}]
+energy_kwh_per_month: 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "what", "hint"),
+    [
+        ("points: []", "give either points or measured", "models that may be cut"),
+        (
+            "points: [{name: a, activation: 1kB, before_ms: 1, after_ms: 1}], "
+            "measured: {near: cuts.json}",
+            "give either points or measured",
+            "models that may be cut",
+        ),
+        ("measured: {}", "give near, far or both", "files of `edgewise cuts`"),
+        ("measured: {far: cuts.json}", "cuts.json: no such file", "measure it with `edgewise cuts"),
+    ],
+)
+def test_cuts_are_given_or_measured(more: str, what: str, hint: str, tmp_path: Path) -> None:
+    text = SHORT.replace("energy_kwh_per_month: 2\n", CUTS.replace("MORE", more))
+
+    with pytest.raises(InvalidSpec) as caught:
+        load_placement(written(tmp_path, text))
+
+    assert what in caught.value.what
+    assert caught.value.where.startswith(str(tmp_path / "placement.yaml"))
+    assert hint in caught.value.hint
+
+
+def test_a_file_of_measured_cuts_is_read_from_beside_the_placement(tmp_path: Path) -> None:
+    measured = CutProfile(
+        model_sha256="aa",
+        target=Target(
+            cpu="c",
+            cpu_features=(),
+            cores=1,
+            memory_bytes=1,
+            threads=1,
+            runtime="onnxruntime",
+            runtime_version="1",
+        ),
+        whole_ms=2.0,
+        input_bytes=10,
+        rounds=4,
+        points=(MeasuredCut(tensor="t", sent_bytes=1, head_ms=1.0, tail_ms=1.0),),
+    )
+    write_json(tmp_path / "cuts.json", measured)
+    text = SHORT.replace(
+        "energy_kwh_per_month: 2\n", CUTS.replace("MORE", "measured: {near: cuts.json}")
+    )
+
+    (cuts,) = load_placement(written(tmp_path, text)).cuts
+
+    assert (cuts.near_measured, cuts.far_measured, cuts.points) == (measured, None, ())

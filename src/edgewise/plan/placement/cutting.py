@@ -1,10 +1,11 @@
 """A model cut in two, its head near and its tail far, as one more way for a workload."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from edgewise.records import (
     CutPoint,
+    Figure,
     Handover,
     ModelCuts,
     ModelProfile,
@@ -40,6 +41,63 @@ def paying_cuts(
     )
 
 
+def points_of(cuts: ModelCuts, *, near_ms: float, far_ms: float) -> tuple[CutPoint, ...]:
+    """Give the places to cut: those given, or those measured.
+
+    Where only one class of device was measured, the other's parts take the same shares of the
+    whole model there as on the first.
+
+    Parameters
+    ----------
+    near_ms, far_ms
+        Mean time of the whole model on either device.
+    """
+    near, far = cuts.near_measured, cuts.far_measured
+    after = {} if far is None else {one.tensor: one.tail_ms for one in far.points}
+    if near is None:
+        before = {}
+        if far is not None:
+            before = {o.tensor: o.head_ms / far.whole_ms * near_ms for o in far.points}
+    else:
+        before = {one.tensor: one.head_ms for one in near.points}
+        if far is None:
+            after = {o.tensor: o.tail_ms / near.whole_ms * far_ms for o in near.points}
+    seen = near or far
+    measured = [
+        CutPoint(
+            name=one.tensor,
+            activation_bytes=one.sent_bytes,
+            before_ms=before[one.tensor],
+            after_ms=after[one.tensor],
+        )
+        for one in (seen.points if seen is not None else ())
+        if one.tensor in before and one.tensor in after
+    ]
+    return (*cuts.points, *measured)
+
+
+def figures_of_cuts(problem: PlacementProblem) -> Iterator[Figure]:
+    """Say of each cut model what its parts' times rest on."""
+    for cuts in problem.cuts:
+        for part, at, seen, other in (
+            ("head", cuts.near, cuts.near_measured, cuts.far_measured),
+            ("tail", cuts.far, cuts.far_measured, cuts.near_measured),
+        ):
+            origin, source = Origin.GIVEN, "points"
+            if seen is not None:
+                origin, source = Origin.MEASURED, f"{seen.rounds} rounds on {seen.target.cpu}"
+            elif other is not None:
+                origin = Origin.ASSUMED
+                source = f"the same shares of the whole as on {other.target.cpu}"
+            yield Figure(
+                name=f"{cuts.model} for {cuts.workload}: {part} on {at}",
+                value=None,
+                unit="ms at each cut",
+                origin=origin,
+                source=source,
+            )
+
+
 def with_cuts(problem: PlacementProblem) -> PlacementProblem:
     """Give the problem with the cuts that pay as models, profiles and handovers of their own.
 
@@ -60,8 +118,9 @@ def _opened(problem: PlacementProblem, cuts: ModelCuts) -> PlacementProblem:
     quality = next(
         one for one in problem.qualities if (one.workload, one.model) == (workload, model)
     )
+    points = points_of(cuts, near_ms=near.mean_ms, far_ms=far.mean_ms)
     paying = paying_cuts(
-        cuts.points, near_ms=near.mean_ms, far_ms=far.mean_ms, request_bytes=work.request_bytes
+        points, near_ms=near.mean_ms, far_ms=far.mean_ms, request_bytes=work.request_bytes
     )
     size = next(one.size_bytes for one in problem.models if one.name == model)
     models: list[PlacementModel] = []

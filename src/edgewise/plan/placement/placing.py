@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from edgewise.plan.placement.binding import bindings_of
 from edgewise.plan.placement.conflict import find_conflict
-from edgewise.plan.placement.cutting import with_cuts
+from edgewise.plan.placement.cutting import figures_of_cuts, with_cuts
 from edgewise.plan.placement.highs import Outcome
 from edgewise.plan.placement.optimum import Effort, Found, find
 from edgewise.plan.placement.relax import relax
@@ -45,9 +45,10 @@ def place(
         SciPy is not installed, and something is shared.
     """
     effort = effort or Effort()
+    cut = tuple(figures_of_cuts(problem))
     problem = with_cuts(problem)
     found = find(problem, effort)
-    figures = tuple(_figures(problem))
+    figures = (*_figures(problem), *cut)
     if found.outcome is Outcome.SOLVED:
         return Placement(
             name=problem.name,

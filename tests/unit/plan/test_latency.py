@@ -1,0 +1,78 @@
+"""Percentiles and curves of latency, held to sums that need no code."""
+
+from dataclasses import replace
+
+import pytest
+from plan_numbers import basis
+
+from edgewise.plan import Evidence
+from edgewise.plan.latency import latency_curves, mean_ms, mixture_p95, mixture_quantile, quantile
+from edgewise.records import LATENCY_SHARES
+
+KNOWN = Evidence(
+    p50_ms=10,
+    p95_ms=20,
+    peak_memory_bytes=None,
+    size_bytes=None,
+    edge_loss=None,
+    hybrid_loss=None,
+    deferral_share=0.25,
+)
+
+
+def test_a_hybrid_between_its_tiers_is_between_their_latencies() -> None:
+    edge, cloud = (2.0, 4.0), (60.0, 180.0)
+
+    assert mixture_p95(edge, cloud, 0.0) == pytest.approx(4.0, rel=1e-6)
+    assert mixture_p95(edge, cloud, 1.0) == pytest.approx(182.0, rel=1e-6)
+    assert 4.0 < mixture_p95(edge, cloud, 0.08) < 182.0
+    assert mixture_p95((5.0, 5.0), cloud, 0.0) == pytest.approx(5.0, rel=1e-6)
+
+
+def test_a_lognormal_tier_goes_through_its_p50_and_p95() -> None:
+    assert quantile((10.0, 40.0), 0.5) == pytest.approx(10.0)
+    assert quantile((10.0, 40.0), 0.95) == pytest.approx(40.0)
+    assert quantile((10.0, 40.0), 0.05) == pytest.approx(2.5)
+    assert quantile((7.0, 7.0), 0.99) == 7.0
+
+
+def test_the_mean_of_a_tier_lies_between_its_median_and_its_p95() -> None:
+    # σ = ln 4 / 1.645 = 0.843, and exp(σ² / 2) = 1.426.
+    assert mean_ms((10.0, 40.0)) == pytest.approx(14.26, abs=0.01)
+    assert mean_ms((7.0, 7.0)) == 7.0
+    assert mean_ms((1.0, 1e300)) == 1e300
+
+
+def test_a_hybrids_curve_is_the_edges_until_what_is_kept_runs_out() -> None:
+    # Constant tiers of 1 and 100 ms: 3 of 4 answers take 1 ms, the others 101.
+    tiers = ((1.0, 1.0), (100.0, 100.0))
+
+    assert mixture_quantile(*tiers, 0.25, 0.74) == pytest.approx(1.0)
+    assert mixture_quantile(*tiers, 0.25, 0.76) == pytest.approx(101.0)
+
+
+def test_each_option_has_a_curve_and_the_hybrids_p95_is_the_plans() -> None:
+    near, far, hybrid = latency_curves(basis(), KNOWN)
+
+    assert [one.option for one in (near, far, hybrid)] == ["edge", "cloud", "hybrid"]
+    assert dict(near.points)[0.95] == pytest.approx(20.0)
+    assert dict(far.points)[0.95] == pytest.approx(180.0)
+    assert dict(hybrid.points)[0.95] == mixture_p95((10, 20), (60, 180), 0.25)
+    assert [share for share, _ in hybrid.points] == list(LATENCY_SHARES)
+    assert not any(one.is_measured for one in (near, far, hybrid))
+
+
+def test_timed_answers_stand_for_themselves() -> None:
+    timed = replace(KNOWN, latency_quantiles=((0.5, 10.0), (0.95, 20.0)))
+
+    near, *others = latency_curves(basis(), timed)
+
+    assert (near.points, near.is_measured) == (timed.latency_quantiles, True)
+    assert not any(one.is_measured for one in others)
+
+
+def test_what_nobody_knows_has_no_curve() -> None:
+    unknown = replace(KNOWN, p50_ms=None)
+
+    assert [one.option for one in latency_curves(basis(), unknown)] == ["cloud"]
+    assert latency_curves(replace(basis(), cloud=None), unknown) == ()
