@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.plan_live import bench_live
 from benchmarks.results import claim, write
 
 from edgewise.records import LatencyLimit, Policy, ServiceFormula, TierKind, TierPolicy
@@ -150,7 +151,7 @@ def bench_simulator() -> list[dict[str, Any]]:
     return found
 
 
-SECTIONS: tuple[Callable[[], list[dict[str, Any]]], ...] = (bench_simulator,)
+SECTIONS: tuple[Callable[[], list[dict[str, Any]]], ...] = (bench_simulator, bench_live)
 """Each gives claims; they are written as soon as they are there."""
 
 
