@@ -177,7 +177,24 @@ def test_arrivals_are_fitted_on_request(folder: Path, capsys: pytest.CaptureFixt
     assert main(["simulate", "--policy", "policy.json", "--trace", "trace.csv", "--fit"]) == 0
 
     assert {one["name"] for one in found["fits"]["fits"]} == {"poisson", "mmpp2"}
-    assert "mmpp2" in capsys.readouterr().out
+    assert all(one["ad"] > 0.0 for one in found["fits"]["fits"])
+    assert [one["name"] for one in found["service_fits"]["edge"]["fits"]] == ["constant"]
+    out = capsys.readouterr().out
+    assert "mmpp2" in out
+    assert "A² of 5 %" in out
+    assert "service, edge" in out
+
+
+def test_a_tier_that_works_on_nothing_has_no_service_to_fit(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "edgewise.yaml").write_text("tiers: {cloud: {service: {per_output_token_ms: 2}}}\n")
+    rows = "".join(f"{k * k / 50},1,{k}\n" for k in range(60))
+    (folder / "trace.csv").write_text(HEADER + rows)
+
+    found = shown(capsys, "--policy", "edgewise.yaml", "--fit")
+
+    assert found["service_fits"] == {}
 
 
 def test_a_trace_that_can_not_be_is_refused_with_its_line(folder: Path) -> None:
