@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     "--trace",
     type=click.Path(path_type=Path),
     required=True,
-    help="CSV: t_s, input_tokens, output_tokens, maybe text_id, privacy, device",
+    help="CSV: t_s, input_tokens, output_tokens, maybe text_id, privacy, device, late",
 )
 @click.option(
     "--network",
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--answers",
     type=click.Path(path_type=Path),
-    help="CSV: edge_confidence, edge_correct, cloud_correct, maybe text_id; gives the quality",
+    help="CSV: edge_confidence, edge_correct, cloud_correct, maybe text_id and gain",
 )
 @click.option(
     "--what-if",
@@ -151,6 +151,12 @@ def show(seen: Simulation) -> None:
             ],
         )
     )
+    if seen.late is not None and seen.late.stored:
+        late = seen.late
+        say(f"queued  {seen.share['queued']:.1%} of requests were stored to be answered later")
+        if late.wait_p50_s is not None and late.wait_p95_s is not None:
+            wait = f", after {late.wait_p50_s:.4g} s (p50), {late.wait_p95_s:.4g} s (p95)"
+            say(f"        {late.answered:,} of {late.stored:,} have their answer{wait}")
     if "none" in seen.share:
         say(f"none  {seen.share['none']:.1%} of requests have no answer")
     say()

@@ -1,12 +1,13 @@
 """Files in, a simulation out: what `edgewise simulate` asks for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from edgewise.errors import InvalidRecord, UsageError
+from edgewise.preroute import PreRouter
 from edgewise.records import (
     CloudTier,
     EdgeTier,
@@ -55,7 +56,9 @@ def simulate_files(order: SimulateOrder) -> Simulation:
     """
     changes = read_changes(order.what_if)
     policy = changed(read_policy(order.policy), changes.policy)
-    answers = table_of(policy) if order.answers is None else read_answers(order.answers)
+    answers = table_of(policy)
+    if order.answers is not None:
+        answers = read_answers(order.answers, _gain_of(policy))
     profiles = _profiles(order, policy)
     network = None if order.network is None else read_network(order.network)
     try:
@@ -184,6 +187,12 @@ def _cloud(cloud: CloudTier) -> TierPolicy:
         servers=cloud.servers,
         queue=cloud.queue,
     )
+
+
+def _gain_of(policy: Policy) -> Callable[[str], float] | None:
+    """Give what predicts the gain of a text, where the policy has it."""
+    rules = policy.preroute
+    return None if rules is None or rules.weights is None else PreRouter(rules.weights).gain_of
 
 
 def _profiles(order: SimulateOrder, policy: Policy) -> dict[str, Profile]:
