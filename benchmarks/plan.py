@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.plan_events import bench_events
 from benchmarks.plan_live import bench_live
 from benchmarks.results import claim, write
 
@@ -151,7 +152,11 @@ def bench_simulator() -> list[dict[str, Any]]:
     return found
 
 
-SECTIONS: tuple[Callable[[], list[dict[str, Any]]], ...] = (bench_simulator, bench_live)
+SECTIONS: tuple[Callable[[], list[dict[str, Any]]], ...] = (
+    bench_simulator,
+    bench_events,
+    bench_live,
+)
 """Each gives claims; they are written as soon as they are there."""
 
 

@@ -36,8 +36,6 @@ from edgewise.simulate.tally import Tally
 from edgewise.simulate.times import TierTimes
 from edgewise.simulate.trace import TraceBlock
 
-_COSTS = (Outcome.ANSWERED, Outcome.TIMED_OUT, Outcome.CANCELLED)
-
 
 class Events:
     """Replays blocks of a trace. Made by `simulate` where `has_feedback` says yes."""
@@ -51,6 +49,7 @@ class Events:
         self._draws = Draws(scenario.seed)
         self._by_name = {tier.name: tier for tier in policy.tiers}
         self._names = tuple(self._by_name)
+        self._confidence: list[float] = scenario.answers.confidence.tolist()
         # What a monitor learns of a link costs far more than the rest, and is used by few policies.
         learns = learns_links(scenario)
         self._monitors = {
@@ -68,6 +67,7 @@ class Events:
         self._book = None if policy.budget is None else SpendingBook(policy.budget)
         counts = any(rule.requests_per_min_above is not None for rule in policy.device)
         self._rate = RequestRate() if counts else None
+        self._breaks = bool(scenario.outages) or any(scenario.failure_share.values())
         self._system = SystemState(device=scenario.device, queue_open=policy.offline is not None)
         self._store = self._open_store()
         for tier in policy.tiers:
@@ -214,8 +214,9 @@ class Events:
         at = self._clockwork.at
         if timeout_ms is not None:
             at(now_s + timeout_ms / 1000, run.number, Ending(self, run, call, Outcome.TIMED_OUT))
-        call.unreachable = self._is_out(name, now_s)
-        if call.unreachable or self._fails(name):
+        if self._breaks:
+            call.unreachable = self._is_out(name, now_s)
+        if call.unreachable or (self._breaks and self._fails(name)):
             back_s = self._links.rtt_s(tier, drawn, now_s)
             at(now_s + back_s, run.number, Ending(self, run, call, Outcome.FAILED))
             return True
@@ -279,10 +280,12 @@ class Events:
             monitor.timed_out(call.number, latency_ms, p95_ms, now_s, sent.input_bytes)
         else:
             monitor.abandoned(call.number, latency_ms, now_s, sent.input_bytes)
-        if call.job is not None:
-            self._servers_of(tier, run.device).leave(call.job)
-        price_usd = tier.usd_per_request if outcome in _COSTS else 0.0
-        self._tally.tiers[call.tier].paid += outcome in _COSTS
+        job, call.job = call.job, None  # what it would do at its end holds on to the call
+        if job is not None and not job.left:
+            self._servers_of(tier, run.device).leave(job)
+        costs = outcome is not Outcome.FAILED
+        price_usd = tier.usd_per_request if costs else 0.0
+        self._tally.tiers[call.tier].paid += costs
         if self._book is not None and not price_usd:
             self._book.give_back(tier.usd_per_request)
         answered = outcome is Outcome.ANSWERED
@@ -293,15 +296,15 @@ class Events:
                 outcome=outcome,
                 latency_ms=latency_ms,
                 cost_usd=price_usd,
-                confidence=float(self._scenario.answers.confidence[run.row]) if near else None,
+                confidence=self._confidence[run.row] if near else None,
                 error="" if answered else "RemoteError",
                 passing=outcome is Outcome.FAILED,
             )
         )
 
     def _end(self, run: Run, step: Step, now_s: float) -> None:
-        for call in list(run.calls.values()):
-            self.close(run, call, Outcome.CANCELLED, now_s)
+        while run.calls:
+            self.close(run, next(iter(run.calls.values())), Outcome.CANCELLED, now_s)
         answered = step.action is Action.ANSWER and step.tier is not None
         if run.late is not None:
             assert self._store is not None

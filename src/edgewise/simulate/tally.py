@@ -37,8 +37,18 @@ class TierTally:
         """Note requests whose service begins together."""
         self.served += len(waits_s)
         self.service_s += takes_s
-        self.waiting += sum(wait_s > 0.0 for wait_s in waits_s)
+        for wait_s in waits_s:
+            self.waiting += wait_s > 0.0
         self._unsaid_s += waits_s
+        if len(self._unsaid_s) >= _AT_ONCE:
+            self.flush()
+
+    def note_one(self, wait_s: float, takes_s: float) -> None:
+        """Note a request whose service begins alone."""
+        self.served += 1
+        self.service_s += takes_s
+        self.waiting += wait_s > 0.0
+        self._unsaid_s.append(wait_s)
         if len(self._unsaid_s) >= _AT_ONCE:
             self.flush()
 
