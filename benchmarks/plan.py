@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 from benchmarks import plan_draws, plan_placement
+from benchmarks.plan_events import bench_events
+from benchmarks.plan_live import bench_live
 from benchmarks.results import claim, write
 
 from edgewise.records import LatencyLimit, Policy, ServiceFormula, TierKind, TierPolicy
@@ -156,6 +158,8 @@ SECTIONS: tuple[Callable[[], list[dict[str, Any]]], ...] = (
     bench_simulator,
     plan_draws.claims,
     plan_placement.claims_of_placement,
+    bench_events,
+    bench_live,
 )
 """Each gives claims; they are written as soon as they are there."""
 

@@ -1,6 +1,7 @@
 """`edgewise simulate` on files: its keys, its numbers, its refusals."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,17 @@ import pytest
 from command_line import edgewise
 
 from edgewise.cli import main
+from edgewise.preroute import PreRouter
 from edgewise.records import (
+    OfflineRules,
     Policy,
+    PreRouteRules,
     Profile,
     ServiceFormula,
     Target,
     TierKind,
     TierPolicy,
+    read_json,
     write_json,
 )
 from edgewise.records.profile import Energy
@@ -177,7 +182,72 @@ def test_arrivals_are_fitted_on_request(folder: Path, capsys: pytest.CaptureFixt
     assert main(["simulate", "--policy", "policy.json", "--trace", "trace.csv", "--fit"]) == 0
 
     assert {one["name"] for one in found["fits"]["fits"]} == {"poisson", "mmpp2"}
-    assert "mmpp2" in capsys.readouterr().out
+    assert all(one["ad"] > 0.0 for one in found["fits"]["fits"])
+    assert [one["name"] for one in found["service_fits"]["edge"]["fits"]] == ["constant"]
+    out = capsys.readouterr().out
+    assert "mmpp2" in out
+    assert "A² of 5 %" in out
+    assert "service, edge" in out
+
+
+def test_a_tier_that_works_on_nothing_has_no_service_to_fit(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "edgewise.yaml").write_text("tiers: {cloud: {service: {per_output_token_ms: 2}}}\n")
+    rows = "".join(f"{k * k / 50},1,{k}\n" for k in range(60))
+    (folder / "trace.csv").write_text(HEADER + rows)
+
+    found = shown(capsys, "--policy", "edgewise.yaml", "--fit")
+
+    assert found["service_fits"] == {}
+
+
+def test_what_is_stored_and_answered_later_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud = TierPolicy(name="cloud", kind=TierKind.CLOUD)
+    offline = OfflineRules(path="queue.db", max_age_s=60.0)
+    write_json(folder / "policy.json", Policy(task="t", labels=(), tiers=(cloud,), offline=offline))
+    (folder / "trace.csv").write_text("t_s,input_tokens,output_tokens,late\n0,1,1,1\n9,1,1,0\n")
+    dark = ("--policy", "policy.json", "--what-if", "outages.cloud=0-5")
+
+    found = shown(capsys, *dark)
+    assert main(["simulate", "--trace", "trace.csv", *dark]) == 0
+    out = capsys.readouterr().out
+    assert main(["simulate", "--trace", "trace.csv", *dark[:3], "outages.cloud=0-99"]) == 0
+
+    assert found["share"] == {"cloud": 0.5, "queued": 0.5}
+    assert found["late"]["answered"] == 1
+    assert "queued  50.0% of requests" in out
+    assert "1 of 1 have their answer, after 5" in out
+    assert "have their answer" not in capsys.readouterr().out
+
+
+def test_a_policys_pre_router_reads_the_texts_of_the_answers(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    easy = [f"add {k} and 2" for k in range(50)]
+    hard = [f"prove lemma {k}" for k in range(50)]
+    weights = PreRouter.fit(easy + hard, [1] * 50 + [0] * 50, [1] * 100).weights
+    policy = read_json(Policy, folder / "policy.json")
+    rules = PreRouteRules(weights=weights, min_gain=0.5)
+    write_json(folder / "policy.json", replace(policy, preroute=rules))
+    (folder / "answers.csv").write_text(
+        "edge_confidence,edge_correct,cloud_correct,text,text_id\n"
+        "0.9,1,1,add 7 and 2,a\n0.9,0,1,prove lemma 7,b\n"
+    )
+    (folder / "trace.csv").write_text(
+        "t_s,input_tokens,output_tokens,text_id\n0,5,1,a\n1,5,1,b\n2,5,1,b\n"
+    )
+
+    found = shown(capsys, "--policy", "policy.json", "--answers", "answers.csv")
+    (folder / "trace.csv").write_text(HEADER + ROWS)
+    blind = shown(capsys, "--policy", "policy.json")
+
+    assert found["reasons"]["pre_routed"] == 2
+    assert found["quality"]["value"] == 1.0
+    assert "pre_routed" not in blind["reasons"]
+    assert any("nothing is pre-routed" in line for line in blind["warnings"])
 
 
 def test_a_trace_that_can_not_be_is_refused_with_its_line(folder: Path) -> None:

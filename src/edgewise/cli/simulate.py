@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +11,7 @@ from edgewise.records import Simulation, encode
 from edgewise.units import format_ms, format_usd
 
 if TYPE_CHECKING:
-    from edgewise.simulate import Fits
+    from edgewise.simulate import Fits, TraceFits
 
 
 @click.command("simulate")
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     "--trace",
     type=click.Path(path_type=Path),
     required=True,
-    help="CSV: t_s, input_tokens, output_tokens, maybe text_id, privacy, device",
+    help="CSV: t_s, input_tokens, output_tokens, maybe text_id, privacy, device, late",
 )
 @click.option(
     "--network",
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--answers",
     type=click.Path(path_type=Path),
-    help="CSV: edge_confidence, edge_correct, cloud_correct, maybe text_id; gives the quality",
+    help="CSV: edge_confidence, edge_correct, cloud_correct, maybe text_id and gain",
 )
 @click.option(
     "--what-if",
@@ -49,7 +49,9 @@ if TYPE_CHECKING:
     help="KEY=VALUE: tiers.cloud.servers=8, deadline_ms=200, rate=2, outages.cloud=60-120, …",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--fit", is_flag=True, help="also fit families to the arrivals, with their fit")
+@click.option(
+    "--fit", is_flag=True, help="also fit families to arrivals and service times, with their fit"
+)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(  # noqa: PLR0913 - one parameter an option
     *,
@@ -76,9 +78,9 @@ def command(  # noqa: PLR0913 - one parameter an option
         seed=seed,
     )
     seen = simulate_files(order)
-    fits = fit_trace(trace) if fit else None
+    fits = fit_trace(policy, trace) if fit else None
     if as_json:
-        print_json(encode(seen) | ({} if fits is None else {"fits": asdict(fits)}))
+        print_json(encode(seen) | ({} if fits is None else told(fits)))
         return 0
     show(seen)
     if fits is not None:
@@ -86,16 +88,32 @@ def command(  # noqa: PLR0913 - one parameter an option
     return 0
 
 
-def show_fits(fits: "Fits") -> None:
+def told(fits: "TraceFits") -> dict[str, Any]:
+    """Give fits as JSON holds them."""
+    service = {tier: asdict(one) for tier, one in fits.service.items()}
+    return {"fits": asdict(fits.arrivals), "service_fits": service}
+
+
+def show_fits(fits: "TraceFits") -> None:
     """Print fits for people, the best first."""
+    show_family("arrivals", "gaps", fits.arrivals)
+    for tier, found in fits.service.items():
+        show_family(f"service, {tier}", "times", found)
+
+
+def show_family(title: str, what: str, fits: "Fits") -> None:
+    """Print the families of one thing."""
     say()
-    say(f"{fits.n:,} gaps: CV² {fits.cv2:.3g}, autocorrelation {fits.autocorrelation:.2f}")
+    say(f"{fits.n:,} {what}: CV² {fits.cv2:.3g}, autocorrelation {fits.autocorrelation:.2f}")
     rows = []
     for one in fits.fits:
+        aic = "-" if one.aic is None else f"{one.aic:,.0f}"
         ks = "-" if one.ks is None else f"{one.ks:.3f}"
+        ad = "-" if one.ad is None else f"{one.ad:.3g}"
+        most = "-" if one.ad_5 is None else f"{one.ad_5:.2f}"
         cv2 = "-" if one.cv2 is None else f"{one.cv2:.3g}"
-        rows.append((one.name, f"{one.aic:,.0f}", ks, cv2))
-    say(table(("arrivals", "AIC", "KS", "CV²"), rows))
+        rows.append((one.name, aic, ks, ad, most, cv2))
+    say(table((title, "AIC", "KS", "A²", "A² of 5 %", "CV²"), rows))
 
 
 def show(seen: Simulation) -> None:
@@ -133,6 +151,12 @@ def show(seen: Simulation) -> None:
             ],
         )
     )
+    if seen.late is not None and seen.late.stored:
+        late = seen.late
+        say(f"queued  {seen.share['queued']:.1%} of requests were stored to be answered later")
+        if late.wait_p50_s is not None and late.wait_p95_s is not None:
+            wait = f", after {late.wait_p50_s:.4g} s (p50), {late.wait_p95_s:.4g} s (p95)"
+            say(f"        {late.answered:,} of {late.stored:,} have their answer{wait}")
     if "none" in seen.share:
         say(f"none  {seen.share['none']:.1%} of requests have no answer")
     say()

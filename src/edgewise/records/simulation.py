@@ -71,6 +71,21 @@ class EnergyReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LateReport:
+    """What became of requests that no tier could answer when they came."""
+
+    stored: int
+    answered: int
+    expired: int
+    given_up: int
+    refused: int
+    """There was no room: they have no answer."""
+    wait_p50_s: float | None = None
+    """From storing to the answer; `None` where none was answered."""
+    wait_p95_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
     """`edgewise simulate --json`. All but `wall_s` follows from the inputs and the seed."""
 
@@ -79,7 +94,8 @@ class Simulation:
     """What the replay took on this machine."""
     latency_ms: LatencyQuantiles
     share: Mapping[str, float]
-    """Of all requests, by the tier whose answer stood; `none` where there are unanswered ones."""
+    """Of all requests, by the tier whose answer stood; `queued` where some were stored to be
+    answered later, `none` where some have no answer."""
     cost_usd: float
     quality: SimulatedQuality
     deadline_miss_rate: float
@@ -102,6 +118,8 @@ class Simulation:
     warnings: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     """What stands in for what was neither measured nor given."""
+    late: LateReport | None = None
+    """`None` where the policy stores nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

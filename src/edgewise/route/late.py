@@ -5,6 +5,11 @@ from enum import Enum
 
 from edgewise.errors import InvalidRecord
 
+LOOK_EVERY_S = 0.5
+"""While something waits, it is looked this often whether a tier is back."""
+AT_ONCE = 4
+"""So many are then under way together."""
+
 
 class Admission(Enum):
     """Whether a request was taken into the queue, and why not."""

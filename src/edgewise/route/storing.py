@@ -17,7 +17,14 @@ from edgewise.records import Input, OfflineRules, Policy, RequestFacts, TierKind
 from edgewise.route.breaker import CircuitState
 from edgewise.route.clock import Clock
 from edgewise.route.draining import drain
-from edgewise.route.late import Admission, LateAnswer, LateOutcome, LateRequest
+from edgewise.route.late import (
+    AT_ONCE,
+    LOOK_EVERY_S,
+    Admission,
+    LateAnswer,
+    LateOutcome,
+    LateRequest,
+)
 from edgewise.route.offline import OfflineQueue
 from edgewise.route.running import Run
 from edgewise.route.secrets import read_secret
@@ -25,8 +32,6 @@ from edgewise.route.serving import Serving
 
 QUEUED = "queued"
 """The location of a request that waits."""
-_LOOK_EVERY_S = 0.5
-_AT_ONCE = 4
 _LONGEST_REST_S = 60.0
 
 
@@ -170,12 +175,12 @@ class Store:
         """Look now and then whether a tier is back, and send until nothing waits."""
         rest_s = 0.0
         while self._waiting:
-            await self._clock.await_(max(_LOOK_EVERY_S, rest_s))
+            await self._clock.await_(max(LOOK_EVERY_S, rest_s))
             rest_s = 0.0
             if not self._reachable():
                 continue
             with contextlib.suppress(EdgewiseError):  # a full disk: tried again
-                done = await drain(self._queue, self._send_one, at_once=_AT_ONCE)
+                done = await drain(self._queue, self._send_one, at_once=AT_ONCE)
                 rest_s = min(done.retry_after_s or 0.0, _LONGEST_REST_S)
                 self._waiting = (await asyncio.to_thread(self._queue.state)).waiting
 

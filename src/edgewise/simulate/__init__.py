@@ -6,7 +6,13 @@ tier to tier (`flow.py`); else one event follows the other (`events.py`). Read `
 """
 
 from edgewise.simulate.answers import AnswerTable, read_answers, table_of
-from edgewise.simulate.composing import SimulateOrder, fit_trace, read_policy, simulate_files
+from edgewise.simulate.composing import (
+    SimulateOrder,
+    TraceFits,
+    fit_trace,
+    read_policy,
+    simulate_files,
+)
 from edgewise.simulate.fitting import Fit, Fits, fit_arrivals, fit_times
 from edgewise.simulate.log_replay import replay_files, replay_log
 from edgewise.simulate.network import Network, read_network
@@ -24,6 +30,7 @@ __all__ = [
     "Scenario",
     "SimulateOrder",
     "TraceBlock",
+    "TraceFits",
     "TraceReader",
     "fit_arrivals",
     "fit_times",

@@ -2,6 +2,7 @@
 
 import csv
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,8 @@ class AnswerTable:
     near_correct: Floats | None = None
     """0 to 1; `None` where nobody knows."""
     far_correct: Floats | None = None
+    gain: Floats | None = None
+    """Quality that the farthest tier is predicted to add, -1 to 1; `None` pre-routes nothing."""
     rows: dict[str, int] | None = None
     """Of a text's id."""
     assumed: str = ""
@@ -72,8 +75,11 @@ def table_of(policy: Policy) -> AnswerTable:
     return AnswerTable(confidence=places, assumed=said)
 
 
-def read_answers(path: Path) -> AnswerTable:
+def read_answers(path: Path, gain_of: Callable[[str], float] | None = None) -> AnswerTable:
     """Read a table of answers: `edge_confidence,edge_correct,cloud_correct` and maybe `text_id`.
+
+    A column `gain` says what the farthest tier is predicted to add; without it a column `text` is
+    asked of `gain_of`.
 
     Raises
     ------
@@ -87,11 +93,17 @@ def read_answers(path: Path) -> AnswerTable:
             absent = [name for name in _COLUMNS if name not in names]
             if absent:
                 raise InvalidData(f"no column `{absent[0]}`", where=f"{path}:1", hint=_HINT)
+            reads = gain_of if "text" in names and "gain" not in names else None
             values: list[list[float]] = []
+            gains: list[float] = []
             rows: dict[str, int] = {}
             for row in reader:
                 where = f"{path}:{reader.line_num}"
-                values.append([_share(row[name], name, where) for name in _COLUMNS])
+                values.append([_number(row[name], name, where) for name in _COLUMNS])
+                if reads is not None:
+                    gains.append(reads(row["text"] or ""))
+                elif "gain" in names:
+                    gains.append(_number(row["gain"], "gain", where, least=-1.0))
                 name = row.get("text_id")
                 if name in rows:
                     hint = "give each text one row"
@@ -107,16 +119,17 @@ def read_answers(path: Path) -> AnswerTable:
         confidence=table[:, 0],
         near_correct=table[:, 1],
         far_correct=table[:, 2],
+        gain=np.array(gains) if gains else None,
         rows=rows or None,
     )
 
 
-def _share(text: str | None, name: str, where: str) -> float:
+def _number(text: str | None, name: str, where: str, *, least: float = 0.0) -> float:
     try:
         value = float(text or "")
     except ValueError:
         value = math.nan
-    if not 0.0 <= value <= 1.0:
-        what = f"`{name}` is no number from 0 to 1: `{text or ''}`"
+    if not least <= value <= 1.0:
+        what = f"`{name}` is no number from {least:g} to 1: `{text or ''}`"
         raise InvalidData(what, where=where, hint="mend it or leave the row out")
     return value

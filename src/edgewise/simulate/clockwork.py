@@ -25,8 +25,9 @@ class Clockwork:
 
     def run_before(self, moment_s: float, number: int) -> None:
         """Let everything happen that comes before a request."""
-        heap = self._heap
-        while heap and heap[0][:2] < (moment_s, number):
+        heap, before = self._heap, (moment_s, number)
+        # What is longer and begins alike is greater: a request goes before what it has to do then.
+        while heap and heap[0] < before:
             now_s, _, _, happening = heappop(heap)
             happening(now_s)
 

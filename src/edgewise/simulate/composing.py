@@ -1,11 +1,13 @@
 """Files in, a simulation out: what `edgewise simulate` asks for."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from edgewise.errors import InvalidRecord, UsageError
+from edgewise.preroute import PreRouter
 from edgewise.records import (
     CloudTier,
     EdgeTier,
@@ -18,11 +20,12 @@ from edgewise.records import (
 )
 from edgewise.simulate.answers import read_answers, table_of
 from edgewise.simulate.duplicates import each_once
-from edgewise.simulate.fitting import Fits, fit_arrivals
+from edgewise.simulate.fitting import Fits, fit_arrivals, fit_times
 from edgewise.simulate.network import read_network
 from edgewise.simulate.replay import simulate
 from edgewise.simulate.scenario import Scenario
-from edgewise.simulate.trace import TraceReader
+from edgewise.simulate.times import TierTimes
+from edgewise.simulate.trace import TraceBlock, TraceReader
 from edgewise.simulate.what_if import changed, read_changes
 
 _FITTED = 1_000_000
@@ -53,7 +56,9 @@ def simulate_files(order: SimulateOrder) -> Simulation:
     """
     changes = read_changes(order.what_if)
     policy = changed(read_policy(order.policy), changes.policy)
-    answers = table_of(policy) if order.answers is None else read_answers(order.answers)
+    answers = table_of(policy)
+    if order.answers is not None:
+        answers = read_answers(order.answers, _gain_of(policy))
     profiles = _profiles(order, policy)
     network = None if order.network is None else read_network(order.network)
     try:
@@ -77,20 +82,43 @@ def simulate_files(order: SimulateOrder) -> Simulation:
     return simulate(scenario, blocks, what_if=order.what_if)
 
 
-def fit_trace(path: Path) -> Fits:
-    """Fit the arrivals of a trace, of its first million requests.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceFits:
+    """Families fitted to a trace. Made by `fit_trace`."""
+
+    arrivals: Fits
+    service: Mapping[str, Fits]
+    """By tier, of those whose service is a formula of the trace's tokens."""
+
+
+def fit_trace(policy: Path, trace: Path) -> TraceFits:
+    """Fit the arrivals of a trace and the service times that it brings, of its first requests.
+
+    A million of them are read at most.
 
     Raises
     ------
     InvalidData
         When it can't be read, or holds too few.
     """
-    moments = []
-    for block in TraceReader(path):
-        moments.append(block.t_s)
+    blocks: list[TraceBlock] = []
+    for block in TraceReader(trace):
+        blocks.append(block)
         if block.first > _FITTED:
             break
-    return fit_arrivals(np.concatenate(moments))
+    service: dict[str, Fits] = {}
+    for tier in read_policy(policy).tiers:
+        if tier.service is None:
+            continue
+        times = TierTimes(tier, None)
+        parts = [
+            times.service_s(block.input_tokens, block.output_tokens, block.t_s) for block in blocks
+        ]
+        took_s = np.concatenate(parts)
+        if (took_s > 0.0).all():  # else there is no work to fit
+            service[tier.name] = fit_times(took_s)
+    arrivals = fit_arrivals(np.concatenate([block.t_s for block in blocks]))
+    return TraceFits(arrivals=arrivals, service=service)
 
 
 def read_policy(path: Path) -> Policy:
@@ -159,6 +187,12 @@ def _cloud(cloud: CloudTier) -> TierPolicy:
         servers=cloud.servers,
         queue=cloud.queue,
     )
+
+
+def _gain_of(policy: Policy) -> Callable[[str], float] | None:
+    """Give what predicts the gain of a text, where the policy has it."""
+    rules = policy.preroute
+    return None if rules is None or rules.weights is None else PreRouter(rules.weights).gain_of
 
 
 def _profiles(order: SimulateOrder, policy: Policy) -> dict[str, Profile]:

@@ -28,8 +28,27 @@ class Decider:
             or policy.hedge is not None
             or any(tier.group for tier in policy.tiers)
         )
-        self._by_name = {tier.name: tier for tier in policy.tiers}
+        self._tiers = [(tier.name, tier) for tier in policy.tiers]
+        self._thresholds = {tier.name: tier.threshold for tier in policy.tiers}
         self._steps: dict[Hashable, Step] = {}
+        self._system: SystemState | None = None
+        self._system_kind: Hashable = None
+
+    def kind_of(self, facts: RequestFacts) -> Hashable:
+        """Give what of a request moves a comparison; `None` where its numbers do by themselves."""
+        if not self.remembers or facts.deadline_ms is not None or facts.gain is not None:
+            return None
+        return (
+            facts.private,
+            facts.detected,
+            facts.redacted,
+            facts.refused,
+            facts.region,
+            facts.force_location,
+            facts.allow_late,
+            facts.idempotent,
+            *(facts.input_bytes > tier.max_input_bytes for _, tier in self._tiers),
+        )
 
     def step(
         self,
@@ -40,64 +59,68 @@ class Decider:
         system: SystemState = _CALM,
     ) -> Step:
         """Give what `decide` gives."""
-        if not self.remembers or facts.deadline_ms is not None or facts.gain is not None:
+        return self.step_of(self.kind_of(facts), facts, states, attempts, elapsed_ms, system)
+
+    def step_of(
+        self,
+        kind: Hashable,
+        facts: RequestFacts,
+        states: Mapping[str, TierState],
+        attempts: Sequence[Attempt],
+        elapsed_ms: float,
+        system: SystemState,
+    ) -> Step:
+        """Give what `decide` gives, to a request whose kind is known."""
+        if kind is None:
             return decide(self.policy, facts, states, attempts, elapsed_ms, system)
-        tiers: list[Hashable] = []
-        for tier in self.policy.tiers:
-            state = states.get(tier.name)
+        if system is not self._system:
+            self._system, self._system_kind = system, self._of_system(system)
+        key: list[Hashable] = [kind, self._system_kind]
+        for name, tier in self._tiers:
+            state = states.get(name)
             if state is not None and state.rest_ms > 0.0:
                 return decide(self.policy, facts, states, attempts, elapsed_ms, system)
-            tiers.append(_of_tier(tier, state, facts))
-        key = (
-            _of_request(facts),
-            tuple(tiers),
-            tuple(self._of_attempt(one, system) for one in attempts),
-            system,
-        )
-        found = self._steps.get(key)
+            key.append(_of_tier(tier, state, facts))
+        for one in attempts:
+            key += (one.tier, one.outcome._value_, one.passing, self._reached(one, system))
+        asked = tuple(key)
+        found = self._steps.get(asked)
         if found is None:
             found = decide(self.policy, facts, states, attempts, elapsed_ms, system)
             if len(self._steps) < _MOST:
-                self._steps[key] = found
+                self._steps[asked] = found
         return found
 
-    def _of_attempt(self, one: Attempt, system: SystemState) -> Hashable:
-        tier = self._by_name.get(one.tier)
-        reached: Hashable = None
-        threshold = None if tier is None else tier.threshold
-        if one.confidence is not None and threshold is not None:
-            raised = threshold if system.threshold is None else max(threshold, system.threshold)
-            reached = (one.confidence >= threshold, one.confidence >= raised)
-        return one.tier, one.outcome, one.passing, reached
+    def _of_system(self, system: SystemState) -> Hashable:
+        return (
+            tuple(rule.holds(system.device) for rule in self.policy.device),
+            system.certificate_void,
+            system.threshold,
+            system.hedges_left,
+            system.queue_open,
+        )
+
+    def _reached(self, one: Attempt, system: SystemState) -> Hashable:
+        """Say whether an answer's confidence reaches the threshold, and a void certificate's."""
+        threshold = self._thresholds.get(one.tier)
+        if one.confidence is None or threshold is None:
+            return None
+        raised = threshold if system.threshold is None else max(threshold, system.threshold)
+        return (one.confidence >= threshold) + 2 * (one.confidence >= raised)
 
 
-def _of_request(facts: RequestFacts) -> Hashable:
-    return (
-        facts.private,
-        facts.detected,
-        facts.redacted,
-        facts.refused,
-        facts.region,
-        facts.force_location,
-        facts.allow_late,
-        facts.idempotent,
-    )
-
-
-def _of_tier(tier: TierPolicy, state: TierState | None, facts: RequestFacts) -> Hashable:
+def _of_tier(tier: TierPolicy, state: TierState | None, facts: RequestFacts) -> int:
     slow = False
     if tier.latency_limit_ms is not None:
         p95_ms = expected_ms(tier, state, facts.input_length, facts.input_bytes)[1]
         slow = p95_ms > tier.latency_limit_ms
-    large = facts.input_bytes > tier.max_input_bytes
     if state is None:
-        return large, slow
+        return -1 - slow
     return (
-        large,
-        slow,
-        state.ready,
-        state.circuit_open,
-        state.busy,
-        state.budget_left,
-        state.retries_left,
+        slow
+        + 2 * state.ready
+        + 4 * state.circuit_open
+        + 8 * state.busy
+        + 16 * state.budget_left
+        + 32 * state.retries_left
     )

@@ -5,92 +5,36 @@ knows it, until it says to end. Monitors, breakers and allowances are those of l
 trace's clock. A call's round trip is counted after its service.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import replace
 
 from edgewise.records import (
     Action,
     Attempt,
     Outcome,
     Reason,
-    RequestFacts,
     Step,
     SystemState,
     TierPolicy,
     TierState,
 )
 from edgewise.route.allowance import Allowance
+from edgewise.route.breaker import CircuitState
 from edgewise.route.candidates import expected_ms
 from edgewise.route.device import RequestRate
 from edgewise.route.monitor import TierMonitor
+from edgewise.simulate.arriving import Arrivals
+from edgewise.simulate.carried import Call, Run
 from edgewise.simulate.clockwork import Clockwork
 from edgewise.simulate.deciding import Decider
 from edgewise.simulate.draws import Draws
-from edgewise.simulate.network import Network
-from edgewise.simulate.scenario import Scenario, is_remote, reads_links
+from edgewise.simulate.links import Links
+from edgewise.simulate.scenario import Scenario, is_remote, learns_links
 from edgewise.simulate.servers import Job, Servers
 from edgewise.simulate.spending import SpendingBook
+from edgewise.simulate.storing import Late, Store
 from edgewise.simulate.tally import Tally
 from edgewise.simulate.times import TierTimes
 from edgewise.simulate.trace import TraceBlock
-
-Floats = NDArray[np.float64]
-_COSTS = (Outcome.ANSWERED, Outcome.TIMED_OUT, Outcome.CANCELLED)
-
-
-@dataclass(slots=True)
-class Call:
-    """A tier is asked for a request."""
-
-    tier: str
-    began_s: float
-    number: int
-    """What its monitor calls it."""
-    job: Job | None = None
-    open: bool = True
-
-
-class Run:
-    """One request on its way."""
-
-    __slots__ = (
-        "asked",
-        "attempts",
-        "began_s",
-        "broke",
-        "calls",
-        "chance",
-        "device",
-        "facts",
-        "input_tokens",
-        "number",
-        "output_tokens",
-        "reasons",
-        "row",
-        "turn",
-        "wrong",
-    )
-
-    def __init__(self, number: int, began_s: float, facts: RequestFacts) -> None:
-        self.number = number
-        self.began_s = began_s
-        self.facts = facts
-        self.attempts: list[Attempt] = []
-        self.calls: dict[str, Call] = {}
-        self.asked: set[str] = set()
-        """Tiers whose chance is used up."""
-        self.broke: set[str] = set()
-        self.reasons: dict[Reason, None] = {}
-        self.turn = 0
-        self.row = 0
-        self.wrong = False
-        self.chance: dict[str, tuple[float, float]] = {}
-        """Service and round trip of the first call, by tier, in seconds."""
-        self.device: str | None = None
-        self.input_tokens = self.output_tokens = 0.0
 
 
 class Events:
@@ -105,21 +49,27 @@ class Events:
         self._draws = Draws(scenario.seed)
         self._by_name = {tier.name: tier for tier in policy.tiers}
         self._names = tuple(self._by_name)
+        self._confidence: list[float] = scenario.answers.confidence.tolist()
         # What a monitor learns of a link costs far more than the rest, and is used by few policies.
-        learns = reads_links(policy)
+        learns = learns_links(scenario)
         self._monitors = {
             tier.name: TierMonitor(tier, policy, remote=learns and is_remote(tier))
             for tier in policy.tiers
         }
-        self._times = {
+        self._links = Links(scenario.network, scenario.bytes_per_token)
+        times = {
             tier.name: TierTimes(tier, scenario.profiles.get(tier.name)) for tier in policy.tiers
         }
+        self._arrivals = Arrivals(scenario, self._draws, self._links, times, self._decider.kind_of)
         self._servers: dict[tuple[str, str | None], Servers] = {}
         share = 0.0 if policy.hedge is None else policy.hedge.share
         self._hedges = Allowance(share=share)
         self._book = None if policy.budget is None else SpendingBook(policy.budget)
         counts = any(rule.requests_per_min_above is not None for rule in policy.device)
         self._rate = RequestRate() if counts else None
+        self._breaks = bool(scenario.outages) or any(scenario.failure_share.values())
+        self._system = SystemState(device=scenario.device, queue_open=policy.offline is not None)
+        self._store = self._open_store()
         for tier in policy.tiers:
             tally.tiers[tier.name].servers = tier.servers
 
@@ -127,7 +77,8 @@ class Events:
         """Replay up to the last request of a block."""
         at_s = block.t_s / self._scenario.rate
         self._tally.arrive(at_s)
-        for run in self._runs(block, at_s):
+        self._tally.may_wait |= block.late is not None and bool(block.late.any())
+        for run in self._arrivals.runs(block, at_s):
             self._clockwork.run_before(run.began_s, run.number)
             self._hedges.deposit()
             if self._rate is not None:
@@ -139,54 +90,48 @@ class Events:
         self._clockwork.run_out()
         self._tally.flush()
 
-    def _runs(self, block: TraceBlock, at_s: Floats) -> Iterator[Run]:
-        scenario, n = self._scenario, len(at_s)
-        rows = scenario.answers.draw(block, self._draws.uniform("answers", n), scenario.trace)
-        chance = {name: self._chance(name, block, at_s) for name in self._names}
-        drifts = scenario.drift
-        wrong = np.zeros(n, dtype=np.bool_)
-        if drifts is not None:
-            wrong = (self._draws.uniform("drift", n) < drifts.wrong_share) & (at_s >= drifts.from_s)
-        sizes = np.ceil(block.input_tokens * scenario.bytes_per_token)
-        for i in range(n):
-            facts = RequestFacts(
-                request_id=str(block.first + i),
-                input_length=int(block.input_tokens[i]),
-                input_bytes=int(sizes[i]),
-                private=block.private is not None and bool(block.private[i]),
-            )
-            run = Run(block.first + i, float(at_s[i]), facts)
-            run.row, run.wrong = int(rows[i]), bool(wrong[i])
-            run.input_tokens = float(block.input_tokens[i])
-            run.output_tokens = float(block.output_tokens[i])
-            run.device = None if block.devices is None else block.devices[i]
-            run.chance = {
-                name: (float(service_s[i]), float(rtt_s[i]))
-                for name, (service_s, rtt_s) in chance.items()
-            }
-            yield run
+    def _open_store(self) -> Store | None:
+        rules = self._scenario.policy.offline
+        if rules is None:
+            return None
+        return Store(
+            rules,
+            self._clockwork,
+            self._tally.late,
+            reachable=self._is_reachable,
+            send=self._send_late,
+        )
 
-    def _chance(self, name: str, block: TraceBlock, at_s: Floats) -> tuple[Floats, Floats]:
-        """Draw service and round trip of each request at a tier, as `flow` does."""
-        times, draws, n = self._times[name], self._draws, len(at_s)
-        normal = draws.normal(f"service:{name}", n) if times.service_varies else at_s
-        service_s = times.service_s(block.input_tokens, block.output_tokens, normal)
-        if self._measured(self._by_name[name]) is not None:
-            return service_s, draws.uniform(f"network:{name}", n)  # the moment is not known yet
-        if times.rtt_varies:
-            return service_s, times.rtt_s(draws.normal(f"rtt:{name}", n))
-        return service_s, times.rtt_s(np.zeros(n))
+    def _is_reachable(self, now_s: float) -> bool:
+        return any(
+            is_remote(tier) and self._monitors[name].circuit(now_s) is not CircuitState.OPEN
+            for name, tier in self._by_name.items()
+        )
 
-    def _system(self, now_s: float) -> SystemState:
-        scenario = self._scenario
-        device = scenario.device
-        if self._rate is not None:
-            device = replace(device, requests_per_min=self._rate.per_min(now_s))
-        drift = scenario.drift
+    def _send_late(self, late: Late, now_s: float) -> None:
+        """Ask the farthest tier that can be asked, of those that may see the request."""
+        allowed = [name for name in reversed(self._names) if name in late.allowed]
+        remote = [name for name in allowed if is_remote(self._by_name[name])]
+        states = {name: monitor.state(now_s) for name, monitor in self._monitors.items()}
+        able = [name for name in remote if not states[name].circuit_open]
+        facts = replace(late.run.facts, allow_late=False, force_location=(able or remote)[0])
+        self.advance(self._arrivals.again(late, facts, now_s), now_s)
+
+    def _system_at(self, now_s: float) -> SystemState:
+        """Give what holds for all tiers; the same object while nothing changed."""
+        system, drift = self._system, self._scenario.drift
         void = False
         if drift is not None and drift.found_after_s is not None:
             void = now_s >= drift.from_s + drift.found_after_s
-        return SystemState(device=device, certificate_void=void, hedges_left=self._hedges.has_one)
+        hedges_left = self._hedges.has_one
+        if system.certificate_void is not void or system.hedges_left is not hedges_left:
+            system = replace(system, certificate_void=void, hedges_left=hedges_left)
+        if self._rate is not None:
+            per_min = self._rate.per_min(now_s)
+            if system.device.requests_per_min != per_min:
+                system = replace(system, device=replace(system.device, requests_per_min=per_min))
+        self._system = system
+        return system
 
     def _states(self, run: Run, now_s: float) -> dict[str, TierState]:
         states = {name: monitor.state(now_s) for name, monitor in self._monitors.items()}
@@ -204,10 +149,12 @@ class Events:
         while True:
             run.turn += 1
             elapsed_ms = (now_s - run.began_s) * 1000
-            states = self._states(run, now_s)
-            system = self._system(now_s)
-            step = self._decider.step(run.facts, states, run.attempts, elapsed_ms, system)
-            run.reasons |= dict.fromkeys(step.reasons)
+            states, system = self._states(run, now_s), self._system_at(now_s)
+            step = self._decider.step_of(
+                run.kind, run.facts, states, run.attempts, elapsed_ms, system
+            )
+            for reason in step.reasons:
+                run.reasons[reason._value_] = None
             if step.action is not Action.ASK or step.tier is None:
                 self._end(run, step, now_s)
                 return
@@ -224,7 +171,7 @@ class Events:
         def late(then_s: float) -> None:
             if run.turn != turn or hedge.tier in run.calls or not self._hedges.withdraw():
                 return
-            run.reasons[Reason.HEDGED] = None
+            run.reasons[Reason.HEDGED._value_] = None
             left_ms = None if step.timeout_ms is None else step.timeout_ms - hedge.after_ms
             raced = replace(step, tier=hedge.tier, reasons=(Reason.HEDGED,), timeout_ms=left_ms)
             self._start(run, raced, then_s)
@@ -263,82 +210,41 @@ class Events:
         call = Call(tier=name, began_s=now_s, number=began)
         run.calls[name] = call
         self._tally.tiers[name].attempts += 1
-        service_s, drawn = self._take_chance(run, tier)
+        service_s, drawn = self._arrivals.chance_of(run, tier)
         at = self._clockwork.at
         if timeout_ms is not None:
             at(now_s + timeout_ms / 1000, run.number, Ending(self, run, call, Outcome.TIMED_OUT))
-        if self._is_down(name, now_s):
-            at(
-                now_s + self._rtt_s(tier, drawn, now_s),
-                run.number,
-                Ending(self, run, call, Outcome.FAILED),
-            )
+        if self._breaks:
+            call.unreachable = self._is_out(name, now_s)
+        if call.unreachable or (self._breaks and self._fails(name)):
+            back_s = self._links.rtt_s(tier, drawn, now_s)
+            at(now_s + back_s, run.number, Ending(self, run, call, Outcome.FAILED))
             return True
 
         def served(then_s: float) -> None:
             if call.open:
-                back_s = self._rtt_s(tier, drawn, then_s) + self._down_s(run, tier, then_s)
+                back_s = self._links.back_s(tier, drawn, run.output_tokens, then_s)
                 at(then_s + back_s, run.number, Ending(self, run, call, Outcome.ANSWERED))
 
         job = call.job = Job(run.number, service_s, served)
 
         def arrive(then_s: float) -> None:
             if call.open and not self._servers_of(tier, run.device).come(job, then_s):
-                back_s = self._rtt_s(tier, drawn, then_s)
+                back_s = self._links.rtt_s(tier, drawn, then_s)
                 at(then_s + back_s, run.number, Ending(self, run, call, Outcome.FAILED))
 
-        sent_s = self._up_s(run, tier, now_s)
+        sent_s = self._links.up_s(tier, run.facts.input_bytes, now_s)
         if sent_s > 0.0:
             at(now_s + sent_s, run.number, arrive)
         else:
             arrive(now_s)
         return True
 
-    def _up_s(self, run: Run, tier: TierPolicy, now_s: float) -> float:
-        network = self._scenario.network
-        if network is None or not is_remote(tier):
-            return 0.0
-        sent = np.array([run.facts.input_bytes], dtype=np.float64)
-        return float(network.up_s(np.array([now_s]), sent)[0])
-
-    def _down_s(self, run: Run, tier: TierPolicy, now_s: float) -> float:
-        network = self._scenario.network
-        if network is None or not is_remote(tier):
-            return 0.0
-        back = np.array([run.output_tokens * self._scenario.bytes_per_token])
-        return float(network.down_s(np.array([now_s]), back)[0])
-
-    def _take_chance(self, run: Run, tier: TierPolicy) -> tuple[float, float]:
-        """Give service and round trip of a call; another call of one request draws anew."""
-        name, times = tier.name, self._times[tier.name]
-        if name not in run.asked:
-            run.asked.add(name)
-            return run.chance[name]
-        stream = self._draws.stream("again")
-        normal = stream.standard_normal(2)
-        tokens = np.array([run.input_tokens]), np.array([run.output_tokens])
-        service_s = float(times.service_s(*tokens, normal[:1])[0])
-        if self._measured(tier) is not None:
-            return service_s, float(stream.random())
-        return service_s, float(times.rtt_s(normal[1:])[0])
-
-    def _measured(self, tier: TierPolicy) -> Network | None:
-        """Give the network whose round trips were measured, where one lies before a tier."""
-        network = self._scenario.network
-        known = network is not None and network.has_rtt and is_remote(tier)
-        return network if known else None
-
-    def _rtt_s(self, tier: TierPolicy, drawn: float, now_s: float) -> float:
-        """Give a round trip as it is now; what was drawn is its place where it was measured."""
-        network = self._measured(tier)
-        if network is None:
-            return drawn
-        return float(network.rtt_s(np.array([now_s]), np.array([drawn]))[0])
-
-    def _is_down(self, name: str, now_s: float) -> bool:
+    def _is_out(self, name: str, now_s: float) -> bool:
         outages = self._scenario.outages
-        if any(one.tier == name and one.from_s <= now_s < one.to_s for one in outages):
-            return True
+        return any(one.tier == name and one.from_s <= now_s < one.to_s for one in outages)
+
+    def _fails(self, name: str) -> bool:
         share = self._scenario.failure_share.get(name, 0.0)
         return share > 0.0 and float(self._draws.stream(f"failure:{name}").random()) < share
 
@@ -367,16 +273,19 @@ class Events:
             monitor.answered(call.number, latency_ms, now_s, sent.input_bytes)
         elif outcome is Outcome.FAILED:
             monitor.failed(call.number, now_s)
+            run.tried = run.tried or not call.unreachable
         elif outcome is Outcome.TIMED_OUT:
             state = monitor.state(now_s)
             p95_ms = expected_ms(tier, state, sent.input_length, sent.input_bytes)[1]
             monitor.timed_out(call.number, latency_ms, p95_ms, now_s, sent.input_bytes)
         else:
             monitor.abandoned(call.number, latency_ms, now_s, sent.input_bytes)
-        if call.job is not None:
-            self._servers_of(tier, run.device).leave(call.job)
-        price_usd = tier.usd_per_request if outcome in _COSTS else 0.0
-        self._tally.tiers[call.tier].paid += outcome in _COSTS
+        job, call.job = call.job, None  # what it would do at its end holds on to the call
+        if job is not None and not job.left:
+            self._servers_of(tier, run.device).leave(job)
+        costs = outcome is not Outcome.FAILED
+        price_usd = tier.usd_per_request if costs else 0.0
+        self._tally.tiers[call.tier].paid += costs
         if self._book is not None and not price_usd:
             self._book.give_back(tier.usd_per_request)
         answered = outcome is Outcome.ANSWERED
@@ -387,36 +296,55 @@ class Events:
                 outcome=outcome,
                 latency_ms=latency_ms,
                 cost_usd=price_usd,
-                confidence=float(self._scenario.answers.confidence[run.row]) if near else None,
+                confidence=self._confidence[run.row] if near else None,
                 error="" if answered else "RemoteError",
                 passing=outcome is Outcome.FAILED,
             )
         )
 
     def _end(self, run: Run, step: Step, now_s: float) -> None:
-        for call in list(run.calls.values()):
-            self.close(run, call, Outcome.CANCELLED, now_s)
+        while run.calls:
+            self.close(run, next(iter(run.calls.values())), Outcome.CANCELLED, now_s)
+        answered = step.action is Action.ANSWER and step.tier is not None
+        if run.late is not None:
+            assert self._store is not None
+            if answered:
+                self._judge(run, step.tier or "")
+            self._store.ended(run.late, now_s, answered=answered, tried=run.tried)
+            return
         tally = self._tally
         for reason in run.reasons:
-            tally.reasons[reason.value] += 1
-        if step.action is not Action.ANSWER or step.tier is None:
-            tally.unanswered += 1
+            tally.reasons[reason] += 1
+        if step.action is Action.QUEUE and self._store is not None:
+            if self._store.put(run, step.allowed, now_s):
+                return
+        elif answered:
+            self._answer(run, step.tier or "", now_s)
             return
+        tally.unanswered += 1
+
+    def _answer(self, run: Run, name: str, now_s: float) -> None:
+        """Note an answer that its caller waited for."""
+        tally = self._tally
         latency_s = now_s - run.began_s
         tally.answer(latency_s)
-        tally.tiers[step.tier].final += 1
+        tally.tiers[name].final += 1
         deadline_ms = self._scenario.policy.deadline_ms
         tally.missed += deadline_ms is not None and latency_s * 1000 > deadline_ms
+        self._judge(run, name)
+
+    def _judge(self, run: Run, name: str) -> None:
+        """Note whether an answer is right, where that is known."""
         table = self._scenario.answers
         correct = None
-        if step.tier == self._names[0]:
+        if name == self._names[0]:
             correct = table.near_correct
-        elif step.tier == self._names[-1]:
+        elif name == self._names[-1]:
             correct = table.far_correct
         if correct is not None:
-            wrong = run.wrong and step.tier == self._names[0]
-            tally.right += 0.0 if wrong else float(correct[run.row])
-            tally.judged += 1
+            wrong = run.wrong and name == self._names[0]
+            self._tally.right += 0.0 if wrong else float(correct[run.row])
+            self._tally.judged += 1
 
 
 class Ending:

@@ -3,12 +3,14 @@
 Arrivals: Poisson; a daily cycle (a rate for each hour); a Markov-modulated Poisson process of two
 states, by expectation and maximization over counts (L. Rabiner, A tutorial on hidden Markov models,
 1989, with Poisson emissions). Times: constant, exponential, lognormal, gamma, by maximum likelihood
-(gamma: T. Minka, Estimating a gamma distribution, 2002). Families are ordered by AIC; the KS
-distance and the squared coefficient of variation say whether the best is any good.
+(gamma: T. Minka, Estimating a gamma distribution, 2002). Families are ordered by AIC; two distances
+(`goodness.py`) and the squared coefficient of variation say whether the best is any good. A daily
+cycle is held against the arrivals on a clock that runs as its rate does: there they are Poisson
+(E. Brown et al., The time-rescaling theorem, 2002).
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 from edgewise.errors import InvalidData
 from edgewise.simulate.gamma import digamma, gamma_cdf, trigamma
+from edgewise.simulate.goodness import distances, exponential_5, gamma_5, normal_5
 
 Floats = NDArray[np.float64]
 _HOUR_S, _DAY_S = 3600.0, 86_400.0
@@ -30,10 +33,15 @@ class Fit:
 
     name: str
     parameters: Mapping[str, float]
-    aic: float
-    """Akaike's criterion: lower is better, among fits of the same numbers."""
+    aic: float | None
+    """Akaike's criterion: lower is better, among fits of the same numbers. `None` for a constant,
+    which leaves nothing to chance."""
     ks: float | None = None
     """Kolmogorov and Smirnov's distance, 0 to 1."""
+    ad: float | None = None
+    """Anderson and Darling's A²: as `ks`, with the tails counted as much as the middle."""
+    ad_5: float | None = None
+    """What A² exceeds in 5 % of samples that are from the family; `None` where no table says."""
     cv2: float | None = None
     """Squared coefficient of variation that the family has, to hold against the data's."""
 
@@ -67,8 +75,8 @@ def fit_arrivals(at_s: Floats) -> Fits:
     base = float(np.sum([math.lgamma(count + 1) for count in counts]))
     fits = [_poisson(gaps, counts, base)]
     if span_s >= 2 * _DAY_S:
-        fits.append(_cycle(counts, edges, base))
-    fits.append(_mmpp(counts, width_s, base))
+        fits.append(_cycle(at_s, counts, edges, base))
+    fits.append(_mmpp(gaps, counts, width_s, base))
     return _fits(gaps, fits)
 
 
@@ -86,7 +94,9 @@ def fit_times(values: Floats) -> Fits:
         raise InvalidData(what, where="times", hint=hint)
     mean = float(values.mean())
     if np.ptp(values) == 0.0:
-        constant = Fit(name="constant", parameters={"value": mean}, aic=-math.inf, ks=0.0, cv2=0.0)
+        constant = Fit(
+            name="constant", parameters={"value": mean}, aic=None, ks=0.0, ad=0.0, cv2=0.0
+        )
         return _fits(values, [constant])
     return _fits(values, [_exponential(values), _lognormal(values), _gamma(values)])
 
@@ -106,25 +116,21 @@ def _fits(values: Floats, fits: list[Fit]) -> Fits:
         mean=mean,
         cv2=spread / mean**2,
         autocorrelation=auto,
-        fits=tuple(sorted(fits, key=lambda one: one.aic)),
+        fits=tuple(sorted(fits, key=lambda one: -math.inf if one.aic is None else one.aic)),
     )
-
-
-def _ks(values: Floats, below: Callable[[Floats], Floats]) -> float:
-    ordered = np.sort(values)
-    expected, n = below(ordered), len(ordered)
-    steps = np.arange(n + 1) / n
-    return float(max((steps[1:] - expected).max(), (expected - steps[:-1]).max()))
 
 
 def _exponential(values: Floats) -> Fit:
     mean = float(values.mean())
     likely = -len(values) * (math.log(mean) + 1.0)
+    ks, ad = distances(values, lambda x: -np.expm1(-x / mean))
     return Fit(
         name="exponential",
         parameters={"mean": mean},
         aic=2 - 2 * likely,
-        ks=_ks(values, lambda x: 1.0 - np.exp(-x / mean)),
+        ks=ks,
+        ad=ad,
+        ad_5=exponential_5(len(values)),
         cv2=1.0,
     )
 
@@ -135,11 +141,16 @@ def _lognormal(values: Floats) -> Fit:
     n = len(values)
     likely = -float(logs.sum()) - n * (math.log(sigma) + 0.5 * math.log(2 * math.pi) + 0.5)
     erf = np.vectorize(math.erf, otypes=[np.float64])
+    ks, ad = distances(
+        values, lambda x: 0.5 * (1.0 + erf((np.log(x) - mu) / (sigma * math.sqrt(2.0))))
+    )
     return Fit(
         name="lognormal",
         parameters={"median": math.exp(mu), "sigma": sigma},
         aic=4 - 2 * likely,
-        ks=_ks(values, lambda x: 0.5 * (1.0 + erf((np.log(x) - mu) / (sigma * math.sqrt(2.0))))),
+        ks=ks,
+        ad=ad,
+        ad_5=normal_5(n),
         cv2=math.expm1(min(sigma**2, 700.0)),
     )
 
@@ -154,11 +165,14 @@ def _gamma(values: Floats) -> Fit:
         shape = max(shape / 10.0, shape - step)
     scale = mean / shape
     each = (shape - 1.0) * mean_log - mean / scale - shape * math.log(scale) - math.lgamma(shape)
+    ks, ad = distances(values, lambda x: gamma_cdf(shape, x / scale))
     return Fit(
         name="gamma",
         parameters={"shape": shape, "scale": scale},
         aic=4 - 2 * len(values) * each,
-        ks=_ks(values, lambda x: gamma_cdf(shape, x / scale)),
+        ks=ks,
+        ad=ad,
+        ad_5=gamma_5(shape),
         cv2=1.0 / shape,
     )
 
@@ -166,16 +180,19 @@ def _gamma(values: Floats) -> Fit:
 def _poisson(gaps: Floats, counts: Floats, base: float) -> Fit:
     rate, mean = float(counts.mean()), float(gaps.mean())
     likely = float(counts.sum()) * math.log(rate) - rate * len(counts) - base
+    ks, ad = distances(gaps, lambda x: -np.expm1(-x / mean))
     return Fit(
         name="poisson",
         parameters={"per_s": 1.0 / mean},
         aic=2 - 2 * likely,
-        ks=_ks(gaps, lambda x: 1.0 - np.exp(-x / mean)),
+        ks=ks,
+        ad=ad,
+        ad_5=exponential_5(len(gaps)),
         cv2=1.0,
     )
 
 
-def _cycle(counts: Floats, edges: Floats, base: float) -> Fit:
+def _cycle(at_s: Floats, counts: Floats, edges: Floats, base: float) -> Fit:
     """Fit a rate for each hour of the day, counted from the trace's first second."""
     hours = (((edges[:-1] - edges[0]) % _DAY_S) // _HOUR_S).astype(np.int64)
     bins = np.bincount(hours, minlength=24)
@@ -183,14 +200,18 @@ def _cycle(counts: Floats, edges: Floats, base: float) -> Fit:
     expected = np.maximum(mean, 1e-12)[hours]
     likely = float((counts * np.log(expected) - expected).sum()) - base
     width_s = float(edges[1] - edges[0])
+    passed = np.interp(at_s, edges, np.concatenate([[0.0], np.cumsum(expected)]))
+    ks, ad = distances(np.diff(passed), lambda x: -np.expm1(-x))
     return Fit(
         name="daily cycle",
         parameters={f"per_s_{hour:02d}h": float(rate) / width_s for hour, rate in enumerate(mean)},
         aic=48 - 2 * likely,
+        ks=ks,
+        ad=ad,
     )
 
 
-def _mmpp(counts: Floats, width_s: float, base: float) -> Fit:
+def _mmpp(gaps: Floats, counts: Floats, width_s: float, base: float) -> Fit:
     """Fit two states with a rate each, by expectation and maximization."""
     middle = float(counts.mean())
     rates = np.array([max(middle / 4, 1e-6), middle * 2 + 1e-6])
@@ -211,6 +232,7 @@ def _mmpp(counts: Floats, width_s: float, base: float) -> Fit:
     low, high = int(np.argmin(rates)), int(np.argmax(rates))
     leave_s = [-math.log(min(max(stay[k, k], 1e-9), 1 - 1e-12)) / width_s for k in (low, high)]
     calm, busy = float(rates[low]) / width_s, float(rates[high]) / width_s
+    ks, ad = distances(gaps, lambda x: _mmpp_below(x, (calm, busy), leave_s))
     return Fit(
         name="mmpp2",
         parameters={
@@ -220,6 +242,8 @@ def _mmpp(counts: Floats, width_s: float, base: float) -> Fit:
             "leaves_busy_per_s": leave_s[1],
         },
         aic=8 - 2 * (likely - base),
+        ks=ks,
+        ad=ad,
         cv2=_mmpp_cv2(calm, busy, leave_s[0], leave_s[1]),
     )
 
@@ -266,3 +290,23 @@ def _mmpp_cv2(calm: float, busy: float, up: float, down: float) -> float:
     above = 2.0 * up * down * (calm - busy) ** 2
     below = (up + down) ** 2 * (calm * busy + calm * down + busy * up)
     return 1.0 + above / below if below > 0.0 else 1.0
+
+
+def _mmpp_below(x: Floats, rates: Sequence[float], leaves: Sequence[float]) -> Floats:
+    """Give the distribution function of the gaps: a mixture of two exponentials.
+
+    Their rates are the eigenvalues of D0 = diag(rates) - Q; the mixture has the density at 0 that
+    the states have just after an arrival.
+    """
+    (calm, busy), (up, down) = rates, leaves
+    middle = 0.5 * (calm + up + busy + down)
+    apart = math.sqrt(max(0.0, middle**2 - (calm * busy + calm * down + busy * up)))
+    if apart <= 1e-12 * middle:
+        return -np.expm1(-middle * x)
+    fast, slow = middle + apart, middle - apart
+    # A state is seen at an arrival by its share of time and by its rate.
+    by_calm, by_busy = down * calm, up * busy
+    start = (by_calm * calm + by_busy * busy) / (by_calm + by_busy)
+    share = (start - slow) / (fast - slow)
+    below: Floats = -share * np.expm1(-fast * x) - (1.0 - share) * np.expm1(-slow * x)
+    return below

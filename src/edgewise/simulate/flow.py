@@ -88,6 +88,7 @@ class Flow:
         """Replay the requests of a block."""
         at_s = block.t_s / self._scenario.rate
         self._tally.arrive(at_s)
+        self._tally.may_wait |= block.late is not None and bool(block.late.any())
         n = len(at_s)
         table, draws = self._scenario.answers, self._draws
         rows = table.draw(block, draws.uniform("answers", n), self._scenario.trace)

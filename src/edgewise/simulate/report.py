@@ -6,14 +6,15 @@ from edgewise.records import (
     ArrivalReport,
     EnergyReport,
     LatencyQuantiles,
+    LateReport,
     QueueReport,
     SimulatedQuality,
     Simulation,
     digest,
 )
 from edgewise.simulate.queueing import mmc_wait_s
-from edgewise.simulate.scenario import Scenario, is_remote
-from edgewise.simulate.tally import Tally, TierTally
+from edgewise.simulate.scenario import Scenario, is_remote, prerouted
+from edgewise.simulate.tally import LateTally, Tally, TierTally
 from edgewise.simulate.times import TierTimes
 
 _Z = 1.959963984540054
@@ -28,8 +29,10 @@ def report_of(
     policy = scenario.policy
     queue = {name: _queue(tally, one) for name, one in tally.tiers.items()}
     unstable = tuple(name for name, one in queue.items() if not one.stable)
-    answered = tally.requests - tally.unanswered
+    answered = tally.requests - tally.unanswered - tally.late.stored
     share = {name: one.final / tally.requests for name, one in tally.tiers.items()}
+    if tally.late.stored:
+        share["queued"] = tally.late.stored / tally.requests
     if tally.unanswered:
         share["none"] = tally.unanswered / tally.requests
     deadline_ms = policy.deadline_ms
@@ -60,7 +63,8 @@ def report_of(
         method=method,
         what_if=what_if,
         unstable=unstable,
-        warnings=_warnings(tally, queue),
+        late=_late(scenario, tally.late),
+        warnings=(*_warnings(tally, queue), *_left_out(scenario, tally)),
         assumed=_assumed(scenario),
     )
 
@@ -152,6 +156,38 @@ def _warnings(tally: Tally, queue: dict[str, QueueReport]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _left_out(scenario: Scenario, tally: Tally) -> tuple[str, ...]:
+    """Say what of the policy the replay has no data for."""
+    policy, found = scenario.policy, []
+    if policy.preroute is not None and not prerouted(scenario):
+        found.append(
+            "nothing is pre-routed: give `--answers` a column `gain`, or `text` where the policy "
+            "has weights"
+        )
+    if policy.offline is not None and not tally.may_wait:
+        found.append(
+            "nothing is stored for later: no request of the trace may wait; give it a column `late`"
+        )
+    return tuple(found)
+
+
+def _late(scenario: Scenario, late: LateTally) -> LateReport | None:
+    if scenario.policy.offline is None:
+        return None
+    p50_s = p95_s = None
+    if late.waits_s.n:
+        p50_s, p95_s = late.waits_s.quantiles((0.5, 0.95))
+    return LateReport(
+        stored=late.stored,
+        answered=late.waits_s.n,
+        expired=late.expired,
+        given_up=late.given_up,
+        refused=late.refused,
+        wait_p50_s=p50_s,
+        wait_p95_s=p95_s,
+    )
+
+
 def _assumed(scenario: Scenario) -> tuple[str, ...]:
     several = len(scenario.policy.tiers) > 1
     found = [scenario.answers.assumed] if several and scenario.answers.assumed else []
@@ -167,6 +203,4 @@ def _assumed(scenario: Scenario) -> tuple[str, ...]:
             found.append(f"{tier.name}: round trips are lognormal with the policy's p50 and p95")
     if scenario.network is not None and scenario.network.has_rates:
         found.append(f"{scenario.bytes_per_token:g} bytes a token on the network")
-    if scenario.policy.preroute is not None:
-        found.append("nothing is pre-routed: a trace holds no prompts to predict a gain from")
     return tuple(found)

@@ -89,9 +89,18 @@ def is_remote(tier: TierPolicy) -> bool:
     return tier.kind is not TierKind.DEVICE
 
 
-def reads_links(policy: Policy) -> bool:
+def prerouted(scenario: Scenario) -> bool:
+    """Say whether a request may go to the farthest tier first: its predicted gain is known."""
+    return scenario.policy.preroute is not None and scenario.answers.gain is not None
+
+
+def learns_links(scenario: Scenario) -> bool:
     """Say whether a decision may hang on how fast a network is: round trip, bandwidth, loss."""
+    policy = scenario.policy
     if policy.deadline_ms is not None or policy.hedge is not None:
+        return True
+    rules = policy.preroute
+    if rules is not None and rules.late_ms_per_quality is not None and prerouted(scenario):
         return True
     return any(
         tier.group or (tier.latency_limit_ms is not None and is_remote(tier))
@@ -100,13 +109,13 @@ def reads_links(policy: Policy) -> bool:
 
 
 def has_feedback(scenario: Scenario) -> bool:
-    """Say whether a decision may hang on how earlier requests went.
+    """Say whether a decision may hang on how earlier requests went, or on a request's own numbers.
 
-    Where it may not, a request's way is known from its facts and its confidence alone, and time
-    is left to the queues.
+    Where it may not, a request's way is known from its kind and its confidence alone, and time is
+    left to the queues.
     """
     policy = scenario.policy
-    if reads_links(policy) or policy.budget is not None:
+    if learns_links(scenario) or prerouted(scenario) or policy.budget is not None:
         return True
     if scenario.outages or scenario.drift is not None or any(scenario.failure_share.values()):
         return True

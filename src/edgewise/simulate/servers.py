@@ -4,7 +4,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 
-from edgewise.records import QueueRules
+from edgewise.records import Batching, QueueRules
 from edgewise.simulate.clockwork import Clockwork
 from edgewise.simulate.tally import TierTally
 
@@ -68,6 +68,9 @@ class Servers:
             tally.refused += 1
             return False
         job.came_s = now_s
+        if not self._waiting and self._batching is None and self._busy < self._able:
+            self._begin_alone(job, now_s)  # whoever is left in the line has gone
+            return True
         self._line.append(job)
         self._waiting += 1
         self._dispatch(now_s)
@@ -87,24 +90,42 @@ class Servers:
                 line.popleft()
                 continue
             batching = self._batching
-            if batching is not None and self._waiting < batching.most:
+            if batching is None:
+                self._waiting -= 1
+                self._begin_alone(line.popleft(), now_s)
+                continue
+            if self._waiting < batching.most:
                 full_s = line[0].came_s + batching.wait_ms / 1000.0
                 if now_s < full_s:
                     self._clockwork.at(full_s, line[0].number, self._dispatch)
                     return
-            self._begin(now_s, 1 if batching is None else batching.most)
+            self._begin(now_s, batching)
 
-    def _begin(self, now_s: float, most: int) -> None:
+    def _begin_alone(self, job: Job, now_s: float) -> None:
+        job.left = True
+        self._tally.note_one(now_s - job.came_s, job.service_s)
+        self._pass(now_s)
+        self._busy += 1
+
+        def served(then_s: float) -> None:
+            self._pass(then_s)
+            self._busy -= 1
+            job.ended(then_s)
+            if self._waiting:
+                self._dispatch(then_s)
+
+        self._clockwork.at(now_s + job.service_s, job.number, served)
+
+    def _begin(self, now_s: float, batching: Batching) -> None:
         jobs: list[Job] = []
-        while self._line and len(jobs) < most:
+        while self._line and len(jobs) < batching.most:
             job = self._line.popleft()
             if not job.left:
                 jobs.append(job)
                 job.left = True
         self._waiting -= len(jobs)
         takes_s = max(job.service_s for job in jobs)
-        if self._batching is not None:
-            takes_s *= 1.0 + self._batching.added_share * (len(jobs) - 1)
+        takes_s *= 1.0 + batching.added_share * (len(jobs) - 1)
         self._tally.note([now_s - job.came_s for job in jobs], takes_s)
         self._pass(now_s)
         self._busy += 1

@@ -1,6 +1,8 @@
 """The budget of a policy in the trace's time: days of 86,400 s and months of 30 days."""
 
-from edgewise.records import BudgetRules, SpendingLimit, nano_usd
+from collections.abc import Iterable
+
+from edgewise.records import BudgetRules, nano_usd
 
 _DAY_S = 86_400.0
 _MONTH_S = 30 * _DAY_S
@@ -11,38 +13,43 @@ class SpendingBook:
     """Money in one simulation, for callers without names. Reserved before a call, settled after."""
 
     def __init__(self, rules: BudgetRules) -> None:
-        self._limits = (rules.total, rules.callers.get("", rules.each_caller))
-        self._window = (0, 0)
-        self._spent = [0, 0]
+        limits = (rules.total, rules.callers.get("", rules.each_caller))
+        self._day_nano = _least(limit.usd_per_day for limit in limits)
+        self._month_nano = _least(limit.usd_per_month for limit in limits)
+        self._prices: dict[float, int] = {}
+        self._day = self._month = 0
+        self._spent_day = self._spent_month = 0
 
     def left_nano(self, now_s: float) -> int:
         """Give what may be spent, in billionths of a dollar."""
-        self._turn(now_s)
-        return min(self._left(limit) for limit in self._limits)
+        day, month = int(now_s // _DAY_S), int(now_s // _MONTH_S)
+        if day != self._day:
+            self._day, self._spent_day = day, 0
+        if month != self._month:
+            self._month, self._spent_month = month, 0
+        return min(self._day_nano - self._spent_day, self._month_nano - self._spent_month)
 
     def reserve(self, now_s: float, usd: float) -> bool:
         """Take the price of a call; `False` where it is not left."""
-        price = nano_usd(usd)
+        price = self._nano(usd)
         if price > self.left_nano(now_s):
             return False
-        self._spent = [spent + price for spent in self._spent]
+        self._spent_day += price
+        self._spent_month += price
         return True
 
     def give_back(self, usd: float) -> None:
         """Return the price of a call that cost nothing."""
-        self._spent = [max(0, spent - nano_usd(usd)) for spent in self._spent]
+        price = self._nano(usd)
+        self._spent_day = max(0, self._spent_day - price)
+        self._spent_month = max(0, self._spent_month - price)
 
-    def _left(self, limit: SpendingLimit) -> int:
-        ends = (limit.usd_per_day, limit.usd_per_month)
-        return min(
-            _NO_END if usd is None else nano_usd(usd) - spent
-            for usd, spent in zip(ends, self._spent, strict=True)
-        )
+    def _nano(self, usd: float) -> int:
+        found = self._prices.get(usd)
+        if found is None:
+            found = self._prices[usd] = nano_usd(usd)
+        return found
 
-    def _turn(self, now_s: float) -> None:
-        window = (int(now_s // _DAY_S), int(now_s // _MONTH_S))
-        if window[0] != self._window[0]:
-            self._spent[0] = 0
-        if window[1] != self._window[1]:
-            self._spent[1] = 0
-        self._window = window
+
+def _least(ends_usd: Iterable[float | None]) -> int:
+    return min((nano_usd(usd) for usd in ends_usd if usd is not None), default=_NO_END)

@@ -37,8 +37,46 @@ class TierTally:
         """Note requests whose service begins together."""
         self.served += len(waits_s)
         self.service_s += takes_s
-        self.waiting += sum(wait_s > 0.0 for wait_s in waits_s)
+        for wait_s in waits_s:
+            self.waiting += wait_s > 0.0
         self._unsaid_s += waits_s
+        if len(self._unsaid_s) >= _AT_ONCE:
+            self.flush()
+
+    def note_one(self, wait_s: float, takes_s: float) -> None:
+        """Note a request whose service begins alone."""
+        self.served += 1
+        self.service_s += takes_s
+        self.waiting += wait_s > 0.0
+        self._unsaid_s.append(wait_s)
+        if len(self._unsaid_s) >= _AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Bring what was noted one by one into the sample."""
+        self.waits_s.add(np.array(self._unsaid_s))
+        self._unsaid_s.clear()
+
+
+@dataclass(slots=True)
+class LateTally:
+    """Of requests that were stored to be answered later."""
+
+    waits_s: Sample = field(default_factory=Sample)
+    """From storing to the answer."""
+    stored: int = 0
+    refused: int = 0
+    """There was no room."""
+    expired: int = 0
+    given_up: int = 0
+    _unsaid_s: list[float] = field(default_factory=list)
+
+    def end(self, waited_s: float, *, answered: bool) -> None:
+        """Note that one has its answer, or will have none."""
+        if not answered:
+            self.given_up += 1
+            return
+        self._unsaid_s.append(waited_s)
         if len(self._unsaid_s) >= _AT_ONCE:
             self.flush()
 
@@ -53,6 +91,9 @@ class Tally:
 
     def __init__(self, tiers: tuple[str, ...]) -> None:
         self.tiers = {name: TierTally() for name in tiers}
+        self.late = LateTally()
+        self.may_wait = False
+        """Whether a request could have been stored."""
         self.latencies_s = Sample()
         self.requests = 0
         self.unanswered = 0
@@ -76,6 +117,7 @@ class Tally:
         trace: TracebackType | None,
     ) -> None:
         self.latencies_s.close()
+        self.late.waits_s.close()
         for one in self.tiers.values():
             one.waits_s.close()
 
@@ -99,6 +141,7 @@ class Tally:
         """Bring what was noted one by one into the samples."""
         self.latencies_s.add(np.array(self._unsaid_s))
         self._unsaid_s.clear()
+        self.late.flush()
         for one in self.tiers.values():
             one.flush()
 

@@ -1,7 +1,8 @@
 """Traces of requests: a CSV file read block by block, every row checked, memory flat.
 
 `t_s,input_tokens,output_tokens` in any order, and, where there are, `text_id`, `privacy` (1 keeps
-the request on the device) and `device`. Rows are in order of time.
+the request on the device), `device` and `late` (1 where the answer may come after the call). Rows
+are in order of time.
 """
 
 import csv
@@ -19,8 +20,12 @@ Floats = NDArray[np.float64]
 BLOCK_BYTES = 1 << 20
 """Of a file, read at once."""
 NUMBERS = ("t_s", "input_tokens", "output_tokens")
-OTHERS = ("text_id", "privacy", "device")
+OTHERS = ("text_id", "privacy", "device", "late")
 _HINT = "give a CSV file with the columns t_s, input_tokens, output_tokens"
+_FLAGS = {
+    "privacy": "1 keeps the request on the device, 0 does not",
+    "late": "1 where the answer may come later, 0 where the caller waits for it",
+}
 _TRUE, _FALSE = ("1", "true", "yes"), ("0", "false", "no", "")
 
 
@@ -36,6 +41,8 @@ class TraceBlock:
     text_ids: tuple[str, ...] | None = None
     private: NDArray[np.bool_] | None = None
     devices: tuple[str, ...] | None = None
+    late: NDArray[np.bool_] | None = None
+    """Whether an answer may come after the call, from the offline queue."""
     lines: Sequence[int] = ()
     """Where each stands in its file."""
 
@@ -131,10 +138,9 @@ class TraceReader:
             input_tokens=numbers[1],
             output_tokens=numbers[2],
             text_ids=self._names(by_name, columns, "text_id", lines),
-            private=self._flags(by_name.get("privacy", ()), lines)
-            if "privacy" in columns
-            else None,
+            private=self._flags(by_name, columns, "privacy", lines),
             devices=self._names(by_name, columns, "device", lines),
+            late=self._flags(by_name, columns, "late", lines),
             lines=lines,
         )
 
@@ -165,13 +171,21 @@ class TraceReader:
             raise InvalidData(f"`{name}` is missing", where=where, hint=hint)
         return values
 
-    def _flags(self, values: Sequence[str], lines: Sequence[int]) -> NDArray[np.bool_]:
-        said = [value.strip().casefold() for value in values]
+    def _flags(
+        self,
+        by_name: dict[str, tuple[str, ...]],
+        columns: tuple[str, ...],
+        name: str,
+        lines: Sequence[int],
+    ) -> NDArray[np.bool_] | None:
+        if name not in columns:
+            return None
+        said = [value.strip().casefold() for value in by_name.get(name, ())]
         for at, value in enumerate(said):
             if value not in _TRUE + _FALSE:
                 where = f"{self.path}:{lines[at]}"
-                hint = "1 keeps the request on the device, 0 does not"
-                raise InvalidData(f"`privacy` is no flag: `{value[:40]}`", where=where, hint=hint)
+                what = f"`{name}` is no flag: `{value[:40]}`"
+                raise InvalidData(what, where=where, hint=_FLAGS[name])
         return np.array([value in _TRUE for value in said], dtype=np.bool_)
 
 

@@ -66,9 +66,31 @@ def test_rows_without_texts_are_drawn_at_random(tmp_path: Path) -> None:
     assert drawn.tolist() == [0, 1]
 
 
+def test_a_gain_is_given_or_predicted_from_a_text(tmp_path: Path) -> None:
+    path = tmp_path / "answers.csv"
+    columns = "edge_confidence,edge_correct,cloud_correct"
+
+    path.write_text(f"{columns},text,gain\n0.9,1,1,good,-0.25\n0.4,0,1,bad film,0.5\n")
+    given = read_answers(path, lambda text: float(len(text)))
+    path.write_text(f"{columns},text\n0.9,1,1,good\n0.4,0,1,bad film\n")
+    predicted = read_answers(path, lambda text: len(text) / 100)
+    unknown = read_answers(path)
+
+    assert given.gain is not None
+    assert given.gain.tolist() == [-0.25, 0.5]
+    assert predicted.gain is not None
+    assert predicted.gain.tolist() == [0.04, 0.08]
+    assert unknown.gain is None
+
+
 @pytest.mark.parametrize(
     ("text", "where", "what"),
     [
+        (
+            "edge_confidence,edge_correct,cloud_correct,gain\n1,1,1,-2\n",
+            ":2",
+            "`gain` is no number from -1 to 1: `-2`",
+        ),
         ("edge_confidence,edge_correct\n1,1\n", ":1", "no column `cloud_correct`"),
         (HEADER + "0.9,1,1,a\n0.9,2,1,b\n", ":3", "`edge_correct` is no number from 0 to 1: `2`"),
         (HEADER + "nan,1,1,a\n", ":2", "`edge_confidence` is no number from 0 to 1: `nan`"),

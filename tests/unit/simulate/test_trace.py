@@ -49,8 +49,8 @@ def test_blocks_of_any_size_give_the_same_rows(tmp_path: Path) -> None:
 
 
 def test_optional_columns_are_read_by_name(tmp_path: Path) -> None:
-    header = "t_s,input_tokens,output_tokens,text_id,privacy,device\n"
-    path = write(tmp_path, header + "0,1,2,a,TRUE,d1\n\n1,1,2,b,0,d2\n")
+    header = "t_s,input_tokens,output_tokens,text_id,privacy,device,late\n"
+    path = write(tmp_path, header + "0,1,2,a,TRUE,d1,0\n\n1,1,2,b,0,d2,1\n")
 
     (block,) = TraceReader(path)
 
@@ -58,6 +58,8 @@ def test_optional_columns_are_read_by_name(tmp_path: Path) -> None:
     assert block.private is not None
     assert block.private.tolist() == [True, False]
     assert block.devices == ("d1", "d2")
+    assert block.late is not None
+    assert block.late.tolist() == [False, True]
     assert list(block.lines) == [2, 4]
 
 
@@ -80,6 +82,7 @@ def test_optional_columns_are_read_by_name(tmp_path: Path) -> None:
         (b"t_s,input_tokens,output_tokens\n1,1,1\n2,1,\xff\n", 3, "not UTF-8 text"),
         ("t_s,input_tokens,output_tokens,device\n1,1,1,\n", 2, "`device` is missing"),
         ("t_s,input_tokens,output_tokens,privacy\n1,1,1,2\n", 2, "`privacy` is no flag: `2`"),
+        ("t_s,input_tokens,output_tokens,late\n1,1,1,no way\n", 2, "`late` is no flag: `no way`"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(

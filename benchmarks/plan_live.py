@@ -1,0 +1,169 @@
+"""Whether the simulator predicts a live run: the demo's gateway and its cloud under a real trace.
+
+Claims: `live_p95_error_share` at most 0.15, the larger of the errors of p50 and p95, and
+`live_tier_share_error` at most 0.02, of the tier that is off the most.
+
+The gateway serves the demo's run, with its cloud behind it in another process (`serve --delay-ms`).
+Each is first asked alone, one request after the other, with texts of the calibration split: that
+gives the edge's latencies by length, its confidences, the cloud's own time and its round trips.
+`edgewise simulate` predicts with them and with the policy that is served, and the prediction is
+written down. Then a third process sends texts of the test split at the moments of the trace's
+requests, the longer the trace's input, the longer the text; one in ten is private. Moments are
+scaled by `RATE`, since the trace is that of services with more machines or fewer; nothing else of
+a slice is used, and nothing is fitted to it.
+
+The demo's run is made where it is absent. The data is in `EDGEWISE_DATA`, by default
+`../shared/data`.
+
+    .venv/bin/python -m benchmarks.plan_live
+"""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from benchmarks.results import ROOT, claim, write
+
+from edgewise.records import Policy, read_json, write_json
+from edgewise.runtimes import open_bundle
+from edgewise.testing.live import (
+    Held,
+    Sample,
+    hold,
+    measure_pieces,
+    predict,
+    texts_for,
+    write_trace,
+)
+from edgewise.testing.traffic import Asked, send
+
+EXAMPLE = ROOT / "examples/sentiment"
+DATA = Path(os.environ.get("EDGEWISE_DATA", ROOT.parent / "shared/data"))
+DELAY_MS = "60,180"
+MEASURED = 2000
+CALLS = 600
+PRIVATE_EVERY = 10
+GAP_MS = 40.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """The first requests of a trace, so many times as fast as they came."""
+
+    trace: str
+    requests: int
+    rate: float
+
+
+SLICES = (
+    Slice(trace="azure_llm_2023_conv_first40min.csv", requests=2400, rate=4.0),
+    Slice(trace="azure_llm_2023_code_first40min.csv", requests=2400, rate=4.0),
+)
+
+
+@contextmanager
+def served(subject: Path, *options: str) -> Iterator[str]:
+    """Run `edgewise serve` on a free port; gives its URL."""
+    command = [sys.executable, "-m", "edgewise", "serve", str(subject), "--port", "0", *options]
+    made = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert made.stdout is not None
+    try:
+        line = made.stdout.readline()
+        if not line.startswith("ready: "):
+            raise SystemExit(f"{subject} is not served")
+        yield line.removeprefix("ready: ").strip()
+    finally:
+        made.terminate()
+        made.wait(30)
+
+
+def samples_of(split: str, bundle: Path) -> list[Sample]:
+    """Read the texts of a split, with their lengths in tokens."""
+    model = open_bundle(bundle)
+    with (EXAMPLE / f"data/{split}.csv").open(encoding="utf-8", newline="") as file:
+        texts = [row["text"] for row in csv.DictReader(file)]
+    found = [Sample(text=text, length=model.length({"text": text})) for text in texts]
+    model.close()
+    return found
+
+
+def requests_of(one: Slice, samples: list[Sample]) -> tuple[list[Asked], list[Sample]]:
+    """Give what will be sent, and the texts in it."""
+    path = DATA / "planning/requests" / one.trace
+    rows = np.loadtxt(path, delimiter=",", skiprows=1, max_rows=one.requests)
+    texts = texts_for(rows[:, 1].tolist(), samples)
+    at_s = ((rows[:, 0] - rows[0, 0]) / one.rate).tolist()
+    asked = [
+        Asked(text=text.text, at_s=at, private=number % PRIVATE_EVERY == 0)
+        for number, (text, at) in enumerate(zip(texts, at_s, strict=True))
+    ]
+    return asked, texts
+
+
+def run_slices(folder: Path) -> list[Held]:
+    """Measure the pieces; then predict and replay each slice."""
+    runs = EXAMPLE / "runs"
+    if not (runs / "sentiment/policy.json").exists():
+        subprocess.run([sys.executable, str(EXAMPLE / "demo.py")], check=True)
+    measuring = samples_of("calibration", runs / "sentiment/bundle")[:MEASURED]
+    asking = samples_of("test", runs / "sentiment/bundle")
+    found = []
+    with ExitStack() as stack:
+        cloud = stack.enter_context(served(runs / "cloud/bundle", "--delay-ms", DELAY_MS))
+        run = folder / "run"
+        shutil.copytree(runs / "sentiment/bundle", run / "bundle")
+        policy = read_json(Policy, runs / "sentiment/policy.json")
+        edge, far = policy.tiers
+        write_json(run / "policy.json", replace(policy, tiers=(edge, replace(far, endpoint=cloud))))
+        gateway = stack.enter_context(served(run))
+        pieces = measure_pieces(gateway, cloud, measuring, calls=CALLS, gap_ms=GAP_MS)
+        for one in SLICES:
+            asked, texts = requests_of(one, asking)
+            trace = folder / one.trace
+            write_trace(trace, asked, texts)
+            predicted = predict(folder, run / "policy.json", trace, pieces)
+            print(f"{one.trace}: {len(asked)} requests in {asked[-1].at_s:.0f} s", flush=True)
+            show("predicted", predicted["latency_ms"], predicted["share"])
+            held = hold(predicted, send(gateway, asked))
+            show("live", held.live_ms, held.live_share)
+            print(f"  sent at most {held.late_p99_ms:.2f} ms late (p99)", flush=True)
+            found.append(held)
+    return found
+
+
+def show(name: str, latency_ms: dict[str, float], share: dict[str, float]) -> None:
+    times = ", ".join(f"{key} {latency_ms[key]:.2f} ms" for key in ("p50", "p95"))
+    shares = ", ".join(f"{tier} {value:.2%}" for tier, value in share.items())
+    print(f"  {name:<10}{times}; {shares}", flush=True)
+
+
+def bench_live() -> list[dict[str, Any]]:
+    """Hold predictions against live runs; each claim is of the slice that is off the most."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = run_slices(Path(folder))
+    errors = {
+        f"{one.trace.split('_')[3]}_{name}_error_share": round(error, 4)
+        for one, held in zip(SLICES, found, strict=True)
+        for name, error in held.errors.items()
+    }
+    shares = {
+        f"{one.trace.split('_')[3]}_share_error": round(held.share_error, 4)
+        for one, held in zip(SLICES, found, strict=True)
+    }
+    return [
+        claim("live_p95_error_share", max(errors.values()), 0.15, runs=len(found)) | errors,
+        claim("live_tier_share_error", max(shares.values()), 0.02, runs=len(found)) | shares,
+    ]
+
+
+if __name__ == "__main__":
+    write("plan", bench_live(), keep=True)
