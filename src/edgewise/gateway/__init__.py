@@ -8,6 +8,7 @@ from edgewise import extras
 
 with extras.needed("gateway"):
     from edgewise.gateway.app import Gateway
+    from edgewise.gateway.explaining import explain_settings, settings_schema
     from edgewise.gateway.faults import Faults
     from edgewise.gateway.reading import read_settings
     from edgewise.gateway.server import Serving, resolve_bundle, serve
@@ -18,7 +19,9 @@ __all__ = [
     "Gateway",
     "Serving",
     "Settings",
+    "explain_settings",
     "read_settings",
     "resolve_bundle",
     "serve",
+    "settings_schema",
 ]
