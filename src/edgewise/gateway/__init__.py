@@ -8,6 +8,7 @@ from edgewise import extras
 
 with extras.needed("gateway"):
     from edgewise.gateway.app import Gateway
+    from edgewise.gateway.events import Events
     from edgewise.gateway.explaining import explain_settings, settings_schema
     from edgewise.gateway.faults import Faults
     from edgewise.gateway.reading import read_settings
@@ -15,6 +16,7 @@ with extras.needed("gateway"):
     from edgewise.gateway.settings import Settings
 
 __all__ = [
+    "Events",
     "Faults",
     "Gateway",
     "Serving",

@@ -5,8 +5,6 @@ leaves as an answer, whatever happens.
 """
 
 import asyncio
-import sys
-import traceback
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -80,6 +78,7 @@ class Gateway:
         self.engine = engine
         self.name = name
         self.decisions = decisions
+        self.events = decisions.events
         self.admission = Admission(settings.admission)
         self.draining = False
         self._clock = engine.clock
@@ -123,11 +122,21 @@ class Gateway:
         EdgewiseError
             When there is no file, or what it says can't be: then nothing changes.
         """
+        try:
+            before = await self._swap()
+        except EdgewiseError as failure:
+            self.events.refused("reload_refused", "the policy stays as it is", failure)
+            raise
+        after = self.engine.policy_version
+        words = f"policy {before[:16]} became {after[:16]}"
+        self.events.say("reload", words, before=before, policy_version=after)
+        return before, after
+
+    async def _swap(self) -> str:
         if self._read_policy is None:
             hint = "serve a run or a policy"
             raise UsageError("a bundle is served without a policy", where="reload", hint=hint)
-        before = await self.engine.swap_policy(await asyncio.to_thread(self._read_policy))
-        return before, self.engine.policy_version
+        return await self.engine.swap_policy(await asyncio.to_thread(self._read_policy))
 
     def roll_out(self, rollout: Rollout) -> None:
         """Let a rollout choose who answers a request, and see each decision."""
@@ -162,8 +171,8 @@ class Gateway:
             response = await self._routed(route, request)
         except (Refusal, EdgewiseError) as failure:
             response = refused(failure, route.form)
-        except Exception as failure:  # noqa: BLE001 - the outermost border: it goes to stderr
-            traceback.print_exc(file=sys.stderr)
+        except Exception as failure:  # noqa: BLE001 - the outermost border: events tell of it
+            self.events.broke(failure)
             response = refused(failure, route.form)
         return self._counted(route.name, response, start_s)
 

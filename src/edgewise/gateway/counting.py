@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from edgewise.gateway.events import Events
 from edgewise.observe import DecisionLog
 from edgewise.observe.metrics import Counter, Histogram, Metrics
 from edgewise.records import SCHEMA_VERSION, Decision, encode
@@ -87,11 +88,14 @@ def decision_json(one: Decision) -> str:
 class Decisions:
     """The engine's sink: counts each decision, and writes it down. Made by the gateway."""
 
-    def __init__(self, counting: Counting, log: DecisionLog | None) -> None:
+    def __init__(
+        self, counting: Counting, log: DecisionLog | None, events: Events | None = None
+    ) -> None:
         self.counting = counting
+        self.events = Events() if events is None else events
         self._log = log
         self.latest: deque[Decision] = deque(maxlen=_LATEST)
-        self.watchers: list[Callable[[Decision], None]] = []
+        self.watchers: list[Callable[[Decision], None]] = [self.events.see]
 
     def append(self, decision: Decision) -> None:
         """Keep one decision.

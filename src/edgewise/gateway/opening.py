@@ -12,6 +12,7 @@ from edgewise.gateway.app import Gateway
 from edgewise.gateway.batching import BatchingTier
 from edgewise.gateway.counting import Counting, Decisions, decision_json
 from edgewise.gateway.embedding import EmbeddingTier
+from edgewise.gateway.events import Events
 from edgewise.gateway.faults import Faults
 from edgewise.gateway.pages import attach
 from edgewise.gateway.rollout import Rollout
@@ -40,6 +41,7 @@ def open_gateway(
     file: Path | None = None,
     faults: Faults | None = None,
     drain: Callable[[], None] = lambda: None,
+    events: Events | None = None,
 ) -> Gateway:
     """Open the log, the engine and the gateway over them.
 
@@ -58,7 +60,7 @@ def open_gateway(
     log, source = None, subject.policy
     if settings.log:
         log = stack.enter_context(DecisionLog(beside(settings.log, file), to_json=decision_json))
-    decisions = Decisions(Counting(), log)
+    decisions = Decisions(Counting(), log, events)
     embeds = None
     bundle = _bundle(subject)
     manifest = None if bundle is None else read_manifest(bundle)
@@ -124,7 +126,9 @@ def _rollout(gateway: Gateway, bundle: Path | None, settings: Settings) -> Rollo
         )
 
     rng = random.Random()
-    made = Rollout(gateway.engine, swap=swap, open_engine=open_engine, rng=rng)
+    made = Rollout(
+        gateway.engine, swap=swap, open_engine=open_engine, rng=rng, events=gateway.events
+    )
     gateway.roll_out(made)
     return made
 

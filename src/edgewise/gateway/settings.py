@@ -7,7 +7,7 @@ never in it: of a key there is its SHA-256.
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -145,6 +145,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 1
     name: Annotated[str, Meta(description="of the model in paths; empty: its bundle's")] = ""
     log: Annotated[str, Meta(description="file of decisions; empty: none is kept")] = ""
+    events: Annotated[
+        Literal["auto", "json", "plain"],
+        Meta(description="what it says of itself on stderr; auto: plain at a terminal, else json"),
+    ] = "auto"
     drain_s: Annotated[
         float, Meta(description="what is under way when it is told to stop has this long to end")
     ] = 30.0

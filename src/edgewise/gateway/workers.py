@@ -5,10 +5,10 @@ import os
 import select
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 
 from edgewise.errors import EdgewiseError
+from edgewise.gateway.events import Events
 
 _MOST_ENDED = 5
 """A worker that ends by itself is started again; after so many the gateway gives up."""
@@ -28,8 +28,10 @@ class Workers:
         Called once, when all are.
     """
 
-    def __init__(self, count: int, work: Work, ready: Callable[[], object]) -> None:
-        self._count, self._work, self._ready = count, work, ready
+    def __init__(
+        self, count: int, work: Work, ready: Callable[[], object], *, events: Events
+    ) -> None:
+        self._count, self._work, self._ready, self._events = count, work, ready, events
         self._stopping = False
         self._running: set[int] = set()
         self._said, self._saying = os.pipe()
@@ -67,9 +69,9 @@ class Workers:
             self._work(lambda: os.write(self._saying, b"."))
             code = 0
         except EdgewiseError as failure:
-            sys.stderr.write(f"error: {failure}\n")
-        except BaseException:  # noqa: BLE001 - a fork's outermost border: it may not return
-            traceback.print_exc(file=sys.stderr)
+            self._events.refused("refused", "error", failure)
+        except BaseException as failure:  # noqa: BLE001 - a fork's outermost border: it may not return
+            self._events.broke(failure)
         finally:
             sys.stderr.flush()
             os._exit(code)
@@ -92,7 +94,10 @@ class Workers:
             if self._stopping:
                 continue
             ended += 1
-            if ended >= _MOST_ENDED or os.waitstatus_to_exitcode(status) == 1:
+            code = os.waitstatus_to_exitcode(status)
+            words = f"worker {pid} ended by itself: {code}"
+            self._events.say("worker_ended", words, level="warning", worker=pid, exit_code=code)
+            if ended >= _MOST_ENDED or code == 1:
                 self._pass_on(signal.SIGTERM)
                 self._await_all()
                 hint = "read what it said before"
