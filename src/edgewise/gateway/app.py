@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from edgewise.errors import EdgewiseError, UsageError
@@ -25,6 +26,7 @@ from edgewise.gateway.refusing import Form, Refusal, refused
 from edgewise.gateway.rollout import Rollout
 from edgewise.gateway.settings import Settings
 from edgewise.gateway.texts import Texts
+from edgewise.gateway.together import Shared, Together
 from edgewise.observe.metrics import OPEN_METRICS, TEXT
 from edgewise.records import Policy, Task
 from edgewise.route import HybridInferenceEngine
@@ -98,6 +100,14 @@ class Gateway:
             ids=lambda: uuid.uuid4().hex,
         )
         self._plain = Plain(asking)
+        self.together: Together | None = None
+        self.shared: dict[str, Shared] = {
+            "metrics": self._counting.metrics,
+            "decisions": decisions,
+            "admission": self.admission,
+            "inferences": self._oip,
+        }
+        """What several processes on one port add up."""
         self._paths = self._table()
         self._gauges()
 
@@ -142,6 +152,10 @@ class Gateway:
         """Let a rollout choose who answers a request, and see each decision."""
         self._asking.rollout = rollout
         self.decisions.watchers.append(rollout.see)
+
+    async def others(self) -> list[dict[str, Any]]:
+        """Give what the other processes on the port tell, by the names in `shared`."""
+        return [] if self.together is None else await self.together.others()
 
     def keep(self, task: asyncio.Task[None]) -> None:
         """Hold on to work beside the requests until it has ended."""
@@ -225,6 +239,7 @@ class Gateway:
         alive = Route(name="health", told=_alive)
         ready = Route(name="ready", told=self._ready)
         index = Route(name="index", told=oip.index, looks=True)
+        stats = Route(name="stats", works=self._stats, looks=True)
         table: dict[str, dict[str, Route]] = {
             "/healthz": {"GET": alive},
             "/readyz": {"GET": ready},
@@ -233,7 +248,7 @@ class Gateway:
             "/v2": {"GET": Route(name="server", told=oip.server)},
             "/v2/": {"GET": Route(name="server", told=oip.server)},
             "/v2/repository/index": {"GET": index, "POST": index},
-            "/v2/models/stats": {"GET": Route(name="stats", told=oip.stats, looks=True)},
+            "/v2/models/stats": {"GET": stats},
             "/predict": {"POST": Route(name="predict", works=self._plain.predict)},
             _LATE: {"GET": Route(name="late", works=self._plain.late, looks=True)},
             "/metrics": {"GET": Route(name="metrics", works=self._metrics, looks=True)},
@@ -244,7 +259,7 @@ class Gateway:
                 table[f"{at}/ready"] = {"GET": Route(name="model_ready", told=oip.ready)}
                 table[f"{at}/infer"] = {"POST": Route(name="infer", works=oip.infer)}
                 table[f"{at}/config"] = {"GET": Route(name="config", told=oip.config, looks=True)}
-                table[f"{at}/stats"] = {"GET": Route(name="stats", told=oip.stats, looks=True)}
+                table[f"{at}/stats"] = {"GET": stats}
             one = Route(
                 name="models", told=lambda: openai.model("default"), looks=True, form=Form.OPENAI
             )
@@ -266,10 +281,17 @@ class Gateway:
         told = {"live": True, "ready": is_ready}
         return Response(status=200 if is_ready else 503, body=to_json(told))
 
+    async def _stats(self, request: Request, asked: Asked) -> Response:
+        del request, asked
+        return self._oip.stats(one["inferences"] for one in await self.others())
+
     async def _metrics(self, request: Request, asked: Asked) -> Response:
         del asked
         open_metrics = "application/openmetrics-text" in request.headers.get("accept", "")
-        text = await asyncio.to_thread(self._counting.metrics.text, open_metrics=open_metrics)
+        whole, others = self._counting.metrics, await self.others()
+        if others:
+            whole = whole.whole(one["metrics"] for one in others)
+        text = await asyncio.to_thread(whole.text, open_metrics=open_metrics)
         return Response(body=text.encode(), kind=OPEN_METRICS if open_metrics else TEXT)
 
     def _gauges(self) -> None:
@@ -281,11 +303,17 @@ class Gateway:
             "Requests refused for want of a place",
             lambda: admission.refused,
         )
-        gauge("edgewise_ready", "Whether requests are welcome", lambda: float(self.is_ready()))
+        gauge(
+            "edgewise_ready",
+            "Whether requests are welcome",
+            lambda: float(self.is_ready()),
+            of_all=min,
+        )
         gauge(
             "edgewise_open_circuits",
             "Tiers that are left alone",
             lambda: sum(one is CircuitState.OPEN for one in self.engine.circuits().values()),
+            of_all=max,
         )
 
 

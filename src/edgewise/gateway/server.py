@@ -15,12 +15,14 @@ from pathlib import Path
 from edgewise import __version__, extras
 from edgewise.errors import EdgewiseError, InvalidModel, UsageError
 from edgewise.gateway.app import Gateway
+from edgewise.gateway.boards import Boards
 from edgewise.gateway.events import Events
 from edgewise.gateway.faults import Faults
 from edgewise.gateway.http import HttpServer
 from edgewise.gateway.messages import Request, Response
 from edgewise.gateway.opening import Subject, name_of, open_gateway
 from edgewise.gateway.settings import Settings, beside
+from edgewise.gateway.together import Together
 from edgewise.gateway.workers import Workers
 
 _YOUNG_OBJECTS = 10_000
@@ -113,24 +115,27 @@ def serve(
         events.say("ready", address=serving.address, model=serving.model)
         ready(serving)
 
-    def turn(heard: Callable[[Serving], object]) -> None:
+    boards = Boards(settings.workers)
+
+    def turn(place: int, heard: Callable[[Serving], object]) -> None:
         with new_runner() as runner:
-            runner.run(_run(work, heard))
+            runner.run(_run(work, boards, place, heard))
 
     try:
         if settings.workers == 1:
-            turn(told)
+            turn(0, told)
             return
         name = settings.name or name_of(subject)
         serving = Serving(address=_address(work), model=name)
         Workers(
             settings.workers,
-            lambda heard: turn(lambda _: heard()),
+            lambda place, heard: turn(place, lambda _: heard()),
             lambda: told(serving),
             events=events,
         ).run()
     finally:
         work.listening.close()
+        boards.close()
 
 
 def find_subject(path: Path) -> Subject:
@@ -187,7 +192,7 @@ def listen(host: str, port: int) -> socket.socket:
     return made
 
 
-async def _run(work: Work, ready: Callable[[Serving], object]) -> None:
+async def _run(work: Work, boards: Boards, place: int, ready: Callable[[Serving], object]) -> None:
     settings, events = work.settings, work.events
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -216,6 +221,9 @@ async def _run(work: Work, ready: Callable[[Serving], object]) -> None:
             gc.collect()
             gc.freeze()
             gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
+            if len(boards) > 1:
+                gateway.together = Together(boards, place, gateway.shared)
+                gateway.together.open()
             await server.listen(work.listening, work.tls)
             # From here on it answers, and heeds signals.
             ready(Serving(address=_address(work), model=gateway.name))
@@ -223,6 +231,8 @@ async def _run(work: Work, ready: Callable[[Serving], object]) -> None:
             gateway.draining = True
             events.say("drain", in_flight=gateway.admission.in_flight, drain_s=settings.drain_s)
             cut = await server.drain(settings.drain_s)
+            if gateway.together is not None:
+                gateway.together.close()
             events.flush()
             words = f"{cut} requests were cut off after {settings.drain_s:g} s" if cut else ""
             events.say("stopped", words, level="warning" if cut else "info", cut_off=cut)

@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from collections.abc import Callable
 
 from edgewise.errors import EdgewiseError
@@ -14,7 +15,7 @@ _MOST_ENDED = 5
 """A worker that ends by itself is started again; after so many the gateway gives up."""
 _HEEDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-Work = Callable[[Callable[[], object]], None]
+Work = Callable[[int, Callable[[], object]], None]
 
 
 class Workers:
@@ -23,7 +24,8 @@ class Workers:
     Parameters
     ----------
     work
-        What a worker does until it is told to stop; it calls its argument when it is ready.
+        What the worker of a place, from 0 on, does until it is told to stop; it calls its second
+        argument when it is ready. One that ended by itself leaves its place to another.
     ready
         Called once, when all are.
     """
@@ -33,8 +35,10 @@ class Workers:
     ) -> None:
         self._count, self._work, self._ready, self._events = count, work, ready, events
         self._stopping = False
-        self._running: set[int] = set()
+        self._running: dict[int, int] = {}
         self._said, self._saying = os.pipe()
+        # Nobody writes there: it ends when the parent has, killed or not.
+        self._parent_ends, self._parent_lives = os.pipe()
 
     def run(self) -> None:
         """Run until told to stop, or until workers do not stay.
@@ -46,27 +50,29 @@ class Workers:
         """
         before = {one: signal.signal(one, self._pass_on) for one in _HEEDED}
         try:
-            for _ in range(self._count):
-                self._start()
+            for place in range(self._count):
+                self._start(place)
             if self._all_ready():
                 self._ready()
             self._watch()
         finally:
             for one, handler in before.items():
                 signal.signal(one, handler)
-            os.close(self._said)
-            os.close(self._saying)
+            for end in (self._said, self._saying, self._parent_ends, self._parent_lives):
+                os.close(end)
 
-    def _start(self) -> None:
+    def _start(self, place: int) -> None:
         pid = os.fork()
         if pid:
-            self._running.add(pid)
+            self._running[pid] = place
             return
         code = 1
         try:
+            os.close(self._parent_lives)
             for one in _HEEDED:
                 signal.signal(one, signal.SIG_DFL)
-            self._work(lambda: os.write(self._saying, b"."))
+            threading.Thread(target=self._follow, daemon=True).start()
+            self._work(place, lambda: os.write(self._saying, b"."))
             code = 0
         except EdgewiseError as failure:
             self._events.refused("refused", "error", failure)
@@ -75,6 +81,11 @@ class Workers:
         finally:
             sys.stderr.flush()
             os._exit(code)
+
+    def _follow(self) -> None:
+        """Drain this worker when its parent is gone: nobody would pass a signal on to it."""
+        os.read(self._parent_ends, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _all_ready(self) -> bool:
         """Wait until each worker has said that it is, or one has ended."""
@@ -90,8 +101,8 @@ class Workers:
         ended = 0
         while self._running:
             pid, status = os.wait()
-            self._running.discard(pid)
-            if self._stopping:
+            place = self._running.pop(pid, None)
+            if self._stopping or place is None:
                 continue
             ended += 1
             code = os.waitstatus_to_exitcode(status)
@@ -102,11 +113,11 @@ class Workers:
                 self._await_all()
                 hint = "read what it said before"
                 raise EdgewiseError("a worker does not stay", where=f"pid {pid}", hint=hint)
-            self._start()
+            self._start(place)
 
     def _await_all(self) -> None:
         while self._running:
-            self._running.discard(os.wait()[0])
+            self._running.pop(os.wait()[0], None)
 
     def _pass_on(self, number: int, *_: object) -> None:
         self._stopping = self._stopping or number != signal.SIGHUP
