@@ -78,7 +78,7 @@ def open_gateway(
             decision_log=decisions,
             lane=FastLane,
             local=local_tier(settings),
-            auditor=_auditor(source, settings, stack),
+            auditor=_auditor(source, settings, file, stack),
         )
     made = Gateway(
         engine,
@@ -97,15 +97,17 @@ def open_gateway(
     return made
 
 
-def _auditor(source: Path | None, settings: Settings, stack: ExitStack) -> Auditor | None:
+def _auditor(
+    source: Path | None, settings: Settings, file: Path | None, stack: ExitStack
+) -> Auditor | None:
     """Give what watches a run's certificate; none where several processes serve it."""
     if source is None or settings.workers > 1:
         return None
     policy = read_policy(source)
     if (read_json(Policy, policy) if isinstance(policy, Path) else policy).audit is None:
         return None
-    file = AuditFile(source.parent / "audit.sqlite")
-    return stack.enter_context(closing(Auditor(file, rng=random.Random())))
+    at = beside(settings.audit, file) if settings.audit else source.parent / "audit.sqlite"
+    return stack.enter_context(closing(Auditor(AuditFile(at), rng=random.Random())))
 
 
 def _rollout(gateway: Gateway, bundle: Path | None, settings: Settings) -> Rollout:

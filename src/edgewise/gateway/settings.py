@@ -145,6 +145,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = 1
     name: Annotated[str, Meta(description="of the model in paths; empty: its bundle's")] = ""
     log: Annotated[str, Meta(description="file of decisions; empty: none is kept")] = ""
+    audit: Annotated[
+        str, Meta(description="file of the audit; empty: `audit.sqlite` beside the policy")
+    ] = ""
     events: Annotated[
         Literal["auto", "json", "plain"],
         Meta(description="what it says of itself on stderr; auto: plain at a terminal, else json"),
