@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 HEAVY := .venv-heavy
 HEAVY_STAMP := $(HEAVY)/.installed
+MLSERVER_VENV := .venv-mlserver
+MLSERVER_STAMP := $(MLSERVER_VENV)/.installed
 # What a promise rests on: every line and branch of it is tested.
 WHOLE := */records/*,*/calibrate/*,*/plan/*,*/route/decide.py,*/route/candidates.py
 export OMP_NUM_THREADS := 1
@@ -37,7 +39,7 @@ test-all: lint
 	$(BIN)/python -m pytest -m "not heavy" --cov --cov-report=term-missing:skip-covered
 	$(BIN)/coverage report --include="$(WHOLE)" --fail-under=100
 
-test-heavy: $(HEAVY_STAMP)
+test-heavy: $(HEAVY_STAMP) $(MLSERVER_STAMP)
 	$(HEAVY)/bin/python -m pytest -m heavy
 
 # Torch alone, so that nothing else says which of its builds is taken; then the rest as it is listed.
@@ -46,6 +48,12 @@ $(HEAVY_STAMP): requirements-heavy.lock pyproject.toml
 	$(HEAVY)/bin/python -m pip install --quiet --disable-pip-version-check "$$(head -n 1 requirements-heavy.lock)"
 	$(HEAVY)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-heavy.lock
 	$(HEAVY)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What a gateway is tested in front of; it needs another protobuf than the rest.
+$(MLSERVER_STAMP): requirements-mlserver.lock
+	$(PYTHON) -m venv $(MLSERVER_VENV)
+	$(MLSERVER_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-mlserver.lock
 	@touch $@
 
 bench: $(STAMP)
@@ -71,4 +79,4 @@ lock: $(STAMP)
 		--generate-hashes --no-header pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) $(HEAVY) .coverage .coverage.* runs examples/*/runs
+	rm -rf $(VENV) $(HEAVY) $(MLSERVER_VENV) .coverage .coverage.* runs examples/*/runs

@@ -1,9 +1,11 @@
 """A gateway on a free port of this machine: in a thread of the test's process, or in its own."""
 
 import asyncio
+import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,10 @@ from edgewise.gateway import Gateway, Settings
 from edgewise.gateway.counting import Counting, Decisions
 from edgewise.gateway.http import HttpLimits, HttpServer
 from edgewise.gateway.server import listen
+from edgewise.records import Policy, TierKind, TierPolicy, write_json
 from edgewise.route import HybridInferenceEngine
+from edgewise.runtimes import open_bundle
+from edgewise.testing.models import tiny_text_bundle
 
 
 class Running:
@@ -54,6 +59,7 @@ def running(
                 limits=limits,
                 shed=gateway.shed,
                 on_lag=gateway.admission.lagged,
+                on_failure=gateway.events.broke,
             )
             await server.listen(listening)
             port = listening.getsockname()[1]
@@ -82,6 +88,21 @@ def running(
         listening.close()
 
 
+def troubles(said: str) -> list[dict[str, Any]]:
+    """Give the events on stderr that are more than what is usual."""
+    return [one for one in map(json.loads, said.splitlines()) if one["level"] != "info"]
+
+
+def next_event(process: subprocess.Popen[str], name: str) -> dict[str, Any]:
+    """Read what a gateway's process says until it tells of this event."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        one: dict[str, Any] = json.loads(line)
+        if one["event"] == name:
+            return one
+    raise AssertionError(f"it ended without `{name}`")
+
+
 @contextmanager
 def served(run: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run `edgewise serve` on a run or a policy; gives the process and its URL."""
@@ -95,3 +116,60 @@ def served(run: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], st
     finally:
         process.kill()
         process.communicate(timeout=20)
+
+
+def run_directory(folder: Path) -> Path:
+    """Make what a run leaves: a bundle and a policy that belongs to it."""
+    opened = open_bundle(tiny_text_bundle(folder / "bundle"))
+    policy = Policy(
+        task="text-classification",
+        labels=opened.labels,
+        tiers=(TierPolicy(name="edge", kind=TierKind.DEVICE, threshold=0.5),),
+        bundle_sha256=opened.sha256,
+    )
+    opened.close()
+    write_json(folder / "policy.json", policy)
+    return folder
+
+
+class Load:
+    """Clients that ask one after the other until told to stop, and what they were answered."""
+
+    def __init__(self, url: str, clients: int = 4) -> None:
+        self._url = url
+        self.enough = threading.Event()
+        self.busy = threading.Event()
+        self.ids: list[str] = []
+        self.answered: list[tuple[str, float]] = []
+        self.failures: list[str] = []
+        self.policies: set[str] = set()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.enough.set()
+        for thread in self._threads:
+            thread.join(20)
+
+    def _ask(self) -> None:
+        with httpx2.Client(base_url=self._url) as client:
+            while not self.enough.is_set():
+                try:
+                    answer = client.post("/predict", json={"text": "good"})
+                except httpx2.ConnectError:
+                    return  # it no longer listens: nothing was taken
+                except httpx2.HTTPError as failure:
+                    self.failures.append(repr(failure))
+                    return
+                if answer.status_code != 200:
+                    self.failures.append(answer.text)
+                request_id = answer.headers["x-edgewise-request-id"]
+                self.ids.append(request_id)
+                self.answered.append((request_id, time.monotonic()))
+                self.policies.add(answer.headers["x-edgewise-policy"])
+                if len(self.ids) > 40:
+                    self.busy.set()

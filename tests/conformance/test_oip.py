@@ -190,6 +190,13 @@ def test_a_wrong_request_is_400_with_an_error_object(client: Any, body: dict[str
     check(client.post(INFER, json=body), ERROR, 400)
 
 
+@pytest.mark.parametrize("length", ["0" * 5000, "9" * 5000, "-1", "1e1", "\xb2"])
+def test_a_length_of_the_json_that_is_none_is_400(client: Any, length: str) -> None:
+    headers = {b"inference-header-content-length": length.encode("latin-1")}
+
+    check(client.post(INFER, content=b"{}", headers=headers), ERROR, 400)
+
+
 class Broken:
     """A tier that can't answer."""
 

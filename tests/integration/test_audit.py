@@ -136,6 +136,24 @@ async def test_a_gateway_audits_what_its_policy_says(bundle: Path, tmp_path: Pat
     assert len(list(read_samples(tmp_path / "audit.sqlite"))) == 1
 
 
+async def test_a_gateway_whose_policy_may_not_be_written_to_audits_where_it_is_told(
+    bundle: Path, tmp_path: Path
+) -> None:
+    path, state = tmp_path / "run" / "policy.json", tmp_path / "state"
+    for folder in (path.parent, state):
+        folder.mkdir()
+    with FakeEndpoint([cloud_says("negative")]) as endpoint, ExitStack() as stack:
+        write_json(path, policy_for(bundle, endpoint.url))
+        subject, settings = Subject(policy=path, bundle=bundle), Settings(audit="a.sqlite")
+        opened = open_gateway(subject, settings, stack=stack, file=state / "gateway.yaml")
+        async with opened.engine as engine:
+            await engine.predict(SURE)
+            await answered(engine, 1)
+
+    assert len(list(read_samples(state / "a.sqlite"))) == 1
+    assert [one.name for one in path.parent.iterdir()] == ["policy.json"]
+
+
 async def test_several_processes_that_serve_a_policy_audit_nothing(
     bundle: Path, tmp_path: Path
 ) -> None:

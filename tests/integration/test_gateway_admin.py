@@ -93,7 +93,13 @@ def administered(canary: float | None = 0.95) -> Iterator[Running]:
             other = {"edge": Tier(canary), "cloud": Tier(canary)}
             return HybridInferenceEngine(policy=policy, tiers=other, decision_log=gateway.decisions)
 
-        rollout = Rollout(gateway.engine, swap=swap, open_engine=open_engine, rng=random.Random(7))
+        rollout = Rollout(
+            gateway.engine,
+            swap=swap,
+            open_engine=open_engine,
+            rng=random.Random(7),
+            events=gateway.events,
+        )
         gateway.roll_out(rollout)
         Admin(gateway, rollout, lambda: setattr(gateway, "draining", True))
         yield one

@@ -1,82 +1,33 @@
 """A gateway in a process of its own that is stopped, reloaded and killed under load."""
 
 import hashlib
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
-from gateways import served
+from gateways import Load, next_event, run_directory, served, troubles
 
 from edgewise.observe import DecisionLog
-from edgewise.records import Policy, TierKind, TierPolicy, encode, read_json, write_json
-from edgewise.runtimes import open_bundle
-from edgewise.testing.models import tiny_text_bundle
+from edgewise.records import (
+    ApiKey,
+    Policy,
+    Protocol,
+    TierKind,
+    TierPolicy,
+    encode,
+    read_json,
+    write_json,
+)
 
 pytestmark = pytest.mark.integration
-
-
-def run_directory(folder: Path) -> Path:
-    """Make what a run leaves: a bundle and a policy that belongs to it."""
-    opened = open_bundle(tiny_text_bundle(folder / "bundle"))
-    policy = Policy(
-        task="text-classification",
-        labels=opened.labels,
-        tiers=(TierPolicy(name="edge", kind=TierKind.DEVICE, threshold=0.5),),
-        bundle_sha256=opened.sha256,
-    )
-    opened.close()
-    write_json(folder / "policy.json", policy)
-    return folder
-
-
-class Load:
-    """Clients that ask one after the other until told to stop, and what they were answered."""
-
-    def __init__(self, url: str, clients: int = 4) -> None:
-        self._url = url
-        self.enough = threading.Event()
-        self.busy = threading.Event()
-        self.ids: list[str] = []
-        self.answered: list[tuple[str, float]] = []
-        self.failures: list[str] = []
-        self.policies: set[str] = set()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
-
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.enough.set()
-        for thread in self._threads:
-            thread.join(20)
-
-    def _ask(self) -> None:
-        with httpx2.Client(base_url=self._url) as client:
-            while not self.enough.is_set():
-                try:
-                    answer = client.post("/predict", json={"text": "good"})
-                except httpx2.ConnectError:
-                    return  # it no longer listens: nothing was taken
-                except httpx2.HTTPError as failure:
-                    self.failures.append(repr(failure))
-                    return
-                if answer.status_code != 200:
-                    self.failures.append(answer.text)
-                request_id = answer.headers["x-edgewise-request-id"]
-                self.ids.append(request_id)
-                self.answered.append((request_id, time.monotonic()))
-                self.policies.add(answer.headers["x-edgewise-policy"])
-                if len(self.ids) > 40:
-                    self.busy.set()
 
 
 def logged(path: Path) -> list[str]:
@@ -92,7 +43,7 @@ def test_stopped_under_load_it_loses_no_request_and_no_decision(tmp_path: Path) 
         _, said = process.communicate(timeout=30)
 
     assert load.failures == []
-    assert (process.returncode, said) == (0, "")
+    assert (process.returncode, troubles(said)) == (0, [])
     assert sorted(logged(log)) == sorted(load.ids)
 
 
@@ -101,20 +52,22 @@ def test_reloaded_under_load_it_fails_no_request(tmp_path: Path) -> None:
     policy = read_json(Policy, run / "policy.json")
     with served(run) as (process, url), Load(url) as load:
         assert load.busy.wait(30)
-        assert process.stderr is not None
+        reloads = []
         for deadline_ms in (1000.0, 2000.0):
             write_json(run / "policy.json", replace(policy, deadline_ms=deadline_ms))
             process.send_signal(signal.SIGHUP)
-            assert "became" in process.stderr.readline()
+            reloads.append(next_event(process, "reload"))
         (run / "policy.json").write_text("{}")
         process.send_signal(signal.SIGHUP)
-        assert "the policy stays as it is" in process.stderr.readline()
+        refused = next_event(process, "reload_refused")
         count = len(load.ids)
         while len(load.ids) < count + 20:
             assert not load.enough.wait(0.05)
 
     assert load.failures == []
     assert len(load.policies) >= 2
+    assert reloads[0]["policy_version"] == reloads[1]["before"]
+    assert (refused["level"], refused["where"]) == ("error", str(run / "policy.json"))
 
 
 def test_killed_under_load_its_log_opens_and_holds_what_was_written(tmp_path: Path) -> None:
@@ -141,7 +94,9 @@ def test_beyond_this_machine_it_does_not_listen_without_keys(tmp_path: Path) -> 
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     assert done.returncode == 2
-    assert "there are no keys" in done.stderr
+    [told] = troubles(done.stderr)
+    assert told["what"] == "anybody who reaches this address could ask: there are no keys"
+    assert (told["event"], told["where"]) == ("refused", "--host 0.0.0.0")
 
 
 def test_over_tls_it_answers_and_a_wrong_key_file_is_named(tmp_path: Path) -> None:
@@ -151,7 +106,7 @@ def test_over_tls_it_answers_and_a_wrong_key_file_is_named(tmp_path: Path) -> No
     files = ["-nodes", "-days", "2", "-keyout", "key.pem", "-out", "cert.pem"]
     subprocess.run([*made, *files, *subject], cwd=tmp_path, capture_output=True, check=True)
     config = tmp_path / "gateway.yaml"
-    config.write_text("tls: {certificate: cert.pem, key: key.pem}\nlog: kept.db\n")
+    config.write_text("tls: {certificate: cert.pem, key: key.pem}\nlog: kept.db\nevents: plain\n")
 
     with served(run, "--config", str(config)) as (_, url):
         command = ["curl", "-sS", "--cacert", str(tmp_path / "cert.pem"), f"{url}/readyz"]
@@ -164,6 +119,7 @@ def test_over_tls_it_answers_and_a_wrong_key_file_is_named(tmp_path: Path) -> No
     assert '"ready":true' in done.stdout
     assert (tmp_path / "kept.db").exists()
     assert wrong.returncode == 2
+    assert wrong.stderr.startswith("error: ")
     assert "the certificate and its key can't be used" in wrong.stderr
 
 
@@ -175,17 +131,24 @@ def test_a_policy_goes_through_its_stages_in_a_process_of_its_own(tmp_path: Path
     with served(run, "--config", str(config)) as (process, url):
         with httpx2.Client(base_url=url, headers={"authorization": "Bearer root"}) as client:
             staged = client.post("/admin/stage", json=encode(stricter)).json()["staged"]
+            client.post("/admin/shadow")
             client.post("/admin/canary", json={"share": 1.0})
             tried = client.post("/predict", json={"text": "good"})
             promoted = client.post("/admin/promote").json()
             answered = client.post("/predict", json={"text": "good"})
+            client.post("/admin/rollback")
             client.post("/admin/drain")
         _, said = process.communicate(timeout=30)
 
     assert tried.headers["x-edgewise-policy"] == staged[:16]
     assert promoted["policy_version"] == staged
     assert answered.json()["label"] == "positive"
-    assert (process.returncode, said) == (0, "")
+    assert (process.returncode, troubles(said)) == (0, [])
+    told = [json.loads(line) for line in said.splitlines()]
+    steps = ["stage", "shadow", "canary", "promote", "rollback"]
+    assert [one["event"] for one in told] == ["start", "ready", *steps, "drain", "stopped"]
+    assert [one["policy_version"] for one in told[2:6]] == [staged] * 4
+    assert told[6]["before"] == staged
 
 
 def test_several_workers_share_the_port_and_the_log_and_one_that_dies_comes_back(
@@ -201,8 +164,11 @@ def test_several_workers_share_the_port_and_the_log_and_one_that_dies_comes_back
             assert again.busy.wait(30)
         process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        _, said = process.communicate(timeout=30)
 
+    [ended] = troubles(said)
+    assert (ended["event"], ended["worker"]) == ("worker_ended", int(children[0]))
+    assert ended["exit_code"] == -signal.SIGKILL
     assert len(children) == 2
     assert load.failures == []
     assert process.returncode == 0
@@ -223,8 +189,44 @@ def test_workers_that_can_not_start_and_an_admin_of_several_are_told(tmp_path: P
     )
 
     assert broken.returncode == 1
-    assert "the decision log can't be written" in broken.stderr
-    assert "a worker does not stay" in broken.stderr
-    assert "hint: read what it said before" in broken.stderr
+    told = troubles(broken.stderr)
+    assert {one["event"] for one in told} == {"refused", "worker_ended"}
+    assert "the decision log can't be written" in told[0]["what"]
+    assert told[-1]["what"] == "a worker does not stay"
+    assert told[-1]["hint"] == "read what it said before"
     assert admin.returncode == 2
-    assert "the admin's interface reaches one process" in admin.stderr
+    assert "the admin's interface reaches one process" in troubles(admin.stderr)[0]["what"]
+
+
+def test_what_it_says_of_itself_holds_no_payload_and_no_key(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        (tmp_path / "key").write_text("hunter2")
+        tier = TierPolicy(
+            name="cloud",
+            kind=TierKind.CLOUD,
+            endpoint=url,
+            protocol=Protocol.JSON,
+            api_key=ApiKey(file=str(tmp_path / "key")),
+            rtt_p50_ms=1.0,
+            rtt_p95_ms=5.0,
+        )
+        policy = Policy(task="text-classification", labels=("no", "yes"), tiers=(tier,))
+        write_json(tmp_path / "policy.json", policy)
+        config = tmp_path / "gateway.yaml"
+        digest = hashlib.sha256(b"hunter3").hexdigest()
+        config.write_text(f"callers: [{{name: web, key_sha256: {digest}}}]\n")
+        with served(tmp_path / "policy.json", "--config", str(config)) as (process, at):
+            headers = {"authorization": "Bearer hunter3", "x-edgewise-deadline-ms": "2000"}
+            with httpx2.Client(base_url=at, headers=headers) as client:
+                answer = client.post("/predict", json={"text": "hunter4"})
+            failed = next_event(process, "tier_failed")
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=30)
+
+    assert answer.status_code in (503, 504)
+    assert failed["level"] == "warning"
+    assert (failed["tier"], failed["error"]) == ("cloud", "RemoteError")
+    assert "hunter" not in str(failed) + said
+    assert digest not in str(failed) + said

@@ -352,6 +352,7 @@ def test_streams_of_a_canary_count_for_its_test() -> None:
                 swap=gateway.engine.swap_policy,
                 open_engine=open_engine,
                 rng=random.Random(1),
+                events=gateway.events,
             )
             gateway.roll_out(rollout)
             rollout.stage(staged)

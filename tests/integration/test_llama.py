@@ -7,12 +7,15 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import openai
 import pytest
+from gateways import served
 
 from edgewise import HybridInferenceEngine
 from edgewise.errors import TierUnavailable
-from edgewise.records import Policy, Protocol, StreamRules, TierKind, TierPolicy
+from edgewise.records import Policy, Protocol, StreamRules, TierKind, TierPolicy, write_json
 from edgewise.runtimes import ChatWire, LlamaServer, RemoteModel
 from edgewise.testing.chat_laws import ChatEndpointLaws
 
@@ -73,6 +76,27 @@ async def test_the_engine_keeps_or_defers_by_the_probability_of_the_tokens(
     assert stream.result is not None
     assert stream.result["location"] == "cloud_fallback"
     assert text == stream.result["prediction"] == kept["prediction"]
+
+
+def test_a_gateway_has_it_as_edge_and_as_cloud(server: LlamaServer, tmp_path: Path) -> None:
+    said, places = [], []
+    asked: Any = {"model": "default", "messages": [{"role": "user", "content": ASK["prompt"]}]}
+    asked |= {"max_tokens": 8, "temperature": 0, "seed": 1}
+    for threshold in (0.0001, 0.9999):
+        write_json(tmp_path / "policy.json", policy_of(server.url, server.url, threshold))
+        with (
+            served(tmp_path / "policy.json") as (_, url),
+            openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client,
+        ):
+            raw = client.chat.completions.with_raw_response.create(**asked)
+            pieces = list(client.chat.completions.create(**asked, stream=True))
+        places.append(raw.headers["x-edgewise-location"])
+        said.append(raw.parse().choices[0].message.content)
+        said.append("".join(one.choices[0].delta.content or "" for one in pieces))
+
+    assert places == ["edge", "cloud_fallback"]
+    assert said[0]
+    assert said == [said[0]] * 4
 
 
 class TestLlama(ChatEndpointLaws):

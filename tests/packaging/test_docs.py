@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tiny_project import write_project
 
+from edgewise.gateway import explain_settings
 from edgewise.observe import DecisionLog
 from edgewise.records import Decision, Reason, RequestFacts
 from edgewise.spec import explain, load_spec
@@ -101,6 +102,10 @@ def test_the_reference_of_the_project_file_is_what_init_explains() -> None:
     told = [explain() + "\n", explain(chats=True) + "\n"]
 
     assert blocks("reference/edgewise-yaml.md", "yaml") == told
+
+
+def test_the_reference_of_the_gateways_settings_is_what_init_explains() -> None:
+    assert blocks("reference/gateway-yaml.md", "yaml") == [explain_settings() + "\n"]
 
 
 def test_links_between_pages_lead_somewhere() -> None:

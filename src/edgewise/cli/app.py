@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import click
 
 from edgewise import __version__
-from edgewise.cli.show import print_json, to_stderr
+from edgewise.cli.show import print_failure, to_stderr
 from edgewise.errors import EdgewiseError, StorageError, UsageError
 
 VERBS = {
@@ -155,9 +155,6 @@ def _command_path(wrong: click.ClickException) -> str:
 
 
 def _fail(argv: Sequence[str], failure: EdgewiseError) -> int:
-    if "--json" in argv:
-        kind = type(failure).__name__
-        error = {"kind": kind, "what": failure.what, "where": failure.where, "hint": failure.hint}
-        print_json({"error": error})
+    code = print_failure(failure, as_json="--json" in argv)
     to_stderr(f"error: {failure}")
-    return 2 if isinstance(failure, UsageError) else 1
+    return code

@@ -1,6 +1,8 @@
 """`edgewise init`: a starting edgewise.yaml."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -27,6 +29,9 @@ from edgewise.errors import UsageError
 @click.option(
     "--chats", is_flag=True, help="with --explain or --schema: of a file for text generation"
 )
+@click.option(
+    "--gateway", is_flag=True, help="with --explain or --schema: of the settings of `serve`"
+)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(
     data: Path | None,
@@ -36,24 +41,20 @@ def command(
     explain: bool,
     schema: bool,
     chats: bool,
+    gateway: bool,
     as_json: bool,
 ) -> int:
     """Write a starting edgewise.yaml from a data file and a model.
 
     The data file is split by a hash of each input into train, calibration and test beside --out.
     """
+    if gateway and (chats or not (explain or schema)):
+        hint = "edgewise init --explain --gateway"
+        raise UsageError("it goes with --explain or --schema", where="--gateway", hint=hint)
+    if schema or explain:
+        return _tell(_words(chats=chats, gateway=gateway), schema=schema, as_json=as_json)
     from edgewise import spec  # noqa: PLC0415 - heavy
 
-    if schema:
-        print_json({"schema": spec.json_schema(chats=chats)})
-        return 0
-    if explain:
-        text = spec.explain(chats=chats)
-        if as_json:
-            print_json({"yaml": text})
-        else:
-            say(text)
-        return 0
     if data is None or model is None:
         raise UsageError(
             "both are needed",
@@ -67,4 +68,29 @@ def command(
         for path in written:
             say(f"wrote {path}")
         say(f"next: edgewise run {out}")
+    return 0
+
+
+Words = tuple[Callable[[], str], Callable[[], dict[str, Any]]]
+
+
+def _words(*, chats: bool, gateway: bool) -> Words:
+    """Give what explains a file, and what gives its schema."""
+    if gateway:
+        from edgewise.gateway import explain_settings, settings_schema  # noqa: PLC0415 - heavy
+
+        return explain_settings, settings_schema
+    from edgewise import spec  # noqa: PLC0415 - heavy
+
+    return (lambda: spec.explain(chats=chats)), (lambda: spec.json_schema(chats=chats))
+
+
+def _tell(words: Words, *, schema: bool, as_json: bool) -> int:
+    explain, as_schema = words
+    if schema:
+        print_json({"schema": as_schema()})
+    elif as_json:
+        print_json({"yaml": explain()})
+    else:
+        say(explain())
     return 0

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from edgewise.cli.show import print_json, say
-from edgewise.errors import UsageError
+from edgewise.cli.show import print_failure, print_json, say
+from edgewise.errors import EdgewiseError, UsageError
 
 
 @click.command("serve")
@@ -52,7 +52,14 @@ def command(
     """Serve RUN until SIGTERM or ^C: a run directory, a policy's file or a bundle."""
     import numpy as np  # noqa: PLC0415 - heavy
 
-    from edgewise.gateway import Faults, Serving, Settings, read_settings, serve  # noqa: PLC0415
+    from edgewise.gateway import (  # noqa: PLC0415 - heavy
+        Events,
+        Faults,
+        Serving,
+        Settings,
+        read_settings,
+        serve,
+    )
 
     def ready(now: Serving) -> None:
         if as_json:
@@ -63,12 +70,20 @@ def command(
     log = given.pop("log")
     if log is not None:
         given["log"] = str(log.resolve())
-    settings = Settings() if config is None else read_settings(config)
-    settings = settings.changed(given)
-    faults = None
-    if delay_ms is not None or fail_rate:
-        faults = Faults(_quantiles(delay_ms), fail_rate, np.random.default_rng(seed))
-    serve(run, settings, file=config, faults=faults, ready=ready)
+    events = Events()
+    try:
+        settings = Settings() if config is None else read_settings(config)
+        settings = settings.changed(given)
+        events = Events(form=settings.events)
+        faults = None
+        if delay_ms is not None or fail_rate:
+            faults = Faults(_quantiles(delay_ms), fail_rate, np.random.default_rng(seed))
+        serve(run, settings, file=config, faults=faults, ready=ready, events=events)
+    except EdgewiseError as failure:
+        if not events.as_json:
+            raise
+        events.refused("refused", "error", failure)
+        return print_failure(failure, as_json=as_json)
     return 0
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edgewise.errors import EdgewiseError, UsageError
 from edgewise.records import SCHEMA_VERSION, Certificate
 
 
@@ -24,6 +25,15 @@ def say(line: str = "") -> None:
 def to_stderr(line: str) -> None:
     """Print a line on stderr."""
     click.echo(line, err=True)
+
+
+def print_failure(failure: EdgewiseError, *, as_json: bool) -> int:
+    """Print a failure on stdout where JSON is asked for; give the exit code that it has."""
+    if as_json:
+        kind = type(failure).__name__
+        error = {"kind": kind, "what": failure.what, "where": failure.where, "hint": failure.hint}
+        print_json({"error": error})
+    return 2 if isinstance(failure, UsageError) else 1
 
 
 def show_certificate(one: Certificate, written: Iterable[str], *, before: str = "") -> None:

@@ -8,17 +8,22 @@ from edgewise import extras
 
 with extras.needed("gateway"):
     from edgewise.gateway.app import Gateway
+    from edgewise.gateway.events import Events
+    from edgewise.gateway.explaining import explain_settings, settings_schema
     from edgewise.gateway.faults import Faults
     from edgewise.gateway.reading import read_settings
     from edgewise.gateway.server import Serving, resolve_bundle, serve
     from edgewise.gateway.settings import Settings
 
 __all__ = [
+    "Events",
     "Faults",
     "Gateway",
     "Serving",
     "Settings",
+    "explain_settings",
     "read_settings",
     "resolve_bundle",
     "serve",
+    "settings_schema",
 ]

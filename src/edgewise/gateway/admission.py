@@ -1,5 +1,7 @@
 """Lets in what can be answered in time; the rest is refused at once. Pure: lag is handed in."""
 
+from typing import Any
+
 from edgewise.gateway.settings import AdmissionRules
 
 _LEAST = 16
@@ -34,6 +36,14 @@ class Admission:
     def leave(self) -> None:
         """Count it out."""
         self.in_flight -= 1
+
+    def state(self) -> Any:
+        """Give how many are under way, and how many were refused."""
+        return [self.in_flight, self.refused]
+
+    def take(self, state: Any) -> None:
+        """Add what another process refused; what was under way there is not here."""
+        self.refused += state[1]
 
     def lagged(self, lag_s: float) -> None:
         """Note how late the event loop was."""

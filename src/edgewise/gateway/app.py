@@ -5,12 +5,11 @@ leaves as an answer, whatever happens.
 """
 
 import asyncio
-import sys
-import traceback
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from edgewise.errors import EdgewiseError, UsageError
@@ -27,6 +26,7 @@ from edgewise.gateway.refusing import Form, Refusal, refused
 from edgewise.gateway.rollout import Rollout
 from edgewise.gateway.settings import Settings
 from edgewise.gateway.texts import Texts
+from edgewise.gateway.together import Shared, Together
 from edgewise.observe.metrics import OPEN_METRICS, TEXT
 from edgewise.records import Policy, Task
 from edgewise.route import HybridInferenceEngine
@@ -80,6 +80,7 @@ class Gateway:
         self.engine = engine
         self.name = name
         self.decisions = decisions
+        self.events = decisions.events
         self.admission = Admission(settings.admission)
         self.draining = False
         self._clock = engine.clock
@@ -99,6 +100,14 @@ class Gateway:
             ids=lambda: uuid.uuid4().hex,
         )
         self._plain = Plain(asking)
+        self.together: Together | None = None
+        self.shared: dict[str, Shared] = {
+            "metrics": self._counting.metrics,
+            "decisions": decisions,
+            "admission": self.admission,
+            "inferences": self._oip,
+        }
+        """What several processes on one port add up."""
         self._paths = self._table()
         self._gauges()
 
@@ -123,16 +132,30 @@ class Gateway:
         EdgewiseError
             When there is no file, or what it says can't be: then nothing changes.
         """
+        try:
+            before = await self._swap()
+        except EdgewiseError as failure:
+            self.events.refused("reload_refused", "the policy stays as it is", failure)
+            raise
+        after = self.engine.policy_version
+        words = f"policy {before[:16]} became {after[:16]}"
+        self.events.say("reload", words, before=before, policy_version=after)
+        return before, after
+
+    async def _swap(self) -> str:
         if self._read_policy is None:
             hint = "serve a run or a policy"
             raise UsageError("a bundle is served without a policy", where="reload", hint=hint)
-        before = await self.engine.swap_policy(await asyncio.to_thread(self._read_policy))
-        return before, self.engine.policy_version
+        return await self.engine.swap_policy(await asyncio.to_thread(self._read_policy))
 
     def roll_out(self, rollout: Rollout) -> None:
         """Let a rollout choose who answers a request, and see each decision."""
         self._asking.rollout = rollout
         self.decisions.watchers.append(rollout.see)
+
+    async def others(self) -> list[dict[str, Any]]:
+        """Give what the other processes on the port tell, by the names in `shared`."""
+        return [] if self.together is None else await self.together.others()
 
     def keep(self, task: asyncio.Task[None]) -> None:
         """Hold on to work beside the requests until it has ended."""
@@ -162,8 +185,8 @@ class Gateway:
             response = await self._routed(route, request)
         except (Refusal, EdgewiseError) as failure:
             response = refused(failure, route.form)
-        except Exception as failure:  # noqa: BLE001 - the outermost border: it goes to stderr
-            traceback.print_exc(file=sys.stderr)
+        except Exception as failure:  # noqa: BLE001 - the outermost border: events tell of it
+            self.events.broke(failure)
             response = refused(failure, route.form)
         return self._counted(route.name, response, start_s)
 
@@ -216,6 +239,7 @@ class Gateway:
         alive = Route(name="health", told=_alive)
         ready = Route(name="ready", told=self._ready)
         index = Route(name="index", told=oip.index, looks=True)
+        stats = Route(name="stats", works=self._stats, looks=True)
         table: dict[str, dict[str, Route]] = {
             "/healthz": {"GET": alive},
             "/readyz": {"GET": ready},
@@ -224,7 +248,7 @@ class Gateway:
             "/v2": {"GET": Route(name="server", told=oip.server)},
             "/v2/": {"GET": Route(name="server", told=oip.server)},
             "/v2/repository/index": {"GET": index, "POST": index},
-            "/v2/models/stats": {"GET": Route(name="stats", told=oip.stats, looks=True)},
+            "/v2/models/stats": {"GET": stats},
             "/predict": {"POST": Route(name="predict", works=self._plain.predict)},
             _LATE: {"GET": Route(name="late", works=self._plain.late, looks=True)},
             "/metrics": {"GET": Route(name="metrics", works=self._metrics, looks=True)},
@@ -235,7 +259,7 @@ class Gateway:
                 table[f"{at}/ready"] = {"GET": Route(name="model_ready", told=oip.ready)}
                 table[f"{at}/infer"] = {"POST": Route(name="infer", works=oip.infer)}
                 table[f"{at}/config"] = {"GET": Route(name="config", told=oip.config, looks=True)}
-                table[f"{at}/stats"] = {"GET": Route(name="stats", told=oip.stats, looks=True)}
+                table[f"{at}/stats"] = {"GET": stats}
             one = Route(
                 name="models", told=lambda: openai.model("default"), looks=True, form=Form.OPENAI
             )
@@ -257,10 +281,17 @@ class Gateway:
         told = {"live": True, "ready": is_ready}
         return Response(status=200 if is_ready else 503, body=to_json(told))
 
+    async def _stats(self, request: Request, asked: Asked) -> Response:
+        del request, asked
+        return self._oip.stats(one["inferences"] for one in await self.others())
+
     async def _metrics(self, request: Request, asked: Asked) -> Response:
         del asked
         open_metrics = "application/openmetrics-text" in request.headers.get("accept", "")
-        text = await asyncio.to_thread(self._counting.metrics.text, open_metrics=open_metrics)
+        whole, others = self._counting.metrics, await self.others()
+        if others:
+            whole = whole.whole(one["metrics"] for one in others)
+        text = await asyncio.to_thread(whole.text, open_metrics=open_metrics)
         return Response(body=text.encode(), kind=OPEN_METRICS if open_metrics else TEXT)
 
     def _gauges(self) -> None:
@@ -272,11 +303,17 @@ class Gateway:
             "Requests refused for want of a place",
             lambda: admission.refused,
         )
-        gauge("edgewise_ready", "Whether requests are welcome", lambda: float(self.is_ready()))
+        gauge(
+            "edgewise_ready",
+            "Whether requests are welcome",
+            lambda: float(self.is_ready()),
+            of_all=min,
+        )
         gauge(
             "edgewise_open_circuits",
             "Tiers that are left alone",
             lambda: sum(one is CircuitState.OPEN for one in self.engine.circuits().values()),
+            of_all=max,
         )
 
 

@@ -2,15 +2,17 @@
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
+from edgewise.gateway.events import Events
 from edgewise.observe import DecisionLog
-from edgewise.observe.metrics import Counter, Histogram, Metrics
-from edgewise.records import SCHEMA_VERSION, Decision, encode
+from edgewise.observe.metrics import Counter, Histogram, Metrics, OfAll
+from edgewise.records import SCHEMA_VERSION, Decision, decode, encode
 
 _LATEST = 200
+_TOLD = 25
 _OPENING = f'{{"schema_version":{SCHEMA_VERSION},'
 
 
@@ -46,9 +48,15 @@ class Counting:
         )
         self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
-    def gauge(self, name: str, told: str, read: Callable[[], float]) -> None:
-        """Count something that is read when it is asked for."""
-        child = self.metrics.gauge(name, told).of()
+    def gauge(self, name: str, told: str, read: Callable[[], float], of_all: OfAll = sum) -> None:
+        """Count something that is read when it is asked for.
+
+        Parameters
+        ----------
+        of_all
+            Makes one number of those of all processes on the port.
+        """
+        child = self.metrics.gauge(name, told, of_all=of_all).of()
         child.read = read  # type: ignore[union-attr]
 
     def answered(self, route: str, status: int, seconds: float, request_id: str = "") -> None:
@@ -98,11 +106,14 @@ def decision_json(one: Decision) -> str:
 class Decisions:
     """The engine's sink: counts each decision, and writes it down. Made by the gateway."""
 
-    def __init__(self, counting: Counting, log: DecisionLog | None) -> None:
+    def __init__(
+        self, counting: Counting, log: DecisionLog | None, events: Events | None = None
+    ) -> None:
         self.counting = counting
+        self.events = Events() if events is None else events
         self._log = log
         self.latest: deque[Decision] = deque(maxlen=_LATEST)
-        self.watchers: list[Callable[[Decision], None]] = []
+        self.watchers: list[Callable[[Decision], None]] = [self.events.see]
 
     def append(self, decision: Decision) -> None:
         """Keep one decision.
@@ -118,3 +129,23 @@ class Decisions:
             watch(decision)
         if self._log is not None:
             self._log.append(decision)
+
+    def state(self) -> list[str]:
+        """Give the latest decisions as JSON, for the other processes on the port."""
+        return [decision_json(one) for one in list(self.latest)[-_TOLD:]]
+
+    def take(self, state: Iterable[str]) -> None:
+        """Take over the latest decisions of another process."""
+        self.latest = _in_order([*_decoded(state), *self.latest])
+
+    def latest_with(self, states: Iterable[Iterable[str]]) -> deque[Decision]:
+        """Give the latest decisions of this process and of others in their order."""
+        return _in_order([*self.latest, *(one for state in states for one in _decoded(state))])
+
+
+def _decoded(state: Iterable[str]) -> Iterable[Decision]:
+    return (decode(Decision, msgspec.json.decode(one)) for one in state)
+
+
+def _in_order(found: list[Decision]) -> deque[Decision]:
+    return deque(sorted(found, key=lambda one: one.at_s), maxlen=_LATEST)

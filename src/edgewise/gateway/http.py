@@ -7,8 +7,6 @@ head, the body, and the time that each of them and each answer may take to pass.
 
 import asyncio
 import ssl
-import sys
-import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -230,8 +228,8 @@ class Connection(asyncio.Protocol):
         except asyncio.CancelledError:
             self._transport.abort()
             return
-        except Exception:  # noqa: BLE001 - the outermost border: it goes to stderr, the caller away
-            traceback.print_exc(file=sys.stderr)
+        except Exception as failure:  # noqa: BLE001 - the outermost border: the caller is let go
+            self._server.on_failure(failure)
             self._transport.abort()
             return
         finally:
@@ -308,6 +306,8 @@ class HttpServer:
         The application.
     shed
         Gives the whole answer for a request that is not taken at all, or `None` to take it.
+    on_failure
+        Told of what the application raised.
     """
 
     def __init__(
@@ -317,10 +317,12 @@ class HttpServer:
         limits: HttpLimits | None = None,
         shed: Shedder = lambda: None,
         on_lag: Callable[[float], None] = lambda _: None,
+        on_failure: Callable[[Exception], None] = lambda _: None,
     ) -> None:
         self.answer = answer
         self.limits = HttpLimits() if limits is None else limits
         self.shed = shed
+        self.on_failure = on_failure
         self.connections: set[Connection] = set()
         self.draining = self.closing_idle = False
         self.lines = ""

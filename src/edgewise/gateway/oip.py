@@ -1,7 +1,7 @@
 """The Open Inference Protocol, version 2, over REST, with the binary tensor data extension."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from edgewise.route import InferenceResult
 EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
 _OUTPUTS = ("label", "probabilities")
 _HEADER_LENGTH = "inference-header-content-length"
+_MOST_DIGITS = 12
 
 
 @dataclass(slots=True)
@@ -97,10 +98,29 @@ class Oip:
         }
         return Response(body=to_json(body))
 
-    def stats(self) -> Response:
-        """Give how many inferences there were, in the form of Triton's extension."""
-        counts = {name: {"count": count, "ns": 0} for name, count in self._counts.items()}
-        total = sum(self._counts.values())
+    def state(self) -> dict[str, int]:
+        """Give how many inferences there were."""
+        return self._counts
+
+    def take(self, state: Mapping[str, int]) -> None:
+        """Add those of another process."""
+        for name, count in state.items():
+            self._counts[name] += count
+
+    def stats(self, others: Iterable[Mapping[str, int]] = ()) -> Response:
+        """Give how many inferences there were, in the form of Triton's extension.
+
+        Parameters
+        ----------
+        others
+            Those of the other processes on the port.
+        """
+        whole = dict(self._counts)
+        for other in others:
+            for name, count in other.items():
+                whole[name] += count
+        counts = {name: {"count": count, "ns": 0} for name, count in whole.items()}
+        total = sum(whole.values())
         one = {
             "name": self.name,
             "version": "1",
@@ -185,7 +205,8 @@ def _parted(request: Request) -> tuple[dict[str, Any], bytes]:
     told = request.headers.get(_HEADER_LENGTH)
     if told is None:
         return read_object(request.body), b""
-    if not (told.isascii() and told.isdigit()) or int(told[:12]) > len(request.body):
+    is_number = told.isascii() and told.isdigit() and len(told) <= _MOST_DIGITS
+    if not is_number or int(told) > len(request.body):
         what = "`inference-header-content-length` is not the length of the JSON"
         raise InvalidData(what, where="body", hint="give a number of bytes")
     length = int(told)

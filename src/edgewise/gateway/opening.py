@@ -12,6 +12,7 @@ from edgewise.gateway.app import Gateway
 from edgewise.gateway.batching import BatchingTier
 from edgewise.gateway.counting import Counting, Decisions, decision_json
 from edgewise.gateway.embedding import EmbeddingTier
+from edgewise.gateway.events import Events
 from edgewise.gateway.faults import Faults
 from edgewise.gateway.pages import attach
 from edgewise.gateway.rollout import Rollout
@@ -40,6 +41,7 @@ def open_gateway(
     file: Path | None = None,
     faults: Faults | None = None,
     drain: Callable[[], None] = lambda: None,
+    events: Events | None = None,
 ) -> Gateway:
     """Open the log, the engine and the gateway over them.
 
@@ -58,7 +60,7 @@ def open_gateway(
     log, source = None, subject.policy
     if settings.log:
         log = stack.enter_context(DecisionLog(beside(settings.log, file), to_json=decision_json))
-    decisions = Decisions(Counting(), log)
+    decisions = Decisions(Counting(), log, events)
     embeds = None
     bundle = _bundle(subject)
     manifest = None if bundle is None else read_manifest(bundle)
@@ -76,7 +78,7 @@ def open_gateway(
             decision_log=decisions,
             lane=FastLane,
             local=local_tier(settings),
-            auditor=_auditor(source, settings, stack),
+            auditor=_auditor(source, settings, file, stack),
             drift=DriftWatch(told=decisions.counting.compared, watches=settings.workers),
         )
     made = Gateway(
@@ -96,15 +98,17 @@ def open_gateway(
     return made
 
 
-def _auditor(source: Path | None, settings: Settings, stack: ExitStack) -> Auditor | None:
+def _auditor(
+    source: Path | None, settings: Settings, file: Path | None, stack: ExitStack
+) -> Auditor | None:
     """Give what watches a run's certificate; none where several processes serve it."""
     if source is None or settings.workers > 1:
         return None
     policy = read_policy(source)
     if (read_json(Policy, policy) if isinstance(policy, Path) else policy).audit is None:
         return None
-    file = AuditFile(source.parent / "audit.sqlite")
-    return stack.enter_context(closing(Auditor(file, rng=random.Random())))
+    at = beside(settings.audit, file) if settings.audit else source.parent / "audit.sqlite"
+    return stack.enter_context(closing(Auditor(AuditFile(at), rng=random.Random())))
 
 
 def _rollout(gateway: Gateway, bundle: Path | None, settings: Settings) -> Rollout:
@@ -125,7 +129,9 @@ def _rollout(gateway: Gateway, bundle: Path | None, settings: Settings) -> Rollo
         )
 
     rng = random.Random()
-    made = Rollout(gateway.engine, swap=swap, open_engine=open_engine, rng=rng)
+    made = Rollout(
+        gateway.engine, swap=swap, open_engine=open_engine, rng=rng, events=gateway.events
+    )
     gateway.roll_out(made)
     return made
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from edgewise.errors import EdgewiseError, TierUnavailable, UsageError
+from edgewise.gateway.events import Events
 from edgewise.gateway.sequential import FailsMore
 from edgewise.gateway.shadow import Shadow
 from edgewise.records import Decision, Policy, digest, encode
@@ -35,9 +36,10 @@ class Rollout:
         swap: Callable[[Policy], Awaitable[str]],
         open_engine: Callable[[Policy], Awaitable[HybridInferenceEngine]],
         rng: random.Random,
+        events: Events,
     ) -> None:
         self._engine = engine
-        self._swap, self._open, self._rng = swap, open_engine, rng
+        self._swap, self._open, self._rng, self._events = swap, open_engine, rng, events
         self.staged: Policy | None = None
         self.before: Policy | None = None
         self.shadow: Shadow | None = None
@@ -59,8 +61,9 @@ class Rollout:
         failed = isinstance(failure, TierUnavailable)
         if engine is self._engine:
             self.test.see_control(failed=failed)
-        elif self.test.see_canary(failed=failed) >= 1.0 / _ALPHA:
+        elif self.test.see_canary(failed=failed) >= 1.0 / _ALPHA and not self.taken_back:
             self.share, self.taken_back = 0.0, True
+            self._say("taken_back", "fails more often, and is taken back", self.canary)
 
     def see(self, decision: Decision) -> None:
         """Let the shadow look at a decision of the policy in service."""
@@ -70,7 +73,9 @@ class Rollout:
     def stage(self, policy: Policy) -> dict[str, Any]:
         """Take a policy to be put in service; gives what it would change."""
         self.staged, self.shadow = policy, None
-        return {"staged": digest(policy), "diff": self.diff()}
+        version = digest(policy)
+        self._events.say("stage", f"policy {version[:16]} is staged", policy_version=version)
+        return {"staged": version, "diff": self.diff()}
 
     def diff(self) -> dict[str, Any]:
         """Give what differs between the policy in service and the staged one, loosest first."""
@@ -80,6 +85,9 @@ class Rollout:
         """Let the staged policy decide beside the one in service; gives the comparison so far."""
         if self.shadow is None:
             self.shadow = Shadow(self._staged())
+            version = digest(self._staged())
+            words = f"policy {version[:16]} decides in the shadow"
+            self._events.say("shadow", words, policy_version=version)
         return self.shadow.report()
 
     async def try_on(self, share: float) -> None:
@@ -98,12 +106,14 @@ class Rollout:
             await self.stop()
             self.canary, self.test, self.taken_back = opened, FailsMore(), False
         self.share = share
+        self._say("canary", f"gets {share:g} of the requests", self.canary, share=share)
 
     async def promote(self) -> None:
         """Put the staged policy in service for all requests."""
         policy, self.before = self._staged(), self._engine.policy
-        await self._swap(policy)
+        before = await self._swap(policy)
         self.staged = self.shadow = None
+        self._say("promote", "is in service", self._engine, before=before)
         await self.stop()
 
     async def roll_back(self) -> None:
@@ -115,12 +125,14 @@ class Rollout:
             When there was none before, and there is no canary.
         """
         if self.canary is not None:
+            self._say("rollback", "is no longer tried", self.canary)
             await self.stop()
             return
         if self.before is None:
             raise UsageError("no policy was there before", where="rollback", hint="stage one")
         policy, self.before = self.before, None
-        await self._swap(policy)
+        before = await self._swap(policy)
+        self._say("rollback", "is in service again", self._engine, before=before)
 
     async def stop(self) -> None:
         """End the canary; what it still answers is answered."""
@@ -149,6 +161,14 @@ class Rollout:
             "shadow": None if self.shadow is None else self.shadow.report(),
             "canary": canary,
         }
+
+    def _say(
+        self, event: str, words: str, engine: HybridInferenceEngine, **fields: str | float
+    ) -> None:
+        version = engine.policy_version
+        said = f"policy {version[:16]} {words}"
+        level = "warning" if event == "taken_back" else "info"
+        self._events.say(event, said, level=level, policy_version=version, **fields)
 
     def _staged(self) -> Policy:
         if self.staged is None:

@@ -7,20 +7,22 @@ import ipaddress
 import signal
 import socket
 import ssl
-import sys
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgewise import extras
+from edgewise import __version__, extras
 from edgewise.errors import EdgewiseError, InvalidModel, UsageError
 from edgewise.gateway.app import Gateway
+from edgewise.gateway.boards import Boards
+from edgewise.gateway.events import Events
 from edgewise.gateway.faults import Faults
 from edgewise.gateway.http import HttpServer
 from edgewise.gateway.messages import Request, Response
 from edgewise.gateway.opening import Subject, name_of, open_gateway
 from edgewise.gateway.settings import Settings, beside
+from edgewise.gateway.together import Together
 from edgewise.gateway.workers import Workers
 
 _YOUNG_OBJECTS = 10_000
@@ -34,6 +36,19 @@ class Serving:
     """A URL."""
     model: str
     """Its name, as requests give it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What each process on the port does. Made by `serve`."""
+
+    subject: Subject
+    settings: Settings
+    file: Path | None
+    listening: socket.socket
+    tls: ssl.SSLContext | None
+    faults: Faults | None
+    events: Events
 
 
 def resolve_bundle(path: Path) -> Path:
@@ -58,6 +73,7 @@ def serve(
     file: Path | None = None,
     faults: Faults | None = None,
     ready: Callable[[Serving], object] = print,
+    events: Events | None = None,
 ) -> None:
     """Serve a run, a policy or a bundle until SIGTERM or SIGINT; what is under way is answered.
 
@@ -69,6 +85,8 @@ def serve(
         Where the settings were read; their paths are relative to it.
     ready
         Called when the socket listens.
+    events
+        Told what becomes of the gateway; by default in the form that the settings name.
 
     Raises
     ------
@@ -81,24 +99,43 @@ def serve(
         what = "the admin's interface reaches one process, and there are several"
         raise UsageError(what, where="workers", hint="leave out `admin`, or set `workers` to 1")
     subject = find_subject(run)
-    tls = None if settings.tls is None else _tls(settings, file)
-    listening = listen(settings.host, settings.port)
+    events = Events(form=settings.events) if events is None else events
+    work = Work(
+        subject=subject,
+        settings=settings,
+        file=file,
+        tls=None if settings.tls is None else _tls(settings, file),
+        listening=listen(settings.host, settings.port),
+        faults=faults,
+        events=events,
+    )
+    events.say("start", version=__version__, workers=settings.workers)
 
-    def work(told: Callable[[Serving], object]) -> None:
+    def told(serving: Serving) -> None:
+        events.say("ready", address=serving.address, model=serving.model)
+        ready(serving)
+
+    boards = Boards(settings.workers)
+
+    def turn(place: int, heard: Callable[[Serving], object]) -> None:
         with new_runner() as runner:
-            runner.run(_run(subject, settings, file, listening, tls, faults, told))
+            runner.run(_run(work, boards, place, heard))
 
     try:
         if settings.workers == 1:
-            work(ready)
+            turn(0, told)
             return
         name = settings.name or name_of(subject)
-        serving = Serving(address=_address(settings, listening, tls), model=name)
+        serving = Serving(address=_address(work), model=name)
         Workers(
-            settings.workers, lambda heard: work(lambda _: heard()), lambda: ready(serving)
+            settings.workers,
+            lambda place, heard: turn(place, lambda _: heard()),
+            lambda: told(serving),
+            events=events,
         ).run()
     finally:
-        listening.close()
+        work.listening.close()
+        boards.close()
 
 
 def find_subject(path: Path) -> Subject:
@@ -155,22 +192,21 @@ def listen(host: str, port: int) -> socket.socket:
     return made
 
 
-async def _run(
-    subject: Subject,
-    settings: Settings,
-    file: Path | None,
-    listening: socket.socket,
-    tls: ssl.SSLContext | None,
-    faults: Faults | None,
-    ready: Callable[[Serving], object],
-) -> None:
+async def _run(work: Work, boards: Boards, place: int, ready: Callable[[Serving], object]) -> None:
+    settings, events = work.settings, work.events
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for one in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(one, stop.set)
     with ExitStack() as stack:
         gateway = open_gateway(
-            subject, settings, file=file, stack=stack, faults=faults, drain=stop.set
+            work.subject,
+            settings,
+            file=work.file,
+            stack=stack,
+            faults=work.faults,
+            drain=stop.set,
+            events=events,
         )
         async with gateway.engine:
             server = HttpServer(
@@ -178,20 +214,28 @@ async def _run(
                 limits=settings.limits.http(),
                 shed=gateway.shed,
                 on_lag=gateway.admission.lagged,
+                on_failure=events.broke,
             )
             loop.add_signal_handler(signal.SIGHUP, lambda: _reload(gateway, loop))
             # What is there now stays: looking through it again and again would cost a tenth.
             gc.collect()
             gc.freeze()
             gc.set_threshold(_YOUNG_OBJECTS, 20, 20)
-            await server.listen(listening, tls)
+            if len(boards) > 1:
+                gateway.together = Together(boards, place, gateway.shared)
+                gateway.together.open()
+            await server.listen(work.listening, work.tls)
             # From here on it answers, and heeds signals.
-            ready(Serving(address=_address(settings, listening, tls), model=gateway.name))
+            ready(Serving(address=_address(work), model=gateway.name))
             await stop.wait()
             gateway.draining = True
+            events.say("drain", in_flight=gateway.admission.in_flight, drain_s=settings.drain_s)
             cut = await server.drain(settings.drain_s)
-            if cut:
-                sys.stderr.write(f"{cut} requests were cut off after {settings.drain_s:g} s\n")
+            if gateway.together is not None:
+                gateway.together.close()
+            events.flush()
+            words = f"{cut} requests were cut off after {settings.drain_s:g} s" if cut else ""
+            events.say("stopped", words, level="warning" if cut else "info", cut_off=cut)
 
 
 def _handle(
@@ -205,20 +249,17 @@ def _handle(
     return open_tracing(gateway, settings.traces, stack)
 
 
-def _address(settings: Settings, listening: socket.socket, tls: ssl.SSLContext | None) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    scheme = "http" if tls is None else "https"
-    return f"{scheme}://{host}:{listening.getsockname()[1]}"
+def _address(work: Work) -> str:
+    host = work.settings.host
+    scheme = "http" if work.tls is None else "https"
+    named = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{named}:{work.listening.getsockname()[1]}"
 
 
 def _reload(gateway: Gateway, loop: asyncio.AbstractEventLoop) -> None:
     async def reload() -> None:
-        try:
-            before, after = await gateway.reload()
-        except EdgewiseError as failure:
-            sys.stderr.write(f"the policy stays as it is: {failure}\n")
-        else:
-            sys.stderr.write(f"policy {before[:16]} became {after[:16]}\n")
+        with suppress(EdgewiseError):  # the gateway has told of it
+            await gateway.reload()
 
     gateway.keep(loop.create_task(reload()))
 

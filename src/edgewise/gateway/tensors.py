@@ -72,9 +72,17 @@ def read_inputs(body: dict[str, Any], blob: bytes) -> list[Input]:
         raise InvalidData("the data does not fit the shape", where=name, hint=hint) from wrong
     if name == "text":
         return [{"text": one} for one in values.ravel().tolist()]
+    return _images(values)
+
+
+def _images(values: NDArray[Any]) -> list[Input]:
     if values.ndim == 0:
         what, hint = "an image without dimensions", "give the shape [n, h, w, c]"
-        raise InvalidData(what, where=name, hint=hint)
+        raise InvalidData(what, where="image", hint=hint)
+    if values.size == 0 and values.shape[0]:
+        # A shape alone would make two thousand million images of no bytes at all.
+        what, hint = "images without pixels", "give sizes above 0"
+        raise InvalidData(what, where="image", hint=hint)
     return [{"image": one} for one in values]
 
 

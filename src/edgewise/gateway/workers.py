@@ -5,16 +5,17 @@ import os
 import select
 import signal
 import sys
-import traceback
+import threading
 from collections.abc import Callable
 
 from edgewise.errors import EdgewiseError
+from edgewise.gateway.events import Events
 
 _MOST_ENDED = 5
 """A worker that ends by itself is started again; after so many the gateway gives up."""
 _HEEDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-Work = Callable[[Callable[[], object]], None]
+Work = Callable[[int, Callable[[], object]], None]
 
 
 class Workers:
@@ -23,16 +24,21 @@ class Workers:
     Parameters
     ----------
     work
-        What a worker does until it is told to stop; it calls its argument when it is ready.
+        What the worker of a place, from 0 on, does until it is told to stop; it calls its second
+        argument when it is ready. One that ended by itself leaves its place to another.
     ready
         Called once, when all are.
     """
 
-    def __init__(self, count: int, work: Work, ready: Callable[[], object]) -> None:
-        self._count, self._work, self._ready = count, work, ready
+    def __init__(
+        self, count: int, work: Work, ready: Callable[[], object], *, events: Events
+    ) -> None:
+        self._count, self._work, self._ready, self._events = count, work, ready, events
         self._stopping = False
-        self._running: set[int] = set()
+        self._running: dict[int, int] = {}
         self._said, self._saying = os.pipe()
+        # Nobody writes there: it ends when the parent has, killed or not.
+        self._parent_ends, self._parent_lives = os.pipe()
 
     def run(self) -> None:
         """Run until told to stop, or until workers do not stay.
@@ -44,35 +50,42 @@ class Workers:
         """
         before = {one: signal.signal(one, self._pass_on) for one in _HEEDED}
         try:
-            for _ in range(self._count):
-                self._start()
+            for place in range(self._count):
+                self._start(place)
             if self._all_ready():
                 self._ready()
             self._watch()
         finally:
             for one, handler in before.items():
                 signal.signal(one, handler)
-            os.close(self._said)
-            os.close(self._saying)
+            for end in (self._said, self._saying, self._parent_ends, self._parent_lives):
+                os.close(end)
 
-    def _start(self) -> None:
+    def _start(self, place: int) -> None:
         pid = os.fork()
         if pid:
-            self._running.add(pid)
+            self._running[pid] = place
             return
         code = 1
         try:
+            os.close(self._parent_lives)
             for one in _HEEDED:
                 signal.signal(one, signal.SIG_DFL)
-            self._work(lambda: os.write(self._saying, b"."))
+            threading.Thread(target=self._follow, daemon=True).start()
+            self._work(place, lambda: os.write(self._saying, b"."))
             code = 0
         except EdgewiseError as failure:
-            sys.stderr.write(f"error: {failure}\n")
-        except BaseException:  # noqa: BLE001 - a fork's outermost border: it may not return
-            traceback.print_exc(file=sys.stderr)
+            self._events.refused("refused", "error", failure)
+        except BaseException as failure:  # noqa: BLE001 - a fork's outermost border: it may not return
+            self._events.broke(failure)
         finally:
             sys.stderr.flush()
             os._exit(code)
+
+    def _follow(self) -> None:
+        """Drain this worker when its parent is gone: nobody would pass a signal on to it."""
+        os.read(self._parent_ends, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _all_ready(self) -> bool:
         """Wait until each worker has said that it is, or one has ended."""
@@ -88,20 +101,23 @@ class Workers:
         ended = 0
         while self._running:
             pid, status = os.wait()
-            self._running.discard(pid)
-            if self._stopping:
+            place = self._running.pop(pid, None)
+            if self._stopping or place is None:
                 continue
             ended += 1
-            if ended >= _MOST_ENDED or os.waitstatus_to_exitcode(status) == 1:
+            code = os.waitstatus_to_exitcode(status)
+            words = f"worker {pid} ended by itself: {code}"
+            self._events.say("worker_ended", words, level="warning", worker=pid, exit_code=code)
+            if ended >= _MOST_ENDED or code == 1:
                 self._pass_on(signal.SIGTERM)
                 self._await_all()
                 hint = "read what it said before"
                 raise EdgewiseError("a worker does not stay", where=f"pid {pid}", hint=hint)
-            self._start()
+            self._start(place)
 
     def _await_all(self) -> None:
         while self._running:
-            self._running.discard(os.wait()[0])
+            self._running.pop(os.wait()[0], None)
 
     def _pass_on(self, number: int, *_: object) -> None:
         self._stopping = self._stopping or number != signal.SIGHUP

@@ -82,7 +82,22 @@ def test_init_explains_every_key_and_gives_a_schema(capsys: pytest.CaptureFixtur
     assert "properties" in json.loads(capsys.readouterr().out)["schema"]
     assert main(["init", "--explain", "--chats"]) == 0
     assert "commit_after_tokens: 16" in capsys.readouterr().out
+    assert main(["init", "--explain", "--gateway"]) == 0
+    assert "port: 8080" in capsys.readouterr().out
+    assert main(["init", "--schema", "--gateway"]) == 0
+    assert "Settings" in json.loads(capsys.readouterr().out)["schema"]["$defs"]
     assert main(["init"]) == 2
+
+
+@pytest.mark.parametrize("with_it", [[], ["--explain", "--chats"]])
+def test_init_has_nothing_to_write_for_the_gateway(
+    with_it: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", "--gateway", *with_it]) == 2
+
+    said = capsys.readouterr().err
+    assert "--gateway: it goes with --explain or --schema" in said
+    assert "hint: edgewise init --explain --gateway" in said
 
 
 def test_init_says_what_it_wrote_and_what_comes_next(

@@ -1,5 +1,6 @@
 """What the dashboard shows of a state, by itself: curves, tables, words."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +12,13 @@ from edgewise.gateway.pages.sections import news, sections
 from edgewise.gateway.pages.state import certificate_state
 from edgewise.gateway.pages.words import WORDS
 from edgewise.records import (
+    Attempt,
     AuditState,
     Certificate,
     CertificateState,
     Decision,
     Loss,
+    Outcome,
     Reason,
     RequestFacts,
 )
@@ -177,3 +180,27 @@ def test_a_percentile_is_one_of_the_values() -> None:
     assert percentile([], 0.5) is None
     assert percentile([3.0, 1.0, 2.0], 0.5) == 2.0
     assert percentile([float(n) for n in range(1, 101)], 0.95) == 95.0
+
+
+def test_what_several_processes_remember_is_what_one_would_that_saw_it_all() -> None:
+    policy = POLICY
+    one, parts = History(lambda: policy), [History(lambda: policy) for _ in range(3)]
+    for second in range(0, 400, 3):
+        decision = replace(
+            decided(float(second), location="edge" if second % 4 else None),
+            cost_usd=0.25,
+            attempts=(
+                Attempt(tier="edge", outcome=Outcome.ANSWERED, latency_ms=float(second)),
+                Attempt(tier="cloud", outcome=Outcome.FAILED, latency_ms=1.0),
+            ),
+        )
+        for history in (one, parts[second % 3 if second % 2 else 0]):
+            history.see(decision)
+
+    whole = parts[0].whole(json.loads(json.dumps(part.state())) for part in parts[1:])
+
+    assert whole.state()["calls"]["cloud"] == one.state()["calls"]["cloud"]
+    assert sorted(whole.calls["edge"].latencies_ms) == sorted(one.calls["edge"].latencies_ms)
+    for name in ("sums", "locations", "reasons", "buckets"):
+        assert whole.state()[name] == one.state()[name]
+    assert parts[0].whole([]) is parts[0]

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
 from edgewise.errors import InvalidSpec, UsageError
-from edgewise.gateway import Settings, read_settings
+from edgewise.gateway import Settings, explain_settings, read_settings, settings_schema
 from edgewise.gateway.server import check_exposure
 from edgewise.gateway.settings import CallerRules, beside
 
@@ -17,7 +19,7 @@ log: decisions.db
 drain_s: 5
 hosts: [edge.example]
 threads: 2
-tls: {{certificate: tls/cert.pem, key: tls/key.pem}}
+tls: {{certificate: cert.pem, key: key.pem}}
 limits: {{body_bytes: 1000000, batch: 64}}
 admission: {{most_in_flight: 64, lag_ms: 20}}
 batching: {{most: 1}}
@@ -30,6 +32,8 @@ admin: {{token_sha256: {"b" * 64}}}
 def test_every_key_of_the_file_is_a_setting(tmp_path: Path) -> None:
     file = tmp_path / "gateway.yaml"
     file.write_text(WHOLE)
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / name).touch()
 
     settings = read_settings(file)
 
@@ -48,25 +52,64 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "place", "what"),
+    ("text", "place", "what", "hint"),
     [
-        ("port: many\n", ":1:1", "expected `int`, got `str`"),
-        ("host: x\nprot: 1\n", ":2:1", "object contains unknown field `prot`"),
-        ("limits:\n  batch: 0\n", ":1:1", "`batch` is not above 0"),
-        ("limits:\n  batsh: 1\n", ":2:3", "object contains unknown field `batsh`"),
-        ("callers:\n  - {name: a}\n", ":2:5", "object missing required field `key_sha256`"),
-        ("port: 70000\n", ":1:1", "`port` is 0 to 65535"),
-        ("drain_s: -1\n", ":1:1", "`drain_s` is 0 or more"),
-        ("admission: {most_in_flight: 0}\n", ":1:1", "`most_in_flight` and `lag_ms` are above 0"),
-        ("batching: {most: 0}\n", ":1:1", "`most` is above 0"),
-        ("admin: {token_sha256: secret}\n", ":1:1", "`token_sha256` is 64 hex digits"),
-        ("- a\n", ":1:1", "not a mapping of keys"),
-        ("a: [1\n", ":2:1", "not valid YAML: expected ',' or ']'"),
-        ("a: \x00\n", "", "not valid YAML"),
+        ("port: many\n", ":1:1", "`port`: expected `int`, got `str`", "port: 0 takes a free one"),
+        ("host: x\nprot: 1\n", ":2:1", "unknown key `prot`", "did you mean `port`?"),
+        ("zzz: 1\n", ":1:1", "unknown key `zzz`", "keys there: host, port, workers, "),
+        ("1: 2\n", ":1:1", "expected `str`", "`edgewise init --explain --gateway`"),
+        ("limits:\n  batch: 0\n", ":2:3", "`limits.batch` is not above 0", "batch: inputs of"),
+        ("limits:\n  batsh: 1\n", ":2:3", "unknown key `limits.batsh`", "did you mean `batch`?"),
+        (
+            "callers:\n  - {name: a}\n",
+            ":2:5",
+            "key `callers[0].key_sha256` is missing",
+            "key_sha256: 64 hex digits",
+        ),
+        ("host: x\nport: 70000\n", ":2:1", "`port` is 0 to 65535", "port: 0 takes"),
+        ("workers: 0\n", ":1:1", "`workers` is 1 to 256", "workers: processes"),
+        ("threads: 0\n", ":1:1", "`threads` is not above 0", "threads: of the local model"),
+        ("drain_s: -1\n", ":1:1", "`drain_s` is 0 or more", "drain_s: what is under way"),
+        (
+            "admission:\n  lag_ms: 9\n  most_in_flight: 0\n",
+            ":3:3",
+            "`admission.most_in_flight` is not above 0",
+            "most_in_flight: requests under way",
+        ),
+        ("batching: {most: 0}\n", ":1:12", "`batching.most` is not above 0", "most: inputs a run"),
+        (
+            "admin: {token_sha256: secret}\n",
+            ":1:9",
+            "`admin.token_sha256` is 64 hex digits",
+            "token_sha256: 64 hex digits",
+        ),
+        (
+            "traces: {endpoint: 'ftp://x'}\n",
+            ":1:10",
+            "`traces.endpoint` is an http or https URL",
+            "endpoint: an OTLP collector",
+        ),
+        (
+            "traces: {share: 2, endpoint: 'http://x'}\n",
+            ":1:10",
+            "`traces.share` is 0 to 1",
+            "share: of requests",
+        ),
+        (
+            "tls:\n  key: key.pem\n  certificate: gone.pem\n",
+            ":3:3",
+            "`tls.certificate`: no such file: ",
+            "give a PEM file; paths are relative to this file",
+        ),
+        ("port: 1\nhost: x\nport: 2\n", ":3:1", "key `port` is given twice", "remove one"),
+        ("limits: &a {batch: 1}\nadmission: *a\n", ":1:13", "unknown key `admission.batch`", ""),
+        ("- a\n", ":1:1", "not a mapping of keys", "write `port: 8080`"),
+        ("a: [1\n", ":2:1", "not valid YAML: expected ',' or ']'", "check indentation"),
+        ("a: \x00\n", "", "not valid YAML", "is this a text file?"),
     ],
 )
 def test_what_can_not_be_is_found_by_its_place(
-    tmp_path: Path, text: str, place: str, what: str
+    tmp_path: Path, text: str, place: str, what: str, hint: str
 ) -> None:
     file = tmp_path / "gateway.yaml"
     file.write_text(text)
@@ -76,18 +119,24 @@ def test_what_can_not_be_is_found_by_its_place(
 
     assert caught.value.what.startswith(what)
     assert caught.value.where == f"{file}{place}"
-    assert caught.value.hint
+    assert caught.value.hint.startswith(hint)
 
 
 @pytest.mark.parametrize(
-    ("caller", "what"),
+    ("caller", "column", "what"),
     [
-        ("{name: 'a b', key_sha256: " + "a" * 64 + "}", "`name` is letters"),
-        ("{name: a, key_sha256: hunter2}", "`key_sha256` is 64 hex digits"),
-        ("{name: a, burst: 0, key_sha256: " + "a" * 64 + "}", "`requests_per_s` and `burst`"),
+        ("{name: 'a b', key_sha256: " + "a" * 64 + "}", 6, "`callers[0].name` is letters"),
+        ("{name: a, key_sha256: hunter2}", 15, "`callers[0].key_sha256` is 64 hex digits"),
+        (
+            "{name: a, burst: 0, key_sha256: " + "a" * 64 + "}",
+            15,
+            "`callers[0].burst` is not above",
+        ),
     ],
 )
-def test_a_caller_that_can_not_be_is_named(tmp_path: Path, caller: str, what: str) -> None:
+def test_a_caller_that_can_not_be_is_named(
+    tmp_path: Path, caller: str, column: int, what: str
+) -> None:
     file = tmp_path / "gateway.yaml"
     file.write_text(f"callers:\n  - {caller}\n")
 
@@ -95,7 +144,7 @@ def test_a_caller_that_can_not_be_is_named(tmp_path: Path, caller: str, what: st
         read_settings(file)
 
     assert caught.value.what.startswith(what)
-    assert caught.value.where == f"{file}:2:5"
+    assert caught.value.where == f"{file}:2:{column}"
     assert "hunter2" not in str(caught.value)
 
 
@@ -119,6 +168,25 @@ def test_a_file_that_can_not_be_read_is_named(tmp_path: Path, name: str) -> None
 
     assert caught.value.what.startswith("can't be read: ")
     assert caught.value.where == str(tmp_path / name)
+
+
+def test_every_key_is_explained_with_the_default_that_it_has(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.yaml"
+    file.write_text(explain_settings())
+    said = explain_settings().replace("# |", "    ").replace("\n# ", "\n").replace("# ", " ")
+
+    assert read_settings(file) == Settings()
+    for name in ("certificate", "endpoint", "head_bytes", "lag_ms", "key_sha256", "token_sha256"):
+        assert f"\n  {name}: " in said or f" {name}: " in said
+    assert "\nport: 8080  # 0 takes a free one\n" in explain_settings()
+
+
+def test_the_schema_for_editors_takes_what_is_read_and_refuses_what_is_not() -> None:
+    whole = yaml.safe_load(WHOLE)
+
+    jsonschema.validate(whole, settings_schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**whole, "prot": 1}, settings_schema())
 
 
 def test_what_the_command_line_says_comes_first() -> None:

@@ -49,6 +49,7 @@ def test_pixels_come_in_each_datatype(datatype: str) -> None:
         (body("text", shape=[1], parameters={"binary_data_size": True}), b"x", "is not the 1"),
         (body("text", shape=[1], data=["a"]), b"x", "bytes that belong to no tensor"),
         (body("text", shape=[1], parameters={"binary_data_size": 2}), b"xx", "a length is cut off"),
+        (body("image", shape=[2**31 - 1, 0, 1, 1], data=[]), b"", "images without pixels"),
         (
             body("text", shape=[1], parameters={"binary_data_size": 6}),
             struct.pack("<I", 9) + b"ab",

@@ -1,7 +1,7 @@
 """What the dashboard remembers of decisions: sums, the last quarter of an hour, latencies."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from edgewise.records import Decision, Outcome, Policy
@@ -39,10 +39,10 @@ class Calls:
 
     __slots__ = ("failed", "latencies_ms", "number")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         self.number = 0
         self.failed = 0
-        self.latencies_ms: deque[float] = deque(maxlen=_LATENCIES)
+        self.latencies_ms: deque[float] = deque(maxlen=most)
 
 
 class History:
@@ -60,6 +60,7 @@ class History:
         self, policy: Callable[[], Policy], e_value: Callable[[], float | None] = lambda: None
     ) -> None:
         self._policy, self._e_value = policy, e_value
+        self._most_latencies = _LATENCIES
         self.buckets: deque[Bucket] = deque(maxlen=_BUCKETS)
         self.locations: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
@@ -88,14 +89,66 @@ class History:
             self.reasons[reason.value] += 1
             bucket.reasons[reason.value] += 1
         for attempt in decision.attempts:
-            calls = self.calls.get(attempt.tier)
-            if calls is None:
-                calls = self.calls[attempt.tier] = Calls()
+            calls = self.calls_of(attempt.tier)
             calls.number += 1
             calls.failed += attempt.outcome in (Outcome.FAILED, Outcome.TIMED_OUT)
             if attempt.outcome is Outcome.ANSWERED:
                 calls.latencies_ms.append(attempt.latency_ms)
         self._pay(decision)
+
+    def calls_of(self, tier: str) -> Calls:
+        """Give what is known of a tier's calls, from the first one on."""
+        calls = self.calls.get(tier)
+        if calls is None:
+            calls = self.calls[tier] = Calls(self._most_latencies)
+        return calls
+
+    def state(self) -> dict[str, Any]:
+        """Give all of it, as JSON has it."""
+        return {
+            "sums": [self.decisions, self.failed, self.spent_usd, self.cloud_usd, self.kept_near],
+            "locations": dict(self.locations),
+            "reasons": dict(self.reasons),
+            "calls": {
+                tier: [one.number, one.failed, list(one.latencies_ms)]
+                for tier, one in self.calls.items()
+            },
+            "buckets": [one.told() for one in self.buckets],
+        }
+
+    def take(self, state: dict[str, Any]) -> None:
+        """Add what another process remembers."""
+        decisions, failed, spent_usd, cloud_usd, kept_near = state["sums"]
+        self.decisions += decisions
+        self.failed += failed
+        self.spent_usd += spent_usd
+        self.cloud_usd += cloud_usd
+        self.kept_near += kept_near
+        self.locations.update(state["locations"])
+        self.reasons.update(state["reasons"])
+        for tier, (number, wrong, latencies_ms) in state["calls"].items():
+            calls = self.calls_of(tier)
+            calls.number += number
+            calls.failed += wrong
+            calls.latencies_ms.extend(latencies_ms)
+        by_start = {one.start_s: one for one in self.buckets}
+        for told in state["buckets"]:
+            bucket = by_start.setdefault(told["at_s"], Bucket(told["at_s"], told["e_value"]))
+            bucket.failed += told["failed"]
+            bucket.locations.update(told["locations"])
+            bucket.reasons.update(told["reasons"])
+        self.buckets = deque((by_start[at] for at in sorted(by_start)), maxlen=_BUCKETS)
+
+    def whole(self, others: Iterable[dict[str, Any]]) -> "History":
+        """Give what this process and others remember together."""
+        states = [self.state(), *others]
+        if len(states) == 1:
+            return self
+        made = History(self._policy, self._e_value)
+        made._most_latencies = _LATENCIES * len(states)
+        for state in states:
+            made.take(state)
+        return made
 
     def _pay(self, decision: Decision) -> None:
         farthest = self._policy().tiers[-1]

@@ -43,6 +43,7 @@ class Site:
         engine = gateway.engine
         self.history = History(lambda: engine.policy, self._e_value)
         gateway.decisions.watchers.append(self.history.see)
+        gateway.shared["history"] = self.history
         if keys:
             empty = shell.dashboard({}, "Give a key to see the dashboard.", keys=True)
             told = _told(empty.encode(), shell.HTML)
@@ -80,9 +81,9 @@ class Site:
         """Replay one of the last decisions."""
         del asked
         wanted = parse_qs(request.query).get("id", [""])[0]
-        found = next(
-            (one for one in self._gateway.decisions.latest if one.request_id == wanted), None
-        )
+        told = [one["decisions"] for one in await self._gateway.others()]
+        latest = self._gateway.decisions.latest_with(told)
+        found = next((one for one in latest if one.request_id == wanted), None)
         if found is None:
             hint = "take an id of the dashboard's last decisions"
             raise UsageError("no such decision among the last", where="id", hint=hint)
@@ -91,8 +92,8 @@ class Site:
             hint = "`edgewise replay` reads the log with the policy of that time"
             raise UsageError("another policy made it", where="id", hint=hint)
         walk = replay(engine.policy, found.facts, found.attempts)
-        told = walk_json(walk, found.facts)
-        return _json({**told, "logged": found.location, "html": str(shown_replay(found, walk))})
+        steps = walk_json(walk, found.facts)
+        return _json({**steps, "logged": found.location, "html": str(shown_replay(found, walk))})
 
     async def _decide(self, request: Request, asked: Asked) -> Response:
         """Say what would be decided for a text."""

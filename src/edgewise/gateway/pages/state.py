@@ -12,8 +12,11 @@ _SHOWN = 25
 
 
 async def state_of(gateway: Gateway, history: History, rollout: Rollout | None) -> dict[str, Any]:
-    """Give the state at this moment."""
-    engine = gateway.engine
+    """Give the state at this moment, of all processes on the port; circuits are this one's."""
+    engine, others = gateway.engine, await gateway.others()
+    history = history.whole(one["history"] for one in others)
+    latest = gateway.decisions.latest_with(one["decisions"] for one in others)
+    loads = [one["admission"] for one in (*others, {"admission": gateway.admission.state()})]
     policy = engine.policy
     spent = await asyncio.to_thread(engine.outlook().spent)
     return {
@@ -21,8 +24,8 @@ async def state_of(gateway: Gateway, history: History, rollout: Rollout | None) 
         "model": gateway.name,
         "ready": gateway.is_ready(),
         "draining": gateway.draining,
-        "in_flight": gateway.admission.in_flight,
-        "refused": gateway.admission.refused,
+        "in_flight": sum(in_flight for in_flight, _ in loads),
+        "refused": sum(refused for _, refused in loads),
         "policy_version": engine.policy_version,
         "traffic": {
             "decisions": history.decisions,
@@ -42,7 +45,7 @@ async def state_of(gateway: Gateway, history: History, rollout: Rollout | None) 
         "budget": _budget(policy.budget, spent),
         "certificate": certificate_state(policy, engine.audit),
         "rollout": None if rollout is None else rollout.state(),
-        "latest": [_told(one) for one in list(gateway.decisions.latest)[: -_SHOWN - 1 : -1]],
+        "latest": [_told(one) for one in list(latest)[: -_SHOWN - 1 : -1]],
     }
 
 
