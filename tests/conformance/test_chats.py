@@ -40,6 +40,10 @@ class TestFaults(ChatFaultLaws):
     pass
 
 
+class TestFaultsOverTheFastLane(ChatFaultLaws):
+    lane = FastLane
+
+
 def test_openais_own_client_reads_our_endpoint_for_chats() -> None:
     saying = Saying(tool_calls=(("f", "{}"),), cached_tokens=2)
     with (

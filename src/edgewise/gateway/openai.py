@@ -6,7 +6,8 @@ another `Completes`. Framing, errors and checks are here.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 from edgewise.errors import InvalidData
@@ -136,11 +137,7 @@ class OpenAi:
             raise Refusal(404, "no such model", hint="see /v1/models")
         completion = await self._completes.complete(one, body, asked)
         if body.get("stream") is True:
-            parts = sse.Events(
-                shape.chunks(completion),
-                told=lambda: completion.told,
-                close=completion.pieces.aclose,
-            )
+            parts = sse.Events(completion, shape)
             return Response(kind=sse.KIND, parts=parts, headers=completion.headers, begun=True)
         pieces = [piece async for piece in completion.pieces]
         return Response(body=to_json(shape.whole(pieces, completion)), headers=completion.headers)
@@ -157,6 +154,7 @@ class _Shape(ABC):
         self._told = bool(body.get("logprobs"))
         options = body.get("stream_options")
         self._usage = isinstance(options, dict) and options.get("include_usage") is True
+        self._begun = False
 
     def whole(self, pieces: Sequence[Piece], completion: Completion) -> dict[str, Any]:
         """Give the whole answer."""
@@ -165,18 +163,38 @@ class _Shape(ABC):
         usage = _usage(completion)
         return {**self._head, "object": self.object, "choices": [choice], "usage": usage}
 
-    async def chunks(self, completion: Completion) -> AsyncIterator[list[dict[str, Any]]]:
-        """Give the answer piece by piece; what is known at once comes together."""
-        head = {**self._head, "object": self.chunk_object}
-        found = [{**head, "choices": [choice]} for choice in self.opening()]
-        async for piece in completion.pieces:
-            choice = {**self.choice([piece], delta=True), "finish_reason": None}
-            yield [*found, {**head, "choices": [choice]}]
-            found = []
-        found.append({**head, "choices": [{**self.closing(), "finish_reason": completion.finish}]})
+    def piece(self, piece: Piece) -> bytes:
+        """Give the events of a piece; what stands before the first comes with it."""
+        said = self._chunk({**self.choice([piece], delta=True), "finish_reason": None})
+        if self._begun:
+            return said
+        self._begun = True
+        return self._opening() + said
+
+    def end(self, completion: Completion) -> bytes:
+        """Give the events of the end."""
+        said = self._chunk({**self.closing(), "finish_reason": completion.finish})
+        if not self._begun:
+            said = self._opening() + said
         if self._usage:
-            found.append({**head, "choices": [], "usage": _usage(completion)})
-        yield found
+            told = {**self._chunk_head, "choices": [], "usage": _usage(completion)}
+            said += sse.event(to_json(told))
+        return said
+
+    def _opening(self) -> bytes:
+        return b"".join([self._chunk(choice) for choice in self.opening()])
+
+    def _chunk(self, choice: dict[str, Any]) -> bytes:
+        return sse.event(self._before_choice + to_json(choice) + b"]}")
+
+    @cached_property
+    def _chunk_head(self) -> dict[str, Any]:
+        return {**self._head, "object": self.chunk_object}
+
+    @cached_property
+    def _before_choice(self) -> bytes:
+        """Give the JSON of a chunk as far as all of an answer are alike."""
+        return to_json(self._chunk_head)[:-1] + b',"choices":['
 
     def opening(self) -> list[dict[str, Any]]:
         """Give the choices that stand before the first piece."""

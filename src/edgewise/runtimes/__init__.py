@@ -21,7 +21,7 @@ from edgewise.runtimes.bundle import (
 from edgewise.runtimes.chat_wire import ChatWire, as_chunk
 from edgewise.runtimes.fit import RuntimeFit, find_fits
 from edgewise.runtimes.http import RemoteModel
-from edgewise.runtimes.lane import Exchanged, Lane
+from edgewise.runtimes.lane import Exchanged, Lane, LaneBroken
 from edgewise.runtimes.llama_server import LlamaServer
 from edgewise.runtimes.protocol import Runtime, Session
 from edgewise.runtimes.wire import WIRES, Wire
@@ -32,6 +32,7 @@ __all__ = [
     "ChatWire",
     "Exchanged",
     "Lane",
+    "LaneBroken",
     "LlamaServer",
     "LocalModel",
     "RemoteModel",

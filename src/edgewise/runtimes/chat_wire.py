@@ -2,16 +2,19 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from edgewise.records import Generation, Input, Prediction, TextChunk, TokenUsage, ToolCall
 from edgewise.records import Protocol as ProtocolName
+from edgewise.runtimes.events import EventReader
 from edgewise.runtimes.gathering import Gathered
 from edgewise.tasks.chat import OPTIONS, read_chat
 
 _MAX_TOKENS = 512
-DONE = "[DONE]"
+_MAX_STREAM_BYTES = 64_000_000  # pieces repeat their envelope, and are not kept
+_DONE = "[DONE]"
+_NOTHING = TextChunk()
 
 
 class ChatWire:
@@ -88,7 +91,40 @@ class ChatWire:
         if not isinstance(delta, dict):
             raise ValueError("a piece without a delta")
         chunk = _chunk(body, choice, delta)
-        return None if chunk == TextChunk() else chunk
+        return None if chunk == _NOTHING else chunk
+
+
+class StreamReader:
+    """Gives the pieces of one stream as its bytes come. One for one stream."""
+
+    def __init__(self, wire: ChatWire) -> None:
+        self._wire = wire
+        self._events = EventReader()
+        self._size = 0
+        self.has_ended = False
+        """Whether a piece said why the answer ends."""
+        self.is_over = False
+        """Whether nothing follows."""
+
+    def feed(self, received: bytes) -> Iterator[TextChunk]:
+        """Give the pieces that these bytes end.
+
+        Raises
+        ------
+        ValueError
+            When they are none, or too many.
+        """
+        self._size += len(received)
+        if self._size > _MAX_STREAM_BYTES:
+            raise ValueError("the answer is too large")
+        for event in self._events.feed(received):
+            if event == _DONE:
+                self.is_over = True
+                return
+            piece = self._wire.piece(event)
+            if piece is not None:
+                self.has_ended = self.has_ended or bool(piece.finish_reason)
+                yield piece
 
 
 def prediction_of(found: Generation) -> Prediction:

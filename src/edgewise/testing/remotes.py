@@ -9,14 +9,14 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
 from edgewise.errors import DeadlineExceeded, EdgewiseError, InvalidData, RemoteError
 from edgewise.records import Input, Prediction
-from edgewise.runtimes import LocalModel, RemoteModel, Wire
+from edgewise.runtimes import Lane, LocalModel, RemoteModel, Wire
 from edgewise.testing.endpoints import End, RawEndpoint, Turn
 
 FACES = ("predict_many", "apredict_many")
@@ -111,8 +111,11 @@ class RemoteProtocolLaws:
     A subclass gives five fixtures: `wire`, the protocol; `local`, a text model opened here with the
     labels `positive`, `other` and `negative` in this order; `endpoint`, the URL of a server that
     answers by the protocol from the same model; `model_name`, its name there; and
-    `carries_probabilities`, whether the protocol tells those of all labels.
+    `carries_probabilities`, whether the protocol tells those of all labels. It may name another
+    `lane` for the asynchronous face.
     """
+
+    lane: ClassVar[Callable[[str], Lane] | None] = None
 
     @pytest.fixture
     def open_remote(
@@ -122,7 +125,7 @@ class RemoteProtocolLaws:
 
         def make(url: str = endpoint, **more: Any) -> RemoteModel:
             given = {"labels": local.labels, "model": model_name, "api_key": KEY, **more}
-            return RemoteModel(url, protocol=wire.name, **given)
+            return RemoteModel(url, protocol=wire.name, lane=self.lane, **given)
 
         return make
 
