@@ -14,8 +14,9 @@ from openai.types.chat import ChatCompletion
 from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
 from pydantic import TypeAdapter
 
+from edgewise.gateway.upstream import FastLane
 from edgewise.records import Protocol
-from edgewise.runtimes import WIRES, LocalModel, RemoteModel, Wire, open_bundle
+from edgewise.runtimes import WIRES, Lane, LocalModel, RemoteModel, Wire, open_bundle
 from edgewise.runtimes.openai_wire import OpenAiWire
 from edgewise.testing.endpoints import openai_endpoint
 from edgewise.testing.models import tiny_text_bundle
@@ -86,6 +87,11 @@ class TestRemoteProtocols(RemoteProtocolLaws):
     @pytest.fixture
     def carries_probabilities(self, wire: Wire) -> bool:
         return CARRIES_PROBABILITIES[wire.name]
+
+
+class TestRemoteProtocolsOverTheFastLane(TestRemoteProtocols):
+    def open_lane(self, url: str) -> Lane:
+        return FastLane(url)
 
 
 def test_openais_own_client_takes_our_endpoint_for_openai(openai_url: str) -> None:

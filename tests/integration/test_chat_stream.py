@@ -8,6 +8,7 @@ from edgewise.errors import DeadlineExceeded, InvalidData, RemoteError, UsageErr
 from edgewise.records import Generation, TextChunk, ToolCall
 from edgewise.runtimes import ChatWire, RemoteModel
 from edgewise.runtimes.gathering import Gathered
+from edgewise.runtimes.httpx_lane import HttpxLane
 from edgewise.testing.chats import ChatEndpoint, Saying
 from edgewise.testing.endpoints import RawEndpoint, Turn
 
@@ -17,6 +18,12 @@ HI = {"prompt": "hi"}
 
 def opened(endpoint: ChatEndpoint, *, timeout_ms: float = 20_000.0) -> RemoteModel:
     return RemoteModel(endpoint.url, wire=ChatWire(), model="m", timeout_ms=timeout_ms)
+
+
+def lane_of(model: RemoteModel) -> HttpxLane:
+    lane = model._opened()
+    assert isinstance(lane, HttpxLane)
+    return lane
 
 
 async def gathered(model: RemoteModel, pieces: list[TextChunk]) -> Generation:
@@ -49,7 +56,7 @@ async def test_a_stream_that_ended_leaves_its_connection_to_the_next() -> None:
         model = opened(endpoint)
         for _ in range(3):
             await gathered(model, [])
-        open_connections = len(model._client()._transport._pool.connections)
+        open_connections = lane_of(model).connections
         await model.aclose()
 
     assert open_connections == 1
@@ -96,7 +103,7 @@ async def test_a_stream_that_is_closed_frees_the_connection_and_the_server() -> 
         await asyncio.to_thread(endpoint.held.wait, 10)
         await stream.aclose()
         left = await asyncio.to_thread(endpoint.client_left.wait, 10)
-        open_connections = len(model._client()._transport._pool.connections)
+        open_connections = lane_of(model).connections
         await model.aclose()
 
     assert (first.text, left, open_connections) == ("Hello", True, 0)

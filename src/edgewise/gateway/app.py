@@ -331,8 +331,8 @@ class _Placed:
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
-    async def __anext__(self) -> bytes:
-        return await self._parts.__anext__()
+    def __anext__(self) -> Awaitable[bytes]:
+        return self._parts.__anext__()
 
     async def aclose(self) -> None:
         """End the stream; a second call does nothing."""

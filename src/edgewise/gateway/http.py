@@ -15,7 +15,7 @@ from typing import Any
 
 import httptools
 
-from edgewise.gateway.messages import Request, Response, head_of, joined
+from edgewise.gateway.messages import Request, Response, head_of
 
 Answerer = Callable[[Request], Awaitable[Response]]
 Shedder = Callable[[], bytes | None]
@@ -73,10 +73,9 @@ class Connection(asyncio.Protocol):
 
     def _begin(self) -> None:
         self._url = b""
-        self._pairs: list[tuple[str, str]] = []
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
-        self._body_bytes = self._head_bytes = self._fields_bytes = 0
+        self._body_bytes = self._head_bytes = self._fields = self._fields_bytes = 0
         self._in_head = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -140,24 +139,26 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note a header."""
+        self._fields += 1
         self._fields_bytes += len(name) + len(value)
-        if len(self._pairs) >= _MOST_HEADERS or self._fields_bytes > self._limits.head_bytes:
+        if self._fields > _MOST_HEADERS or self._fields_bytes > self._limits.head_bytes:
             raise Refused(431, "the head is too large")
-        self._pairs.append((name.decode("latin-1").lower(), value.decode("latin-1").strip()))
+        if not self._in_head:  # trailers: the head was judged without them
+            return
+        headers, key = self._headers, name.decode("latin-1").lower()
+        told = value.decode("latin-1").strip()
+        if key in headers:
+            if key in _NEEDED_ONCE:
+                raise Refused(400, f"`{key}` is given twice")
+            told = f"{headers[key]}, {told}"  # RFC 9110 (5.3)
+        headers[key] = told
 
     def on_headers_complete(self) -> None:
         """Look at the head before anything else is read."""
         self._in_head = False
         if self._parser.should_upgrade():
             raise Refused(400, "upgrades are not spoken here")
-        headers = dict(self._pairs)
-        if len(headers) < len(self._pairs):
-            names = [name for name, _ in self._pairs]
-            for name in _NEEDED_ONCE:
-                if names.count(name) > 1:
-                    raise Refused(400, f"`{name}` is given twice")
-            headers = joined(self._pairs)
-        self._headers = headers
+        headers = self._headers
         modern = self._parser.get_http_version() == "1.1"
         if modern and "host" not in headers:
             raise Refused(400, "there is no `host`")

@@ -1,6 +1,6 @@
 """What the server hands to the application, and what it gets back."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import quote
@@ -64,11 +64,3 @@ def head_of(response: Response, extra: str, *, close: bool) -> bytes:
 def line_safe(value: str) -> str:
     """Give a header's value that can't end its line: what is not printable ASCII is quoted."""
     return value if value.isascii() and value.isprintable() else quote(value, safe=" ,;:=/")
-
-
-def joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Give headers by name; what was sent twice is joined, as RFC 9110 (5.3) says."""
-    found: dict[str, str] = {}
-    for name, value in pairs:
-        found[name] = f"{found[name]}, {value}" if name in found else value
-    return found

@@ -6,7 +6,7 @@ another `Completes`. Framing, errors and checks are here.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Protocol
 
 from edgewise.errors import InvalidData
@@ -136,11 +136,7 @@ class OpenAi:
             raise Refusal(404, "no such model", hint="see /v1/models")
         completion = await self._completes.complete(one, body, asked)
         if body.get("stream") is True:
-            parts = sse.Events(
-                shape.chunks(completion),
-                told=lambda: completion.told,
-                close=completion.pieces.aclose,
-            )
+            parts = sse.Events(completion, shape)
             return Response(kind=sse.KIND, parts=parts, headers=completion.headers, begun=True)
         pieces = [piece async for piece in completion.pieces]
         return Response(body=to_json(shape.whole(pieces, completion)), headers=completion.headers)
@@ -157,6 +153,8 @@ class _Shape(ABC):
         self._told = bool(body.get("logprobs"))
         options = body.get("stream_options")
         self._usage = isinstance(options, dict) and options.get("include_usage") is True
+        self._alike = b""
+        """The JSON of a chunk as far as all of an answer are alike."""
 
     def whole(self, pieces: Sequence[Piece], completion: Completion) -> dict[str, Any]:
         """Give the whole answer."""
@@ -165,18 +163,30 @@ class _Shape(ABC):
         usage = _usage(completion)
         return {**self._head, "object": self.object, "choices": [choice], "usage": usage}
 
-    async def chunks(self, completion: Completion) -> AsyncIterator[list[dict[str, Any]]]:
-        """Give the answer piece by piece; what is known at once comes together."""
-        head = {**self._head, "object": self.chunk_object}
-        found = [{**head, "choices": [choice]} for choice in self.opening()]
-        async for piece in completion.pieces:
-            choice = {**self.choice([piece], delta=True), "finish_reason": None}
-            yield [*found, {**head, "choices": [choice]}]
-            found = []
-        found.append({**head, "choices": [{**self.closing(), "finish_reason": completion.finish}]})
+    def piece(self, piece: Piece) -> bytes:
+        """Give the events of a piece; what stands before the first comes with it."""
+        opening = self._begin()
+        return opening + self._chunk({**self.choice([piece], delta=True), "finish_reason": None})
+
+    def end(self, completion: Completion) -> bytes:
+        """Give the events of the end."""
+        opening = self._begin()
+        said = self._chunk({**self.closing(), "finish_reason": completion.finish})
         if self._usage:
-            found.append({**head, "choices": [], "usage": _usage(completion)})
-        yield found
+            head = {**self._head, "object": self.chunk_object}
+            said += sse.event(to_json({**head, "choices": [], "usage": _usage(completion)}))
+        return opening + said
+
+    def _begin(self) -> bytes:
+        """Give what stands before the first piece, once."""
+        if self._alike:
+            return b""
+        head = {**self._head, "object": self.chunk_object}
+        self._alike = to_json(head)[:-1] + b',"choices":['
+        return b"".join([self._chunk(choice) for choice in self.opening()])
+
+    def _chunk(self, choice: dict[str, Any]) -> bytes:
+        return sse.event(self._alike + to_json(choice) + b"]}")
 
     def opening(self) -> list[dict[str, Any]]:
         """Give the choices that stand before the first piece."""

@@ -105,18 +105,17 @@ class _Pieces:
 
     async def __anext__(self) -> Piece:
         chunk, self._first = self._first, None
-        while True:
-            if chunk is None:
-                chunk = await self._next()
-            if chunk is None:
-                self._end()
-                raise StopAsyncIteration
+        if chunk is None:
+            chunk = await self._next()
+        while chunk is not None:
             self._finish = chunk.finish_reason or self._finish
             self._calls = self._calls or bool(chunk.tool_calls)
             if chunk.is_content or chunk.logprobs:
                 share = sum(chunk.logprobs) if chunk.logprobs else None
                 return Piece(text=chunk.text, log_share=share, tool_calls=chunk.tool_calls)
-            chunk = None
+            chunk = await self._next()
+        self._end()
+        raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """Leave: the tier stops its work."""
@@ -125,7 +124,9 @@ class _Pieces:
 
     async def _next(self) -> TextChunk | None:
         try:
-            return await anext(self._streamed.stream, None)
+            return await self._streamed.stream.__anext__()
+        except StopAsyncIteration:
+            return None
         except BaseException as failure:
             self._streamed.ended(failure)
             raise

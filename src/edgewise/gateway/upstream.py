@@ -8,199 +8,187 @@ connection along.
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import httptools
 
-from edgewise.runtimes import Exchanged
+from edgewise.gateway.bodies import from_json, to_json
+from edgewise.runtimes import Exchanged, LaneBroken, read_json
 
 _MOST_IDLE = 128
 _MOST_HEAD_BYTES = 65_536
 _MOST_UNREAD_BYTES = 262_144
 
 
-class _Body:
-    """An answer whose body comes while it is read."""
+class _Line(asyncio.Protocol):
+    """One connection, and the answer that comes over it. Made by the lane, one call at a time.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, transport: Any) -> None:
-        self.status_code = 0
-        self.headers: Mapping[str, str] = {}
-        self.begun: asyncio.Future[None] = loop.create_future()
-        self.ended = False
-        self._loop, self._transport = loop, transport
-        self._parts: list[bytes] = []
-        self._unread = 0
-        self._paused = False
-        self._failure: Exception | None = None
-        self._waiting: asyncio.Future[None] | None = None
+    Whoever waits is woken once what it waits for is here; one timer bounds that wait.
+    """
 
-    async def aiter_raw(self) -> AsyncIterator[bytes]:
-        """Give the body as it comes."""
-        while True:
-            if self._parts:
-                part = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-                self._parts, self._unread = [], 0
-                if self._paused:
-                    self._paused = False
-                    self._transport.resume_reading()
-                yield part
-            elif self._failure is not None:
-                raise self._failure
-            elif self.ended:
-                return
-            else:
-                self._waiting = self._loop.create_future()
-                await self._waiting
-
-    def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        self.status_code, self.headers = status, headers
-        if not self.begun.done():
-            self.begun.set_result(None)
-
-    def add(self, part: bytes) -> None:
-        self._parts.append(part)
-        self._unread += len(part)
-        if self._unread > _MOST_UNREAD_BYTES and not self._paused:
-            self._paused = True
-            self._transport.pause_reading()
-        self._wake()
-
-    def end(self, failure: Exception | None = None) -> None:
-        if self.ended:
-            return
-        if failure is None:
-            self.ended = True
-        elif not self.begun.done():
-            self.begun.set_exception(failure)
-        else:
-            self._failure = failure
-        self._wake()
-
-    @property
-    def ends_by_closing(self) -> bool:
-        """Whether nothing tells its length: it is whole when the connection ends."""
-        told = ("content-length", "transfer-encoding")
-        return bool(self.status_code) and not any(name in self.headers for name in told)
-
-    def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-
-class _Call(asyncio.Protocol):
-    """One connection and the call that it carries."""
-
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.transport: Any = None
-        self.most_bytes = most_bytes
-        self._answer: asyncio.Future[Exchanged] | None = None
-        self._body: _Body | None = None
-        self._parser: Any = None
         self.reusable = True
-
-    def begin(
-        self, loop: asyncio.AbstractEventLoop, sent: bytes, *, bodiless: bool
-    ) -> "asyncio.Future[Exchanged]":
-        """Send a request; gives where its answer will be."""
-        self._answer = loop.create_future()
-        self._send(sent, bodiless=bodiless)
-        return self._answer
-
-    def flow(self, loop: asyncio.AbstractEventLoop, sent: bytes) -> _Body:
-        """Send a request; gives its answer as it comes."""
-        self._body = _Body(loop, self.transport)
-        self._send(sent, bodiless=False)
-        return self._body
-
-    def rest(self) -> None:
-        """Forget the call that has ended."""
-        self._answer = self._body = None
-
-    def _send(self, sent: bytes, *, bodiless: bool) -> None:
-        self._bodiless = bodiless
-        self._parser = httptools.HttpResponseParser(self)
-        self._headers: dict[str, str] = {}
+        self.is_over = True
+        """Whether no answer is under way."""
+        self.status_code = 0
+        self.headers: dict[str, str] = {}
+        self.unread_bytes = 0
+        self._loop = loop
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._parts: list[bytes] = []
-        self._received = self._head = 0
+        self._failure: OSError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._waits_for_bytes = 0
+        self._head_bytes = 0
+        self._has_head = self._paused = self._bodiless = False
+
+    def ask(self, sent: bytes, *, bodiless: bool = False) -> None:
+        """Send a request; its answer is what comes from here on."""
+        self._bodiless = bodiless
+        self.headers, self._parts = {}, []
+        self.status_code = self.unread_bytes = self._head_bytes = 0
+        self.is_over = self._has_head = False
         self.transport.write(sent)
+
+    async def wait(self, most_bytes: int, until_s: float) -> None:
+        """Wait until the head and this much of the body is here, or all of it.
+
+        Raises
+        ------
+        LaneBroken
+            When it breaks off before.
+        TimeoutError
+            When it is not here in time.
+        """
+        self._waits_for_bytes = most_bytes
+        while not self.is_over and not (self._has_head and self.unread_bytes >= most_bytes):
+            if self._failure is not None:
+                raise self._failure
+            waiter = self._waiter = self._loop.create_future()
+            timer = self._loop.call_at(until_s, _give_up, waiter)
+            try:
+                await waiter
+            finally:
+                timer.cancel()
+                self._waiter = None
+
+    def take(self) -> bytes:
+        """Give what is here of the body and was not taken before."""
+        parts = self._parts
+        self._parts, self.unread_bytes = [], 0
+        if self._paused:
+            self._paused = False
+            self.transport.resume_reading()
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def abort(self) -> None:
+        """End the connection."""
+        self.reusable = False
+        self.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
 
     def connection_lost(self, failure: Exception | None) -> None:
         self.reusable = False
-        if failure is None and self._body is not None and self._body.ends_by_closing:
-            self._body.end()
-            return
-        self._fail(failure or ConnectionResetError("closed before the answer was whole"))
+        if failure is None and self._ends_by_closing:
+            self.is_over = True
+            self._wake()
+        else:
+            self._fail(type(failure or ConnectionResetError()).__name__)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_idle:
-            self.reusable = False  # nobody asked for this
-            self.transport.abort()
+        if self.is_over:  # nobody asked for this
+            self.abort()
             return
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as broken:
-            cause = broken.__context__
-            whole = isinstance(cause, _TooLarge)
-            self._fail(cause if whole else ConnectionError("no HTTP"))  # type: ignore[arg-type]
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._fail("ConnectionError")
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        if self.is_over:
+            raise ConnectionError("an answer that nobody asked for")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._head += len(name) + len(value)
-        if self._head > _MOST_HEAD_BYTES:
-            raise _TooLarge
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > _MOST_HEAD_BYTES:
+            raise ConnectionError("the head is too large")
+        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        if self._body is not None and self._parser.get_status_code() >= 200:
-            self._body.begin(self._parser.get_status_code(), self._headers)
+        self.status_code = self._parser.get_status_code()
+        if self.status_code < 200:
+            return
+        self._has_head = True
         if self._bodiless:  # its length is told, and nothing follows: the parser can't know
             self.reusable = False
             self.on_message_complete()
+        elif self._waits_for_bytes == 0:
+            self._wake()
 
     def on_body(self, part: bytes) -> None:
-        if self._body is not None:
-            self._body.add(part)
-            return
-        self._received += len(part)
-        if self._received > self.most_bytes:
-            raise _TooLarge
         self._parts.append(part)
+        self.unread_bytes += len(part)
+        if self.unread_bytes >= self._waits_for_bytes:
+            self._wake()
+            # What nobody waits for stays in the network.
+            if self.unread_bytes > _MOST_UNREAD_BYTES and not self._paused:
+                self._paused = True
+                self.transport.pause_reading()
 
     def on_message_complete(self) -> None:
-        status = self._parser.get_status_code()
-        if status < 200:  # an interim answer: the real one follows
-            self._headers = {}
+        if self.status_code < 200:  # an interim answer: the real one follows
+            self.headers = {}
             return
         self.reusable = self.reusable and bool(self._parser.should_keep_alive())
-        if self._body is not None:
-            self._body.end()
-        elif self._answer is not None and not self._answer.done():
-            content = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-            self._answer.set_result(Exchanged(status, self._headers, content))
+        self.is_over = True
+        self._wake()
 
     @property
-    def _is_idle(self) -> bool:
-        if self._body is not None:
-            return self._body.ended
-        return self._answer is None or self._answer.done()
+    def _ends_by_closing(self) -> bool:
+        """Whether nothing tells its length: it is whole when the connection ends."""
+        told = ("content-length", "transfer-encoding")
+        return self._has_head and not any(name in self.headers for name in told)
 
-    def _fail(self, failure: Exception) -> None:
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _fail(self, name: str) -> None:
         self.reusable = False
-        if self._body is not None:
-            self._body.end(failure)
-        elif self._answer is not None and not self._answer.done():
-            self._answer.set_exception(failure)
-        if self.transport is not None:
-            self.transport.abort()
+        if not self.is_over and self._failure is None:
+            self._failure = LaneBroken(name, sent=True)
+            self._wake()
 
 
-class _TooLarge(ConnectionError):
-    """The answer exceeds its bound."""
+def _give_up(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
+
+
+class _Flow:
+    """An answer whose body comes while it is read. Made by the lane."""
+
+    def __init__(self, lane: "FastLane", line: _Line) -> None:
+        self._lane, self._line = lane, line
+        self.status_code = line.status_code
+        self.headers: Mapping[str, str] = line.headers
+
+    async def read(self, until_s: float) -> bytes:
+        """Give what has come; as `Flowing.read`."""
+        line = self._line
+        if not line.unread_bytes:
+            await line.wait(1, until_s)
+        return line.take()
+
+    async def aclose(self) -> None:
+        """Leave."""
+        self._lane.take_back(self._line)
 
 
 class FastLane:
@@ -213,53 +201,65 @@ class FastLane:
         self._port = parts.port or (443 if self._tls else 80)
         self._path = parts.path + (f"?{parts.query}" if parts.query else "")
         self._name = parts.netloc.rpartition("@")[2]
-        self._idle: deque[_Call] = deque()
-        self._heads: dict[tuple[str, str], str] = {}
+        self._idle: deque[_Line] = deque()
+
+    def encode(self, body: Any) -> bytes:
+        """Give a body's JSON; as `Lane.encode`."""
+        return to_json(body)
+
+    def decode(self, content: bytes | str) -> Any:
+        """Read JSON; as `Lane.decode`."""
+        try:
+            return from_json(content)
+        except ValueError:  # it may still be in another encoding than UTF-8
+            return read_json(content)
 
     async def exchange(
-        self, method: str, content: bytes, headers: Mapping[str, str], most_bytes: int
+        self,
+        method: str,
+        content: bytes,
+        headers: Mapping[str, str],
+        *,
+        most_bytes: int,
+        until_s: float,
     ) -> Exchanged:
-        """Send a request and give its whole answer.
-
-        Raises
-        ------
-        OSError
-            When no whole answer comes.
-        """
-        loop = asyncio.get_running_loop()
-        call = await self._connection(loop, most_bytes)
+        """Send a request and give its answer; as `Lane.exchange`."""
+        line = self._kept() or await self._connected(until_s)
         try:
-            answer = await call.begin(
-                loop, self._written(method, content, headers), bodiless=method == "HEAD"
-            )
-        except BaseException:
-            call.transport.abort()
-            raise
-        self._take_back(call)
-        return answer
-
-    @asynccontextmanager
-    async def stream(
-        self, method: str, content: bytes, headers: Mapping[str, str]
-    ) -> AsyncIterator[_Body]:
-        """Send a request and give its answer once the head is here; leaving ends the call.
-
-        Raises
-        ------
-        OSError
-            When no answer comes.
-        """
-        loop = asyncio.get_running_loop()
-        call = await self._connection(loop, _MOST_HEAD_BYTES)
-        body = call.flow(loop, self._written(method, content, headers))
-        try:
-            await body.begun
-            yield body
+            line.ask(self._written(method, content, headers), bodiless=method == "HEAD")
+            await line.wait(most_bytes + 1, until_s)
+            whole = line.unread_bytes <= most_bytes
+            return Exchanged(line.status_code, line.headers, line.take() if whole else b"", whole)
         finally:
-            if body.ended:
-                self._take_back(call)
-            else:
-                call.transport.abort()
+            self.take_back(line)
+
+    async def flow(
+        self, method: str, content: bytes, headers: Mapping[str, str], *, until_s: float
+    ) -> _Flow:
+        """Send a request and give its answer once the head is here; as `Lane.flow`."""
+        line = self._kept() or await self._connected(until_s)
+        line.ask(self._written(method, content, headers))
+        try:
+            await line.wait(0, until_s)
+        except BaseException:
+            line.abort()
+            raise
+        return _Flow(self, line)
+
+    async def aclose(self) -> None:
+        """Close the connections that wait."""
+        while self._idle:
+            self._idle.pop().transport.close()
+        await asyncio.sleep(0)
+
+    def take_back(self, line: _Line) -> None:
+        """Keep the connection of a call that has ended; of one that has not, end it."""
+        if not line.is_over or line.unread_bytes:
+            line.abort()
+        elif line.reusable and len(self._idle) < _MOST_IDLE:
+            self._idle.append(line)
+        else:
+            line.transport.close()
 
     def _written(self, method: str, content: bytes, headers: Mapping[str, str]) -> bytes:
         told = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
@@ -269,26 +269,22 @@ class FastLane:
         )
         return head.encode("latin-1") + content
 
-    def _take_back(self, call: _Call) -> None:
-        if call.reusable and len(self._idle) < _MOST_IDLE:
-            call.rest()
-            self._idle.append(call)
-        else:
-            call.transport.close()
-
-    async def aclose(self) -> None:
-        """Close the connections that wait."""
+    def _kept(self) -> _Line | None:
         while self._idle:
-            self._idle.pop().transport.close()
-        await asyncio.sleep(0)
+            line = self._idle.pop()
+            if line.reusable and not line.transport.is_closing():
+                return line
+        return None
 
-    async def _connection(self, loop: asyncio.AbstractEventLoop, most_bytes: int) -> _Call:
-        while self._idle:
-            call = self._idle.pop()
-            if call.reusable and not call.transport.is_closing():
-                call.most_bytes = most_bytes
-                return call
-        _, made = await loop.create_connection(
-            lambda: _Call(most_bytes), self._host, self._port, ssl=self._tls
-        )
+    async def _connected(self, until_s: float) -> _Line:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at(until_s):
+                _, made = await loop.create_connection(
+                    lambda: _Line(loop), self._host, self._port, ssl=self._tls
+                )
+        except TimeoutError:
+            raise
+        except OSError as failure:
+            raise LaneBroken(type(failure).__name__, sent=False) from None
         return made

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random  # noqa: TID251 - only the type of the rng that is handed in
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import Any, Self
 
@@ -52,6 +52,7 @@ from edgewise.runtimes.chat_wire import prediction_of
 from edgewise.runtimes.gathering import Gathered
 
 Pieces = AsyncGenerator[TextChunk, None]
+_NOTHING = TextChunk()
 
 
 class AnswerStream:
@@ -145,7 +146,7 @@ class _Held:
         return prediction_of(self.said.generation(estimated_input_tokens(run.facts)))
 
     def _keep(self, piece: TextChunk) -> None:
-        if piece != TextChunk():
+        if piece != _NOTHING:
             self.said.add(piece)
             self.read.append(piece)
 
@@ -160,6 +161,7 @@ class Streamer:
         self._clock = clock
         self._rng = rng
         self._system = system
+        self._seen = self._unhedged = SystemState(hedges_left=False)
 
     async def carry(self, run: Run) -> Pieces:
         """Give the pieces of the answer that stands; without one, the last step says why.
@@ -195,14 +197,16 @@ class Streamer:
                 await self._finish(run, one, Outcome.CANCELLED)
 
     def _next(self, run: Run, more: tuple[Attempt, ...]) -> Step:
-        now_s = self._clock.now_s()
+        now_s, system = self._clock.now_s(), self._system()
+        if system is not self._seen:
+            self._seen, self._unhedged = system, replace(system, hedges_left=False)
         return decide(
             run.serving.policy,
             run.facts,
             affordable(run, run.serving.states(now_s)),
             [*run.attempts, *more],
             (now_s - run.start_s) * 1000,
-            replace(self._system(), hedges_left=False),
+            self._unhedged,
         )
 
     async def _begin(self, run: Run, step: Step, held: dict[str, _Held]) -> None:
@@ -217,10 +221,11 @@ class Streamer:
             run.serving.tiers[tier.name], one, timeout_ms, request_id=run.facts.request_id
         )
         begun = _Held(call, stream, ChunkRestorer(run.way_back(tier)))
+        limit = _Limit(timeout_ms, _where(run, tier))
         outcome = Outcome.CANCELLED
         failure: EdgewiseError | None = None
         try:
-            async with _within(timeout_ms, run, begun):
+            with limit:
                 await self._read(run, begun)
             outcome = Outcome.ANSWERED
         except DeadlineExceeded as late:
@@ -230,6 +235,7 @@ class Streamer:
             if isinstance(wrong, InvalidData) and not run.answers:
                 raise
         finally:
+            limit.close()
             if outcome is not Outcome.ANSWERED:
                 await stream.aclose()
                 run.attempts.append(call.end(outcome, failure=failure, usage=begun.usage(run)))
@@ -268,6 +274,7 @@ class Streamer:
         )
 
     async def _hand_out(self, run: Run, chosen: _Held) -> Pieces:
+        limit = _Limit(self._left_ms(run), _where(run, chosen.call.tier))
         outcome = Outcome.CANCELLED
         failure: EdgewiseError | None = None
         try:
@@ -276,7 +283,7 @@ class Streamer:
                     yield chosen.read.popleft()
                 if chosen.ended:
                     break
-                async with _within(self._left_ms(run), run, chosen):
+                with limit:
                     await chosen.take()
             outcome = Outcome.ANSWERED
         except DeadlineExceeded as late:
@@ -287,6 +294,7 @@ class Streamer:
             failure = wrong if isinstance(wrong, EdgewiseError) else None
             raise _broken_off(wrong, run, chosen) from None
         finally:
+            limit.close()
             await self._finish(run, chosen, outcome, failure)
 
     async def _finish(
@@ -324,15 +332,63 @@ def _tokens_to_decide(run: Run, tier: TierPolicy) -> int | None:
     return min(known) if known else None
 
 
-@contextlib.asynccontextmanager
-async def _within(limit_ms: float | None, run: Run, held: _Held) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(None if limit_ms is None else limit_ms / 1000):
-            yield
-    except TimeoutError:
-        what = f"no answer within {limit_ms:.0f} ms"
-        where = f"request {run.facts.request_id}, tier {held.call.tier.name}"
-        raise DeadlineExceeded(what, where=where, hint="allow more time") from None
+class _Limit:
+    """Bounds the waits for one tier's answer by one timer. Entered for each wait, closed at last.
+
+    It cancels as `asyncio.timeout` does, which would be made, entered and left once a piece.
+    """
+
+    __slots__ = (
+        "_before",
+        "_cancels",
+        "_is_over",
+        "_limit_ms",
+        "_loop",
+        "_task",
+        "_timer",
+        "_where",
+    )
+
+    def __init__(self, limit_ms: float | None, where: str) -> None:
+        self._limit_ms, self._where = limit_ms, where
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[Any] | None = None
+        self._before = 0
+        self._cancels = self._is_over = False
+        self._timer: asyncio.Handle | None = None
+        if limit_ms is not None:
+            self._timer = self._loop.call_later(limit_ms / 1000, self._end)
+
+    def __enter__(self) -> None:
+        self._task = task = asyncio.current_task()
+        assert task is not None
+        self._before = task.cancelling()
+        if self._is_over:  # what is there already can still be taken
+            self._timer = self._loop.call_soon(self._end)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        task, self._task = self._task, None
+        if not self._cancels or task is None:
+            return
+        self._cancels = False
+        if task.uncancel() <= self._before and kind is asyncio.CancelledError:
+            what = f"no answer within {self._limit_ms:.0f} ms"
+            raise DeadlineExceeded(what, where=self._where, hint="allow more time") from None
+
+    def close(self) -> None:
+        """Stop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _end(self) -> None:
+        self._is_over = True
+        if self._task is not None and not self._cancels:
+            self._cancels = True
+            self._task.cancel()
+
+
+def _where(run: Run, tier: TierPolicy) -> str:
+    return f"request {run.facts.request_id}, tier {tier.name}"
 
 
 def _handed_out(held: _Held) -> str:
@@ -347,5 +403,5 @@ def _told_late(late: DeadlineExceeded, held: _Held) -> DeadlineExceeded:
 def _broken_off(wrong: Any, run: Run, held: _Held) -> AnswerBrokenOff:
     why = wrong.what if isinstance(wrong, EdgewiseError) else type(wrong).__name__
     what = f"the answer broke off: {why}; {_handed_out(held)}"
-    where = f"request {run.facts.request_id}, tier {held.call.tier.name}"
-    return AnswerBrokenOff(what, where=where, hint="drop what came, and ask again")
+    hint = "drop what came, and ask again"
+    return AnswerBrokenOff(what, where=_where(run, held.call.tier), hint=hint)

@@ -4,6 +4,7 @@ A bundle directory goes in, a `LocalModel` comes out; an endpoint goes in, a `Re
 out. Nothing heavy is imported before a model is opened. Read `protocol.py` and `bundle.py` first.
 """
 
+from edgewise.runtimes.answers import read_json
 from edgewise.runtimes.bundle import (
     RUNTIMES,
     LocalModel,
@@ -21,7 +22,7 @@ from edgewise.runtimes.bundle import (
 from edgewise.runtimes.chat_wire import ChatWire, as_chunk
 from edgewise.runtimes.fit import RuntimeFit, find_fits
 from edgewise.runtimes.http import RemoteModel
-from edgewise.runtimes.lane import Exchanged, Lane
+from edgewise.runtimes.lane import Exchanged, Lane, LaneBroken
 from edgewise.runtimes.llama_server import LlamaServer
 from edgewise.runtimes.protocol import Runtime, Session
 from edgewise.runtimes.wire import WIRES, Wire
@@ -32,6 +33,7 @@ __all__ = [
     "ChatWire",
     "Exchanged",
     "Lane",
+    "LaneBroken",
     "LlamaServer",
     "LocalModel",
     "RemoteModel",
@@ -49,6 +51,7 @@ __all__ = [
     "open_classifier",
     "open_onnx",
     "open_task_of",
+    "read_json",
     "read_manifest",
     "write_manifest",
 ]

@@ -1,43 +1,29 @@
-"""A model behind an endpoint, asked over HTTP: the door to `httpx2`."""
+"""A model behind an endpoint, asked over HTTP."""
 
 import asyncio
 import contextlib
-import json
 import re
 import threading
 import weakref
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Callable,
-    Coroutine,
-    Generator,
-    Sequence,
-)
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from edgewise.errors import DeadlineExceeded, InvalidData, RemoteError, UsageError
+from edgewise.errors import DeadlineExceeded, EdgewiseError, InvalidData, RemoteError, UsageError
 from edgewise.records import Input, Prediction, TextChunk
 from edgewise.records import Protocol as ProtocolName
 from edgewise.runtimes.addresses import checked_key, joined_url, without_secrets
-from edgewise.runtimes.answers import read_json
 from edgewise.runtimes.blocking import Blocking
-from edgewise.runtimes.chat_wire import DONE, ChatWire, as_chunk
-from edgewise.runtimes.events import EventReader
-from edgewise.runtimes.lane import Exchanged, Lane
+from edgewise.runtimes.chat_wire import ChatWire, StreamReader, as_chunk
+from edgewise.runtimes.httpx_lane import HttpxLane
+from edgewise.runtimes.lane import Exchanged, Flowing, Lane, LaneBroken
 from edgewise.runtimes.wire import Wire, find_wire
 
-T = TypeVar("T")
 _MAX_BODY_BYTES = 16_000_000
-_MAX_STREAM_BYTES = 64_000_000  # pieces repeat their envelope, and are not kept
 _MAX_REFUSAL_BYTES = 64_000
 _END_S = 0.05
-_MOST_CONNECTIONS = 100
-_MOST_IDLE = 20
-"""The pool looks at each idle connection whenever a call ends: hundreds would hold up the loop."""
-_NOT_REACHED = ("ConnectE", "ConnectT", "ConnectionRefused", "Proxy", "Unsupported", "gai")
+_JSON = "application/json"
 _MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,40}")
 _HINTS = {
     401: "check the API key",
@@ -91,15 +77,15 @@ class RemoteModel:
         self.where = without_secrets(self._url)
         # Unasked compression could make a small answer as large as memory.
         self._headers = {
-            "content-type": "application/json",
-            "accept": "application/json",
+            "content-type": _JSON,
+            "accept": _JSON,
             "accept-encoding": "identity",
         }
         if api_key:
             self._headers["authorization"] = f"Bearer {checked_key(api_key)}"
-        self._lane = None if lane is None else lane(self._url)
-        self._async: Any = None
-        self._sync: tuple[Blocking, Any] | None = None
+        self._open_lane = HttpxLane if lane is None else lane
+        self._lane: Lane | None = None
+        self._sync: tuple[Blocking, Lane] | None = None
         self._lock = threading.Lock()
 
     async def apredict(
@@ -122,13 +108,13 @@ class RemoteModel:
         InvalidData
             When the input can't be sent.
         """
-        return (await self._ask(self._lane or self._client(), [one], timeout_ms, request_id))[0]
+        return (await self._ask(self._opened(), [one], timeout_ms, request_id))[0]
 
     async def apredict_many(
         self, inputs: Sequence[Input], *, timeout_ms: float | None = None
     ) -> list[Prediction]:
         """Answer inputs in order: in one call where the protocol takes many."""
-        return await self._ask(self._lane or self._client(), inputs, timeout_ms)
+        return await self._ask(self._opened(), inputs, timeout_ms)
 
     def astream(
         self, one: Input, *, timeout_ms: float | None = None, request_id: str = ""
@@ -149,14 +135,14 @@ class RemoteModel:
         UsageError
             When the protocol has no streams.
         """
-        return self._streamed(self._lane or self._client(), one, timeout_ms, request_id)
+        return self._streamed(self._opened(), one, timeout_ms, request_id)
 
     def stream(
         self, one: Input, *, timeout_ms: float | None = None
     ) -> Generator[TextChunk, None, None]:
         """Give the pieces of one answer, blocking; as `astream`."""
-        blocking, client = self._blocking()
-        pieces = self._streamed(client, one, timeout_ms, "")
+        blocking, lane = self._blocking()
+        pieces = self._streamed(lane, one, timeout_ms, "")
         try:
             while (piece := blocking.run(_next(pieces))) is not None:
                 yield piece
@@ -164,75 +150,49 @@ class RemoteModel:
             blocking.run(pieces.aclose())
 
     async def _streamed(
-        self, client: Any, one: Input, timeout_ms: float | None, request_id: str
+        self, lane: Lane, one: Input, timeout_ms: float | None, request_id: str
     ) -> AsyncGenerator[TextChunk, None]:
         wire = self._wire
         if not isinstance(wire, ChatWire):
             hint = "stream text generation over protocol openai"
             raise UsageError("this protocol has no streams", where=self.where, hint=hint)
         limit_ms = self._timeout_ms if timeout_ms is None else timeout_ms
-        content = json.dumps(wire.streamed(self._body([one]))).encode()
+        content = self._encoded(lane, [one], streamed=True)
         headers = {**self._call_headers(limit_ms, request_id), "accept": "text/event-stream"}
-        pieces = self._pieces(client, wire, content, headers)
+        now_s, limit_s = asyncio.get_running_loop().time, limit_ms / 1000
+        until_s = now_s() + limit_s
         try:
-            while True:
-                piece = await self._timed(_next(pieces), limit_ms)
-                if piece is None:
-                    return
-                yield piece
-        finally:
-            await pieces.aclose()
-
-    async def _pieces(
-        self, client: Any, wire: ChatWire, content: bytes, headers: dict[str, str]
-    ) -> AsyncGenerator[TextChunk, None]:
-        post, broken = self._post(client, content, headers)
+            answer = await lane.flow("POST", content, headers, until_s=until_s)
+        except (OSError, ValueError) as failure:
+            raise self._failed(failure, limit_ms) from None
+        reader = StreamReader(wire, lane.decode)
         try:
-            async with post as answer:
-                await self._expect_plain(answer)
-                if answer.headers.get("content-type", "").startswith("application/json"):
-                    received = await self._whole(answer)
-                    yield as_chunk(self._read("application/json", received, 1)[0])
-                    return
-                async for piece in self._events(wire, answer):
+            if answer.status_code != 200 or _is_json(answer):
+                yield as_chunk(self._read(lane, await _whole(answer, until_s), 1)[0])
+                return
+            self._check_plain(answer)
+            while part := await answer.read(until_s):
+                for piece in self._pieces(reader, part):
                     yield piece
-        except broken as failure:
-            raise self._broken(failure) from None
-
-    def _post(
-        self, client: Any, content: bytes, headers: dict[str, str]
-    ) -> tuple[Any, type[Exception]]:
-        """Give a call whose answer is read as it comes, and what it raises where that fails."""
-        if self._lane is not None and client is self._lane:
-            return self._lane.stream("POST", content, headers), OSError
-        import httpx2  # noqa: PLC0415 - heavy
-
-        post = client.stream("POST", self._url, content=content, headers=headers, timeout=None)
-        return post, httpx2.HTTPError
-
-    async def _events(self, wire: ChatWire, answer: Any) -> AsyncIterator[TextChunk]:
-        reader, size, ended = EventReader(), 0, False
-        parts = answer.aiter_raw()
-        async for part in parts:
-            size += len(part)
-            try:
-                if size > _MAX_STREAM_BYTES:
-                    raise ValueError("the answer is too large")
-                for event in reader.feed(part):
-                    if event == DONE:
-                        await _end(parts)
-                        return
-                    piece = wire.piece(event)
-                    if piece is not None:
-                        ended = ended or bool(piece.finish_reason)
-                        yield piece
-            except ValueError as wrong:
-                what = f"the stream broke: {wrong}"
-                hint = "try again, or read the endpoint's log"
-                raise RemoteError(what, where=self.where, hint=hint) from None
-        if not ended:
+                    until_s = now_s() + limit_s
+                if reader.is_over:
+                    await _read_end(answer, now_s() + _END_S)
+                    return
+        except OSError as failure:
+            raise self._failed(failure, limit_ms) from None
+        finally:
+            await answer.aclose()
+        if not reader.has_ended:
             what, hint = "the stream ended before its answer", "try again"
             raise RemoteError(what, where=self.where, hint=hint)
+
+    def _pieces(self, reader: StreamReader, part: bytes) -> Generator[TextChunk, None, None]:
+        try:
+            yield from reader.feed(part)
+        except ValueError as wrong:
+            what = f"the stream broke: {wrong}"
+            hint = "try again, or read the endpoint's log"
+            raise RemoteError(what, where=self.where, hint=hint) from None
 
     async def aprobe(self, timeout_ms: float) -> None:
         """See whether the endpoint is there, without work for its model.
@@ -244,52 +204,32 @@ class RemoteModel:
         DeadlineExceeded, RemoteError
             When nothing comes back, or a failure.
         """
-        await self._timed(self._look(), timeout_ms)
-
-    async def _look(self) -> None:
-        if self._lane is not None:
-            found = await self._carried(self._lane, "HEAD", b"", self._headers)
-            if found.status_code >= 500:
-                raise self._refused(found)
-            return
-        import httpx2  # noqa: PLC0415 - heavy
-
-        try:
-            answer = await self._client().head(self._url, headers=self._headers, timeout=None)
-        except httpx2.HTTPError as failure:
-            raise self._broken(failure) from None
-        if answer.status_code >= 500:
-            raise self._refused(answer)
+        found = await self._exchange(self._opened(), "HEAD", b"", self._headers, timeout_ms)
+        if found.status_code >= 500:
+            raise self._refused(found)
 
     def prepare(self) -> None:
         """Load what the first call needs: it would hold up the event loop for a tenth of a second.
 
         Any thread may call it, before the first call.
         """
+        self._opened()
+
+    def _opened(self) -> Lane:
         if self._lane is None:
-            self._client()
+            self._lane = self._open_lane(self._url)
+        return self._lane
 
-    async def _carried(
-        self, lane: Lane, method: str, content: bytes, headers: dict[str, str]
+    async def _exchange(
+        self, lane: Lane, method: str, content: bytes, headers: dict[str, str], limit_ms: float
     ) -> Exchanged:
+        until_s = asyncio.get_running_loop().time() + limit_ms / 1000
         try:
-            return await lane.exchange(method, content, headers, _MAX_BODY_BYTES)
-        except OSError as failure:
-            raise self._broken(failure) from None
-
-    def _client(self) -> Any:
-        if self._async is None:
-            self._async = _open_client(self._url)
-        return self._async
-
-    async def _timed(self, call: Coroutine[Any, Any, T], limit_ms: float) -> T:
-        try:
-            async with asyncio.timeout(limit_ms / 1000):
-                return await call
-        except TimeoutError:
-            what = f"no answer within {limit_ms:.0f} ms"
-            hint = "allow more time, or check the network"
-            raise DeadlineExceeded(what, where=self.where, hint=hint) from None
+            return await lane.exchange(
+                method, content, headers, most_bytes=_MAX_BODY_BYTES, until_s=until_s
+            )
+        except (OSError, ValueError) as failure:
+            raise self._failed(failure, limit_ms) from None
 
     def predict(self, one: Input, *, timeout_ms: float | None = None) -> Prediction:
         """Answer one input, blocking."""
@@ -299,23 +239,21 @@ class RemoteModel:
         self, inputs: Sequence[Input], *, timeout_ms: float | None = None
     ) -> list[Prediction]:
         """Answer inputs in order, blocking."""
-        blocking, client = self._blocking()
-        return blocking.run(self._ask(client, inputs, timeout_ms))
+        blocking, lane = self._blocking()
+        return blocking.run(self._ask(lane, inputs, timeout_ms))
 
-    def _blocking(self) -> tuple[Blocking, Any]:
+    def _blocking(self) -> tuple[Blocking, Lane]:
         with self._lock:
             if self._sync is None or not self._sync[0].lives_here:
-                self._sync = Blocking(), _open_client(self._url)
+                self._sync = Blocking(), HttpxLane(self._url)
                 weakref.finalize(self, self._sync[0].stop)
             return self._sync
 
     async def aclose(self) -> None:
         """Close the connections of both faces."""
-        if self._lane is not None:
-            await self._lane.aclose()
-        if self._async is not None:
-            client, self._async = self._async, None
-            await client.aclose()
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            await lane.aclose()
         self.close()
 
     def close(self) -> None:
@@ -327,7 +265,7 @@ class RemoteModel:
             opened[0].close()
 
     async def _ask(
-        self, client: Any, inputs: Sequence[Input], timeout_ms: float | None, request_id: str = ""
+        self, lane: Lane, inputs: Sequence[Input], timeout_ms: float | None, request_id: str = ""
     ) -> list[Prediction]:
         if not inputs:
             return []
@@ -335,47 +273,19 @@ class RemoteModel:
             try:
                 async with asyncio.TaskGroup() as group:
                     asked = [
-                        group.create_task(self._ask(client, [one], timeout_ms)) for one in inputs
+                        group.create_task(self._ask(lane, [one], timeout_ms)) for one in inputs
                     ]
             except BaseExceptionGroup as failures:
                 raise failures.exceptions[0] from None
             return [task.result()[0] for task in asked]
         limit_ms = self._timeout_ms if timeout_ms is None else timeout_ms
-        content = json.dumps(self._body(inputs)).encode()
+        content = self._encoded(lane, inputs)
         headers = self._call_headers(limit_ms, request_id)
-        kind, answer = await self._timed(self._exchange(client, content, headers), limit_ms)
-        return self._read(kind, answer, len(inputs))
+        answer = await self._exchange(lane, "POST", content, headers, limit_ms)
+        return self._read(lane, answer, len(inputs))
 
-    async def _exchange(
-        self, client: Any, content: bytes, headers: dict[str, str]
-    ) -> tuple[str, bytes]:
-        """Send a body; give the content type and the bytes of an answer with status 200."""
-        if self._lane is not None and client is self._lane:
-            found = await self._carried(client, "POST", content, headers)
-            self._check_plain(found)
-            return found.headers.get("content-type", ""), found.content
-        import httpx2  # noqa: PLC0415 - heavy
-
-        post = client.stream("POST", self._url, content=content, headers=headers, timeout=None)
-        try:
-            async with post as answer:
-                await self._expect_plain(answer)
-                received = await self._whole(answer)
-                return answer.headers.get("content-type", ""), received
-        except httpx2.HTTPError as failure:
-            # The failure holds the request, and with it the key: its name is enough.
-            raise self._broken(failure) from None
-        except (httpx2.InvalidURL, UnicodeError):
-            hint = "write it like https://host/path"
-            raise UsageError("not a URL that can be asked", where=self.where, hint=hint) from None
-
-    async def _expect_plain(self, answer: Any) -> None:
+    def _check_plain(self, answer: Exchanged | Flowing) -> None:
         """See that an answer has status 200 and is not compressed."""
-        if answer.status_code != 200:
-            await _drain(answer)
-        self._check_plain(answer)
-
-    def _check_plain(self, answer: Any) -> None:
         if answer.status_code != 200:
             raise self._refused(answer)
         if answer.headers.get("content-encoding", "identity") != "identity":
@@ -384,35 +294,34 @@ class RemoteModel:
                 "let the endpoint obey `accept-encoding: identity`",
             )
 
-    async def _whole(self, answer: Any) -> bytes:
-        received = bytearray()
-        async for part in answer.aiter_raw():
-            received += part
-            if len(received) > _MAX_BODY_BYTES:
-                raise self._nonsense("the answer is too large", "ask with fewer inputs")
-        return bytes(received)
-
     def _call_headers(self, limit_ms: float, request_id: str) -> dict[str, str]:
         headers = {**self._headers, "x-edgewise-deadline-ms": f"{limit_ms:.0f}"}
         if request_id:
             headers["idempotency-key"] = request_id
         return headers
 
-    def _body(self, inputs: Sequence[Input]) -> Any:
+    def _encoded(self, lane: Lane, inputs: Sequence[Input], *, streamed: bool = False) -> bytes:
+        """Give the body of a call."""
         try:
-            return self._wire.encode(inputs, self._model, self._labels)
+            body = self._wire.encode(inputs, self._model, self._labels)
+            if streamed and isinstance(self._wire, ChatWire):
+                body = self._wire.streamed(body)
+            return lane.encode(body)
         except ValueError as unfit:
             hint = 'give {"text": "…"}, or an image as numbers'
             raise InvalidData(str(unfit), where="input", hint=hint) from None
 
-    def _read(self, kind: str, content: bytes, n: int) -> list[Prediction]:
-        name = self._wire.name.value
+    def _read(self, lane: Lane, answer: Exchanged, n: int) -> list[Prediction]:
+        self._check_plain(answer)
+        if not answer.whole:
+            raise self._nonsense("the answer is too large", "ask with fewer inputs")
+        name, content = self._wire.name.value, answer.content
         if not content:
             raise self._nonsense("the answer is empty", f"is it a {name} endpoint?")
         try:
-            body = read_json(content)
+            body = lane.decode(content)
         except (ValueError, RecursionError):
-            known = _MEDIA_TYPE.match(kind.lower())
+            known = _MEDIA_TYPE.match(answer.headers.get("content-type", "").lower())
             what = f"the answer is no JSON ({known[0] if known else 'of no known type'})"
             hint = f"is it a {name} endpoint? a web page answers HTML"
             raise self._nonsense(what, hint) from None
@@ -425,8 +334,8 @@ class RemoteModel:
     def _nonsense(self, what: str, hint: str) -> RemoteError:
         return RemoteError(what, where=self.where, hint=hint, status=200, maybe_served=True)
 
-    def _refused(self, answer: Any) -> RemoteError:
-        status = int(answer.status_code)
+    def _refused(self, answer: Exchanged | Flowing) -> RemoteError:
+        status = answer.status_code
         other = "check the endpoint, the protocol and what is sent"
         if status >= 500:
             other = "try again later, or read the endpoint's log"
@@ -440,42 +349,48 @@ class RemoteModel:
             retry_after_s=_retry_after_s(answer.headers),
         )
 
-    def _broken(self, failure: Exception) -> RemoteError:
-        name = type(failure).__name__
-        sent = not name.startswith(_NOT_REACHED)
-        what, hint = f"can't be reached: {name}", "is it running, and is the URL right?"
-        if sent:
-            what, hint = f"the connection broke: {name}", "try again, or read the endpoint's log"
-        return RemoteError(what, where=self.where, hint=hint, maybe_served=sent)
+    def _failed(self, failure: OSError | ValueError, limit_ms: float) -> EdgewiseError:
+        """Give in our words how a lane failed."""
+        if isinstance(failure, TimeoutError):
+            what = f"no answer within {limit_ms:.0f} ms"
+            hint = "allow more time, or check the network"
+            return DeadlineExceeded(what, where=self.where, hint=hint)
+        if isinstance(failure, LaneBroken):
+            return self._broken(failure)
+        hint = "write it like https://host/path"
+        return UsageError("not a URL that can be asked", where=self.where, hint=hint)
+
+    def _broken(self, broken: LaneBroken) -> RemoteError:
+        what, hint = f"can't be reached: {broken.name}", "is it running, and is the URL right?"
+        if broken.sent:
+            what = f"the connection broke: {broken.name}"
+            hint = "try again, or read the endpoint's log"
+        return RemoteError(what, where=self.where, hint=hint, maybe_served=broken.sent)
 
 
-def _open_client(url: str) -> Any:
-    import httpx2  # noqa: PLC0415 - heavy
+def _is_json(answer: Flowing) -> bool:
+    return answer.headers.get("content-type", "").startswith(_JSON)
 
-    limits = httpx2.Limits(max_connections=_MOST_CONNECTIONS, max_keepalive_connections=_MOST_IDLE)
-    # Reading the certificates takes tens of milliseconds: only where they are used.
-    return httpx2.AsyncClient(limits=limits, verify=url.startswith("https"))
+
+async def _whole(answer: Flowing, until_s: float) -> Exchanged:
+    """Read an answer to its end; of a refusal only what may still be its end."""
+    most = _MAX_BODY_BYTES if answer.status_code == 200 else _MAX_REFUSAL_BYTES
+    received = bytearray()
+    while part := await answer.read(until_s):
+        received += part
+        if len(received) > most:
+            return Exchanged(answer.status_code, answer.headers, b"", whole=False)
+    return Exchanged(answer.status_code, answer.headers, bytes(received))
+
+
+async def _read_end(answer: Flowing, until_s: float) -> None:
+    """Read the end of a stream that is over, so that its connection can be used again."""
+    with contextlib.suppress(OSError):
+        await answer.read(until_s)
 
 
 async def _next(pieces: AsyncGenerator[TextChunk, None]) -> TextChunk | None:
     return await anext(pieces, None)
-
-
-async def _end(parts: AsyncIterator[bytes]) -> None:
-    """Read the end of a stream that is over, so that its connection can be used again."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_END_S):
-            async for _ in parts:
-                return
-
-
-async def _drain(answer: Any) -> None:
-    """Read a short refusal to its end, so that its connection can be used again."""
-    received = 0
-    async for part in answer.aiter_raw():
-        received += len(part)
-        if received > _MAX_REFUSAL_BYTES:
-            return
 
 
 def _retry_after_s(headers: Any) -> float | None:

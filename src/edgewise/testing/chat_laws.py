@@ -10,8 +10,9 @@ import pytest
 
 from edgewise.errors import DeadlineExceeded, RemoteError
 from edgewise.records import Generation, TextChunk
-from edgewise.runtimes import ChatWire, RemoteModel
+from edgewise.runtimes import ChatWire, Lane, RemoteModel
 from edgewise.runtimes.gathering import Gathered
+from edgewise.runtimes.httpx_lane import HttpxLane
 from edgewise.testing.endpoints import RawEndpoint, Turn
 from edgewise.testing.remotes import BROKEN, KEY, NONSENSE, PAYLOAD, REFUSALS, SLOW
 
@@ -66,7 +67,13 @@ class ChatEndpointLaws:
 
 
 class ChatFaultLaws:
-    """What who asks makes of an endpoint that does anything wrong, whole and in pieces."""
+    """What who asks makes of an endpoint that does anything wrong, whole and in pieces.
+
+    A subclass may have another `open_lane`.
+    """
+
+    def open_lane(self, url: str) -> Lane:
+        return HttpxLane(url)
 
     @pytest.fixture(params=[False, True], ids=["whole", "streamed"])
     def streamed(self, request: pytest.FixtureRequest) -> bool:
@@ -95,7 +102,13 @@ class ChatFaultLaws:
     async def _failure(self, turn: Turn, *, streamed: bool) -> Exception:
         """Ask an endpoint that does one thing wrong; see that the failure tells no secret."""
         with RawEndpoint([turn]) as endpoint:
-            model = RemoteModel(endpoint.url, wire=ChatWire(), api_key=KEY, timeout_ms=_LIMIT_MS)
+            model = RemoteModel(
+                endpoint.url,
+                wire=ChatWire(),
+                api_key=KEY,
+                timeout_ms=_LIMIT_MS,
+                lane=self.open_lane,
+            )
             one = {"prompt": PAYLOAD}
             with pytest.raises((RemoteError, DeadlineExceeded)) as caught:
                 await (whole_of(model.astream(one)) if streamed else model.apredict(one))
