@@ -124,8 +124,47 @@ class PreRouteRules:
     """How much later an answer may be for a point of quality; `None` counts no time."""
 
 
+class Lineup:
+    """What a policy's tiers and residency come to. Made by a policy, read by the decision."""
+
+    __slots__ = ("by_name", "homes", "last_rank", "most_input_bytes", "names", "on_device", "ranks")
+
+    def __init__(self, tiers: tuple[TierPolicy, ...], privacy: PrivacyRules) -> None:
+        self.names = tuple(tier.name for tier in tiers)
+        self.on_device = tuple(tier.name for tier in tiers if tier.kind is TierKind.DEVICE)
+        self.by_name = {tier.name: tier for tier in tiers}
+        self.ranks: dict[str, int] = {}
+        """Each tier's place from near to far; equal tiers share one."""
+        rank, last = -1, ""
+        for tier in tiers:
+            if not tier.group or tier.group != last:
+                rank += 1
+            last = tier.group
+            self.ranks[tier.name] = rank
+        self.last_rank = rank
+        self.most_input_bytes = max(tier.max_input_bytes for tier in tiers)
+        self.homes: dict[str, tuple[str, ...]] = {}
+        """Tier names by region, as `home_of` compares regions; of two alike the first."""
+        for region, names in privacy.residency.items():
+            self.homes.setdefault(_folded(region), names)
+
+    def home_of(self, region: str | None) -> tuple[str, ...] | None:
+        """Give the tiers that may see a request of a region; `None` where all may."""
+        return self.homes.get(_folded(region)) if self.homes and region is not None else None
+
+
+def _folded(region: str) -> str:
+    return region.strip().casefold()
+
+
+class _Beside:
+    """Room for what is worked out from a record once: no field, so in no file, hash or copy."""
+
+    __slots__ = ("_lineup",)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(_Beside):
     """What the engine and the gateway load. Its version is its digest."""
 
     task: str
@@ -180,3 +219,12 @@ class Policy:
     def on_void(self) -> OnVoid:
         """Give what a void certificate means."""
         return OnVoid.DEFER_MORE if self.audit is None else self.audit.on_void
+
+    @property
+    def lineup(self) -> Lineup:
+        """Give what decisions read of its tiers, worked out when it is first asked for."""
+        found: Lineup | None = getattr(self, "_lineup", None)
+        if found is None:
+            found = Lineup(self.tiers, self.privacy)
+            object.__setattr__(self, "_lineup", found)
+        return found

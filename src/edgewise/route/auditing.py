@@ -21,7 +21,6 @@ from edgewise.records import (
     SystemState,
 )
 from edgewise.route.breaker import CircuitState
-from edgewise.route.candidates import ranks_of
 from edgewise.route.carrying import Carrier
 from edgewise.route.clock import Clock
 from edgewise.route.running import Run
@@ -90,7 +89,7 @@ class Auditing:
         """Audit the requests of a policy from now on."""
         self._auditor.begin(serving.policy)
         tiers = serving.policy.tiers
-        self._ranks = ranks_of(serving.policy)
+        self._ranks = serving.policy.lineup.ranks
         self._edge, self._far = tiers[0].name, tiers[-1].name
         self._far_rank = self._ranks[self._far]
         self._labels = frozenset(serving.policy.labels)

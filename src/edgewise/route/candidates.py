@@ -3,7 +3,9 @@
 Pure: no clock, no chance, no I/O. `decide` asks it.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from edgewise.errors import UsageError
 from edgewise.records import (
@@ -22,9 +24,14 @@ from edgewise.records import (
     TierState,
 )
 
+Left: TypeAlias = tuple[list[TierPolicy], list[TierPolicy], list[Reason]]
+
 _STORING_MS = 20.0
 """What is kept of a deadline to store the request on the disk, should no answer come."""
 _BYTES_PER_TOKEN = 4  # about: the facts know the most that tokens can be, which is the bytes
+# A member that is looked up on its enumeration costs a call of Python's: what most decisions ask
+# for is looked up once.
+_ANSWERED, _ASK, _DEVICE = Outcome.ANSWERED, Action.ASK, TierKind.DEVICE
 _NO_TIME_MS = 0.001  # less than any call takes; what rounding leaves of a deadline is no time
 
 
@@ -46,26 +53,17 @@ def expected_ms(
     return p50_ms + limit.p50_ms, p95_ms + limit.p95_ms
 
 
-def ranks_of(policy: Policy) -> dict[str, int]:
-    """Give each tier's place from near to far; equal tiers share one."""
-    found: dict[str, int] = {}
-    rank, last = -1, ""
-    for tier in policy.tiers:
-        if not tier.group or tier.group != last:
-            rank += 1
-        last = tier.group
-        found[tier.name] = rank
-    return found
-
-
 class Candidates:
     """One request in the middle of its decision; lives for one call of `decide`."""
 
     __slots__ = (
+        "_expected",
+        "_left",
         "allowed",
         "attempts",
         "facts",
         "forced",
+        "lineup",
         "may",
         "policy",
         "privacy",
@@ -89,29 +87,28 @@ class Candidates:
         self.states = states
         self.attempts = attempts
         self.system = system
-        self.ranks = ranks_of(policy)
+        self.lineup = lineup = policy.lineup
+        self.ranks = lineup.ranks
         deadline_ms = policy.deadline_ms if facts.deadline_ms is None else facts.deadline_ms
         self.remaining_ms = None if deadline_ms is None else deadline_ms - elapsed_ms
-        self.allowed: tuple[str, ...] = ()
-        self.privacy: tuple[Reason, ...] = ()
-        self.forced: str | None = None
-        self.may: list[TierPolicy] = []
+        self._expected: dict[str, tuple[float, float]] = {}
+        self._left: Left | None = None
 
     def limit(
         self, allowed: tuple[str, ...], privacy: tuple[Reason, ...], forced: str | None
     ) -> None:
         """Say which tiers may be asked. Called once, before anything else."""
         self.allowed, self.privacy, self.forced = allowed, privacy, forced
-        self.may = [
-            tier
-            for tier in self.policy.tiers
-            if tier.name in allowed and (forced is None or tier.name == forced)
-        ]
+        self.may = self.policy.tiers
+        if forced is not None:
+            self.may = (self.lineup.by_name[forced],)
+        elif len(allowed) < len(self.may):
+            self.may = tuple(tier for tier in self.may if tier.name in allowed)
 
     @property
     def last_rank(self) -> int:
         """Give the rank of the farthest tiers."""
-        return self.ranks[self.policy.tiers[-1].name]
+        return self.lineup.last_rank
 
     def rank(self, name: str) -> int:
         """Give a tier's rank.
@@ -136,9 +133,12 @@ class Candidates:
 
     def expected(self, tier: TierPolicy) -> tuple[float, float]:
         """Give the expected p50 and p95 of one answer, in milliseconds."""
-        facts = self.facts
-        state = self.states.get(tier.name)
-        return expected_ms(tier, state, facts.input_length, facts.input_bytes)
+        found = self._expected.get(tier.name)
+        if found is None:
+            facts, state = self.facts, self.states.get(tier.name)
+            found = expected_ms(tier, state, facts.input_length, facts.input_bytes)
+            self._expected[tier.name] = found
+        return found
 
     def out_of_time(self) -> bool:
         """Say whether the deadline has passed."""
@@ -149,16 +149,22 @@ class Candidates:
         remaining_ms = self.remaining_ms
         return remaining_ms is None or self.expected(tier)[0] + pause_ms <= remaining_ms
 
-    def left(self) -> tuple[list[TierPolicy], list[TierPolicy], list[Reason]]:
+    def left(self) -> Left:
         """Give tiers not tried yet that can be asked, those of them in time, and the others' why.
 
         Both lists run from near to far, equal tiers by their load.
         """
+        if self._left is None:
+            self._left = self._look()
+        return self._left
+
+    def _look(self) -> Left:
         tried = [attempt.tier for attempt in self.attempts]
+        remaining_ms = self.remaining_ms
         usable: list[TierPolicy] = []
         timely: list[TierPolicy] = []
         reasons: list[Reason] = []
-        grouped = False
+        grouped = 0
         for tier in self.may:
             if tier.name in tried:
                 continue
@@ -166,15 +172,16 @@ class Candidates:
             if why is not None:
                 reasons.append(why)
                 continue
-            grouped = grouped or bool(tier.group)
+            if tier.group:
+                grouped += 1
             usable.append(tier)
-            if self.in_time(tier):
+            if remaining_ms is None or self.expected(tier)[0] <= remaining_ms:
                 timely.append(tier)
             else:
                 reasons.append(Reason.DEADLINE_TOO_SHORT)
-        if grouped:
+        if grouped > 1:
             usable.sort(key=self._load)
-            timely.sort(key=self._load)
+            timely = usable if len(timely) == len(usable) else sorted(timely, key=self._load)
         return usable, timely, reasons
 
     def unwanted(self, tier: TierPolicy, timely: Sequence[TierPolicy]) -> Reason | None:
@@ -185,11 +192,8 @@ class Candidates:
             return None
         if self.system.certificate_void and self.policy.on_void is OnVoid.CLOUD_ONLY:
             return Reason.CERTIFICATE_VOID
-        rules = self.policy.device
-        if rules and tier.kind is TierKind.DEVICE:
-            device = self.system.device
-            if any(rule.holds(device) for rule in rules):
-                return Reason.DEVICE_STATE
+        if self.policy.device and tier.kind is _DEVICE and self._device_is_against():
+            return Reason.DEVICE_STATE
         if self.facts.gain is not None and self._worth_sending(tier, timely):
             return Reason.PRE_ROUTED
         return None
@@ -201,12 +205,12 @@ class Candidates:
             if self.may_wait(-1):
                 timeout_ms = max(timeout_ms - _STORING_MS, timeout_ms / 2)
             timeout_ms = self._leave_time(tier, timeout_ms)
-        if self.facts.redacted and tier.kind is not TierKind.DEVICE:
+        if self.facts.redacted and tier.kind is not _DEVICE:
             reasons = (*reasons, Reason.REDACTED)
         state = self.states.get(tier.name)
         rest_ms = 0.0 if state is None or not pause_ms else state.rest_ms
         return Step(
-            action=Action.ASK,
+            action=_ASK,
             tier=tier.name,
             allowed=self.allowed,
             reasons=(*self.privacy, *reasons),
@@ -244,7 +248,7 @@ class Candidates:
         if not (self.facts.allow_late and self.facts.idempotent and self.system.queue_open):
             return False
         return any(
-            tier.kind is not TierKind.DEVICE
+            tier.kind is not _DEVICE
             and self.ranks[tier.name] > rank
             and self.facts.input_bytes <= tier.max_input_bytes
             for tier in self.may
@@ -261,15 +265,26 @@ class Candidates:
 
     def _load(self, tier: TierPolicy) -> tuple[int, float]:
         """Order equal tiers by the time that a call more would take there."""
+        if not tier.group:
+            return self.ranks[tier.name], 0.0
         state = self.states.get(tier.name)
         waiting = 1 if state is None else 1 + state.in_flight
         arriving = 1.0 if state is None else max(0.05, 1.0 - state.loss_share)
         return self.ranks[tier.name], waiting * max(self.expected(tier)[0], 1.0) / arriving
 
+    def _device_is_against(self) -> bool:
+        return any(rule.holds(self.system.device) for rule in self.policy.device)
+
     def _worth_sending(self, near: TierPolicy, timely: Sequence[TierPolicy]) -> bool:
         rules, gain = self.policy.preroute, self.facts.gain
-        far = next((one for one in timely if self.ranks[one.name] == self.last_rank), None)
-        if rules is None or gain is None or far is None:
+        if rules is None or gain is None:
+            return False
+        far = None
+        for one in timely:
+            if self.ranks[one.name] == self.last_rank:
+                far = one
+                break
+        if far is None:
             return False
         if rules.usd_per_quality is not None:
             facts = self.facts
@@ -289,15 +304,18 @@ class Candidates:
         if timeout_ms is not None and after_ms >= timeout_ms:
             return None
         rank = self.ranks[tier.name]
-        _, timely, _ = self.left()
-        others = [one for one in timely if one is not tier and self.in_time(one, after_ms)]
-        # An equal tier first, then a farther one, the nearest of them.
-        others.sort(key=lambda one: abs(self.ranks[one.name] - rank - 0.25))
-        return Hedge(tier=others[0].name, after_ms=after_ms) if others else None
+        best: str | None = None
+        least = math.inf
+        for one in self.left()[1]:
+            # An equal tier first, then a farther one, the nearest of them.
+            away = abs(self.ranks[one.name] - rank - 0.25)
+            if away < least and one is not tier and self.in_time(one, after_ms):
+                best, least = one.name, away
+        return None if best is None else Hedge(tier=best, after_ms=after_ms)
 
     def _leave_time(self, tier: TierPolicy, remaining_ms: float) -> float:
         """Keep enough of the deadline for a nearer tier to answer should this one hang."""
-        if any(attempt.outcome is Outcome.ANSWERED for attempt in self.attempts):
+        if self.attempts and any(one.outcome is _ANSWERED for one in self.attempts):
             return remaining_ms
         rank = self.ranks[tier.name]
         usable, _, _ = self.left()

@@ -34,7 +34,8 @@ _WHY_LOCATION_FELL_BACK = (
     Reason.BUSY,
 )
 _CALM = SystemState()
-_ANSWERED = Outcome.ANSWERED
+# Members that most decisions ask for: see `candidates.py`.
+_ANSWERED, _NEAREST_FIRST, _CONFIDENT = Outcome.ANSWERED, Reason.NEAREST_FIRST, Reason.CONFIDENT
 
 
 def decide(
@@ -66,13 +67,14 @@ def decide(
         When the forced tier is outside the privacy set.
     """
     allowed = allowed_tiers(policy, facts)
-    forced = _forced_tier(policy, facts, allowed)
+    location = facts.force_location
+    forced = None if location is None else _forced_tier(policy, facts, location, allowed)
     request = Candidates(policy, facts, states, attempts, elapsed_ms, system)
     request.limit(allowed, _privacy_reasons(policy, facts), forced)
     if not attempts:
         return _first(request)
     last = attempts[-1]
-    if last.outcome is Outcome.ANSWERED:
+    if last.outcome is _ANSWERED:
         return _after_answer(request, last)
     return _after_failure(request, last)
 
@@ -81,12 +83,10 @@ def allowed_tiers(policy: Policy, facts: RequestFacts) -> tuple[str, ...]:
     """Give the privacy set, from near to far: what the flag, the detectors and residency leave."""
     if facts.refused:
         return ()
-    if facts.private or facts.detected:
-        names = [tier.name for tier in policy.tiers if tier.kind is TierKind.DEVICE]
-    else:
-        names = [tier.name for tier in policy.tiers]
-    home = _residency(policy, facts)
-    return tuple(names) if home is None else tuple(name for name in names if name in home)
+    lineup = policy.lineup
+    names = lineup.on_device if facts.private or facts.detected else lineup.names
+    home = lineup.home_of(facts.region)
+    return names if home is None else tuple(name for name in names if name in home)
 
 
 def resolve_location(policy: Policy, location: str) -> str:
@@ -97,7 +97,7 @@ def resolve_location(policy: Policy, location: str) -> str:
     UsageError
         When it means none.
     """
-    names = [tier.name for tier in policy.tiers]
+    names = policy.lineup.names
     if location in names:
         return location
     if location == "edge" and (len(names) > 1 or policy.tiers[0].kind is not TierKind.CLOUD):
@@ -152,8 +152,8 @@ def _first(request: Candidates) -> Step:
             skipped.append(why)
     tier = nearest if chosen is None else chosen
     if chosen is None or not skipped:
-        skipped.append(Reason.NEAREST_FIRST)
-    nothing_nearer = request.rank(tier.name) == request.rank(request.may[0].name)
+        skipped.append(_NEAREST_FIRST)
+    nothing_nearer = request.ranks[tier.name] == request.ranks[request.may[0].name]
     if timely and nothing_nearer and len(skipped) == 1:
         return request.ask(tier, *skipped)
     return request.ask(tier, *reasons, *skipped)
@@ -167,7 +167,7 @@ def _after_answer(request: Candidates, last: Attempt) -> Step:
         return request.answer(last.tier, Reason.LAST_TIER)
     threshold, void = _threshold(request, last.tier, rank)
     if threshold is not None and last.confidence is not None and last.confidence >= threshold:
-        return request.answer(last.tier, *void, Reason.CONFIDENT)
+        return request.answer(last.tier, *void, _CONFIDENT)
     why = (*void, Reason.LOW_CONFIDENCE)
     if threshold is None:
         why = void or (Reason.UNCERTIFIED,)
@@ -176,7 +176,7 @@ def _after_answer(request: Candidates, last: Attempt) -> Step:
     else:
         _, timely, reasons = request.left()
         for tier in timely:
-            if request.rank(tier.name) > rank:
+            if request.ranks[tier.name] > rank:
                 return request.ask(tier, *why)
     if request.may_wait(rank):
         return request.queue(*why, *reasons, Reason.DEFERRAL_IMPOSSIBLE)
@@ -187,7 +187,7 @@ def _threshold(
     request: Candidates, name: str, rank: int
 ) -> tuple[float | None, tuple[Reason, ...]]:
     """Give a tier's threshold as the certificate's state leaves it, and why it is another."""
-    threshold = next(tier.threshold for tier in request.policy.tiers if tier.name == name)
+    threshold = request.lineup.by_name[name].threshold
     if not request.system.certificate_void or rank > 0:
         return threshold, ()
     raised = request.system.threshold
@@ -204,9 +204,9 @@ def _after_failure(request: Candidates, last: Attempt) -> Step:
     if request.out_of_time():
         timely, usable, reasons = [], [], [Reason.DEADLINE_PASSED]
     rank = request.rank(last.tier)
-    others = [one for one in timely if request.rank(one.name) >= rank]
+    others = [one for one in timely if request.ranks[one.name] >= rank]
     if others:
-        equal = request.rank(others[0].name) == rank
+        equal = request.ranks[others[0].name] == rank
         why = Reason.STAND_IN if equal else Reason.FALLBACK
         return request.ask(others[0], Reason.TIER_FAILED, why)
     again = _retry(request, last)
@@ -250,10 +250,10 @@ def _retry(request: Candidates, last: Attempt) -> Step | None:
     return request.ask(tier, Reason.TIER_FAILED, Reason.RETRY, pause_ms=pause_ms)
 
 
-def _forced_tier(policy: Policy, facts: RequestFacts, allowed: tuple[str, ...]) -> str | None:
-    if facts.force_location is None:
-        return None
-    forced = resolve_location(policy, facts.force_location)
+def _forced_tier(
+    policy: Policy, facts: RequestFacts, location: str, allowed: tuple[str, ...]
+) -> str:
+    forced = resolve_location(policy, location)
     if forced not in allowed:
         causes = ", ".join(reason.value for reason in _privacy_reasons(policy, facts))
         what = f"tier `{forced}` may not see this request ({causes})"
@@ -272,16 +272,6 @@ def _privacy_reasons(policy: Policy, facts: RequestFacts) -> tuple[Reason, ...]:
         reasons.append(Reason.PRIVACY_FLAG)
     if facts.detected:
         reasons.append(Reason.PRIVACY_DETECTED)
-    if _residency(policy, facts) is not None:
+    if policy.lineup.home_of(facts.region) is not None:
         reasons.append(Reason.RESIDENCY)
     return tuple(reasons)
-
-
-def _residency(policy: Policy, facts: RequestFacts) -> tuple[str, ...] | None:
-    if facts.region is None:
-        return None
-    region = facts.region.strip().casefold()
-    for name, tiers in policy.privacy.residency.items():
-        if name.strip().casefold() == region:
-            return tiers
-    return None

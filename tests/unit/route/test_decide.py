@@ -1,5 +1,6 @@
 """The decision, path by path."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,7 @@ from edgewise.records import (
     TierKind,
     TierPolicy,
     TierState,
+    digest,
 )
 from edgewise.route.candidates import expected_ms
 from edgewise.route.decide import decide, location_of, resolve_location
@@ -413,3 +415,20 @@ def test_with_three_tiers_the_location_is_the_tiers_name() -> None:
 def test_a_lone_tiers_location_is_its_end() -> None:
     assert location_of(policy(replace(EDGE, name="phone")), [], "phone") == "edge"
     assert location_of(policy(replace(CLOUD, name="far")), [], "far") == "cloud"
+
+
+def test_of_two_spellings_of_a_region_the_first_holds() -> None:
+    rules = PrivacyRules(residency={"EU": ("edge",), " eu": ("edge", "cloud")})
+
+    assert decide(policy(privacy=rules), replace(FACTS, region="eu "), {}).allowed == ("edge",)
+
+
+def test_what_a_policy_comes_to_is_no_part_of_it() -> None:
+    asked, fresh = policy(), policy()
+    changed = replace(asked, tiers=(CLOUD,))
+
+    assert asked.lineup is asked.lineup
+    assert asked == fresh
+    assert digest(asked) == digest(fresh)
+    assert copy.deepcopy(asked).lineup.names == ("edge", "cloud")
+    assert changed.lineup.names == ("cloud",)
