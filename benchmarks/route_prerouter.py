@@ -44,7 +44,10 @@ from edgewise.runtimes import LocalModel, open_bundle
 
 FOLDS, ROUNDS, TIMES = 5, 7, 5
 MINILM = ROOT / "examples/sentiment/models/minilm"
+MAX_LENGTH = 256
+"""Tokens; 9 % of the prompts are longer."""
 LAYERS = 3
+"""Of six: a middle one tells more of how hard a prompt is (docs/guides/prerouter.md)."""
 LENGTHS = {500: 100.0, 2000: 300.0}
 
 Floats = NDArray[np.float64]
@@ -156,7 +159,10 @@ def open_encoder(bundle: Path | None, table: Table, folder: Path) -> LocalModel 
             csv.writer(stream).writerows([["text"], *([prompt] for prompt in table.prompts[::30])])
         recipes = OptimizeSpec(recipes=("smooth,int8-dynamic",))
         source = cut(MINILM, LAYERS, folder / "source")
-        optimize_source(Order(source=source, data=data, out=folder / "out", optimize=recipes))
+        order = Order(
+            source=source, data=data, out=folder / "out", optimize=recipes, max_length=MAX_LENGTH
+        )
+        optimize_source(order)
         bundle = folder / "out" / "bundle"
     return open_bundle(bundle)
 

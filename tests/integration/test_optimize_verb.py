@@ -77,6 +77,21 @@ def test_rows_without_labels_end_in_an_encoder_near_the_source(folder: Path) -> 
     assert main(["profile", str(folder / "best/bundle"), "--batch", "2", "--json"]) == 0
 
 
+def test_texts_are_cut_where_the_order_says_and_another_length_is_another_order(
+    folder: Path,
+) -> None:
+    order = ("optimize", "model", "--data", "plain.csv", "--out", "best", "--passes", "float32")
+    long, longer = " ".join(["good"] * 20), " ".join(["good"] * 20 + ["bad"] * 20)
+
+    for length, is_cut in ((8, True), (48, False)):
+        answer(*order, "--max-length", str(length), folder=folder)
+        assert read_manifest(folder / "best/bundle").max_length == length
+        model = open_bundle(folder / "best/bundle")
+        seen = model.embed([{"text": long}]) == model.embed([{"text": longer}])
+        assert seen.all() == is_cut
+        model.close()
+
+
 def test_a_runtime_that_is_missing_is_named_and_skipped(folder: Path) -> None:
     found = edgewise(*ORDER, "--json", folder=folder)
 

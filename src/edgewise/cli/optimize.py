@@ -64,6 +64,13 @@ _DEFAULTS = OptimizeSpec()
 )
 @click.option("--column", default="", help="of the input [default: text or image]")
 @click.option("--label-column", default="", help="[default: label, where there is one]")
+@click.option(
+    "--max-length",
+    type=click.IntRange(2, 8192),
+    default=128,
+    show_default=True,
+    help="tokens; longer text is cut there",
+)
 @click.option("--image-shape", default="", help="such as 3x224x224 [default: as SOURCE says]")
 @click.option(
     "--image-mean",
@@ -93,6 +100,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     min_cosine: float,
     column: str,
     label_column: str,
+    max_length: int,
     image_shape: str,
     image_mean: str,
     image_std: str,
@@ -130,6 +138,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         ),
         column=column,
         label_column=label_column,
+        max_length=max_length,
         pixels=pixels,
         search_minutes=minutes,
         seed=seed,

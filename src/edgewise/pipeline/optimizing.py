@@ -70,6 +70,8 @@ class Order:
     optimize: OptimizeSpec = field(default_factory=OptimizeSpec)
     column: str = ""
     label_column: str = ""
+    max_length: int = 128
+    """Tokens at which a text is cut."""
     pixels: PixelWords = field(default_factory=PixelWords)
     """What was said of the images; the source says the rest."""
     search_minutes: float | None = None
@@ -147,7 +149,7 @@ def _spec(order: Order, task: Task) -> ProjectSpec:
     return ProjectSpec(
         name=name,
         task=task,
-        model=ModelSpec(source=order.source.resolve(), image=image),
+        model=ModelSpec(source=order.source.resolve(), image=image, max_length=order.max_length),
         data=DataSpec(train=order.data, calibration=order.data, test=order.data),
         edge=order.edge,
         objective=order.objective,
@@ -162,6 +164,7 @@ def _parts(spec: ProjectSpec, data: Split, target: Target) -> tuple[object, ...]
         spec.task,
         hash_path(spec.model.source),
         spec.model.image,
+        spec.model.max_length,
         data.sha256,
         spec.edge,
         spec.objective,
