@@ -30,8 +30,8 @@ def test_a_live_run_is_near_what_was_predicted(tmp_path: Path) -> None:
     model = open_bundle(tiny_text_bundle(run / "bundle"))
     model.close()
     far = tiny_text_bundle(tmp_path / "cloud")
-    moments_s = np.cumsum(np.random.default_rng(0).gamma(0.3, 1 / 0.3 / 50.0, 500)).tolist()
-    with served(far, "--delay-ms", "20,60") as (_, cloud):
+    moments_s = np.cumsum(np.random.default_rng(0).gamma(0.3, 1 / 0.3 / 15.0, 300)).tolist()
+    with served(far, "--delay-ms", "150,450") as (_, cloud):
         tiers = (
             TierPolicy(name="edge", kind=TierKind.DEVICE, threshold=0.8),
             TierPolicy(name="cloud", kind=TierKind.CLOUD, endpoint=cloud, protocol=Protocol.JSON),
@@ -44,8 +44,8 @@ def test_a_live_run_is_near_what_was_predicted(tmp_path: Path) -> None:
         )
         write_json(run / "policy.json", policy)
         with served(run) as (_, gateway):
-            pieces = measure_pieces(gateway, cloud, samples(300, 0), calls=250, gap_ms=10.0)
-            texts = texts_for([float(k % 97) for k in range(500)], samples(400, 300))
+            pieces = measure_pieces(gateway, cloud, samples(200, 0), calls=120, gap_ms=10.0)
+            texts = texts_for([float(k % 97) for k in range(300)], samples(300, 200))
             asked = [
                 Asked(text=one.text, at_s=at_s, private=number % 10 == 0)
                 for number, (one, at_s) in enumerate(zip(texts, moments_s, strict=True))
@@ -55,11 +55,12 @@ def test_a_live_run_is_near_what_was_predicted(tmp_path: Path) -> None:
             predicted = predict(tmp_path, run / "policy.json", tmp_path / "trace.csv", pieces)
             held = hold(predicted, send(gateway, asked))
 
-    assert held.requests == 500
-    # About 63 % go on to the cloud, so that both quantiles are those of its round trips.
+    assert held.requests == 300
+    # About 63 % go on to the cloud, so both quantiles are those of its round trips, which are long
+    # enough to stand above what else the machine does.
     assert held.errors["p50"] < 0.5
     assert held.errors["p95"] < 0.5
-    assert held.share_error < 0.08
+    assert held.share_error < 0.1
     assert held.live_share["edge"] == pytest.approx(0.37, abs=0.05)
 
 

@@ -37,7 +37,9 @@ class Pieces:
     """What was measured of each tier alone. Made by `measure_pieces`, read by `predict`."""
 
     edge: Profile
-    """As callers of the gateway see it."""
+    """What the engine takes for an answer of its own: its one worker is busy for as long."""
+    gateway_ms: tuple[float, float]
+    """What a caller waits beyond that, p50 and p95."""
     cloud: Profile
     """What its server takes for a request."""
     rtt_ms: tuple[float, ...]
@@ -92,8 +94,10 @@ def measure_pieces(
         raise ValueError("a request was refused while the pieces were measured")
     lengths = [one.length for one in samples]
     warm = slice(_WARM_UP, None)
+    beyond_ms = sorted(max(0.0, one.latency_ms - one.engine_ms) for one in near[warm])
     return Pieces(
-        edge=_profile(lengths[warm], [one.latency_ms for one in near[warm]]),
+        edge=_profile(lengths[warm], [one.engine_ms for one in near[warm]]),
+        gateway_ms=(percentile(beyond_ms, 0.50), percentile(beyond_ms, 0.95)),
         cloud=_profile(lengths[warm], [one.engine_ms for one in far[warm]]),
         rtt_ms=tuple(max(0.0, one.latency_ms - one.engine_ms) for one in far[warm]),
         confidence=tuple(one.confidence for one in near),
@@ -114,6 +118,8 @@ def predict(folder: Path, policy: Path, trace: Path, pieces: Pieces) -> Any:
     for tier in ("edge", "cloud"):
         command += ["--profile", f"{tier}={folder / tier}.json"]
         command += ["--what-if", f"tiers.{tier}.servers=1"]
+    for name, ms in zip(("p50", "p95"), pieces.gateway_ms, strict=True):
+        command += ["--what-if", f"tiers.edge.rtt_{name}_ms={ms:.6f}"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     (folder / "prediction.json").write_text(done.stdout, encoding="utf-8")
     return json.loads(done.stdout)
