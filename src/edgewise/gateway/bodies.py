@@ -7,7 +7,7 @@ import msgspec
 from edgewise.errors import InvalidData
 
 to_json = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
+from_json = msgspec.json.Decoder().decode
 
 
 def read_object(body: bytes) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def read_object(body: bytes) -> dict[str, Any]:
         When the body is none.
     """
     try:
-        value = _decode(body)
+        value = from_json(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as wrong:
         what, hint = "the body is no JSON", "send application/json"
         raise InvalidData(what, where="body", hint=hint) from wrong

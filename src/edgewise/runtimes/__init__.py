@@ -4,6 +4,7 @@ A bundle directory goes in, a `LocalModel` comes out; an endpoint goes in, a `Re
 out. Nothing heavy is imported before a model is opened. Read `protocol.py` and `bundle.py` first.
 """
 
+from edgewise.runtimes.answers import read_json
 from edgewise.runtimes.bundle import (
     RUNTIMES,
     LocalModel,
@@ -50,6 +51,7 @@ __all__ = [
     "open_classifier",
     "open_onnx",
     "open_task_of",
+    "read_json",
     "read_manifest",
     "write_manifest",
 ]

@@ -12,8 +12,8 @@ from edgewise.records import Prediction
 _ROUNDING = 1e-6
 
 
-def read_json(content: bytes) -> Any:
-    """Read an answer's body.
+def read_json(content: bytes | str) -> Any:
+    """Read JSON, in any of Unicode's encodings.
 
     Raises
     ------
@@ -21,7 +21,9 @@ def read_json(content: bytes) -> Any:
         When it is no JSON; `NaN` and its like are none.
     """
     # Not `json.loads`: with a rule for constants it makes a decoder for each call.
-    return _decode(content.decode(json.detect_encoding(content), "surrogatepass"))
+    if isinstance(content, bytes):
+        content = content.decode(json.detect_encoding(content), "surrogatepass")
+    return _decode(content)
 
 
 def _refuse_constant(name: str) -> float:

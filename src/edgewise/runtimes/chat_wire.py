@@ -1,12 +1,12 @@
 """OpenAI's chat completions for text generation: whole answers, and answers in pieces."""
 
-import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from edgewise.records import Generation, Input, Prediction, TextChunk, TokenUsage, ToolCall
 from edgewise.records import Protocol as ProtocolName
+from edgewise.runtimes.answers import read_json
 from edgewise.runtimes.events import EventReader
 from edgewise.runtimes.gathering import Gathered
 from edgewise.tasks.chat import OPTIONS, read_chat
@@ -68,8 +68,13 @@ class ChatWire:
             raise ValueError("a message without text")
         return [prediction_of(found)]
 
-    def piece(self, event: str) -> TextChunk | None:
+    def piece(self, event: str, decode: Callable[[str], Any] = read_json) -> TextChunk | None:
         """Give the piece of an event's data; `None` where it holds nothing of the answer.
+
+        Parameters
+        ----------
+        decode
+            Reads JSON; raises a `ValueError` or `RecursionError` where it is none.
 
         Raises
         ------
@@ -77,7 +82,7 @@ class ChatWire:
             When it is no piece of an answer, or tells of a failure.
         """
         try:
-            body = json.loads(event)
+            body = decode(event)
         except (ValueError, RecursionError):
             raise ValueError("a piece that is no JSON") from None
         if not isinstance(body, dict) or not isinstance(body.get("choices", []), list):
@@ -97,8 +102,8 @@ class ChatWire:
 class StreamReader:
     """Gives the pieces of one stream as its bytes come. One for one stream."""
 
-    def __init__(self, wire: ChatWire) -> None:
-        self._wire = wire
+    def __init__(self, wire: ChatWire, decode: Callable[[str], Any] = read_json) -> None:
+        self._wire, self._decode = wire, decode
         self._events = EventReader()
         self._size = 0
         self.has_ended = False
@@ -121,7 +126,7 @@ class StreamReader:
             if event == _DONE:
                 self.is_over = True
                 return
-            piece = self._wire.piece(event)
+            piece = self._wire.piece(event, self._decode)
             if piece is not None:
                 self.has_ended = self.has_ended or bool(piece.finish_reason)
                 yield piece

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import re
 import threading
 import weakref
@@ -15,7 +14,6 @@ from edgewise.errors import DeadlineExceeded, EdgewiseError, InvalidData, Remote
 from edgewise.records import Input, Prediction, TextChunk
 from edgewise.records import Protocol as ProtocolName
 from edgewise.runtimes.addresses import checked_key, joined_url, without_secrets
-from edgewise.runtimes.answers import read_json
 from edgewise.runtimes.blocking import Blocking
 from edgewise.runtimes.chat_wire import ChatWire, StreamReader, as_chunk
 from edgewise.runtimes.httpx_lane import HttpxLane
@@ -159,7 +157,7 @@ class RemoteModel:
             hint = "stream text generation over protocol openai"
             raise UsageError("this protocol has no streams", where=self.where, hint=hint)
         limit_ms = self._timeout_ms if timeout_ms is None else timeout_ms
-        content = json.dumps(wire.streamed(self._body([one]))).encode()
+        content = self._encoded(lane, [one], streamed=True)
         headers = {**self._call_headers(limit_ms, request_id), "accept": "text/event-stream"}
         now_s, limit_s = asyncio.get_running_loop().time, limit_ms / 1000
         until_s = now_s() + limit_s
@@ -167,10 +165,10 @@ class RemoteModel:
             answer = await lane.flow("POST", content, headers, until_s=until_s)
         except (OSError, ValueError) as failure:
             raise self._failed(failure, limit_ms) from None
-        reader = StreamReader(wire)
+        reader = StreamReader(wire, lane.decode)
         try:
             if answer.status_code != 200 or _is_json(answer):
-                yield as_chunk(self._read(await _whole(answer, until_s), 1)[0])
+                yield as_chunk(self._read(lane, await _whole(answer, until_s), 1)[0])
                 return
             self._check_plain(answer)
             while part := await answer.read(until_s):
@@ -281,11 +279,10 @@ class RemoteModel:
                 raise failures.exceptions[0] from None
             return [task.result()[0] for task in asked]
         limit_ms = self._timeout_ms if timeout_ms is None else timeout_ms
-        content = json.dumps(self._body(inputs)).encode()
+        content = self._encoded(lane, inputs)
         headers = self._call_headers(limit_ms, request_id)
-        return self._read(
-            await self._exchange(lane, "POST", content, headers, limit_ms), len(inputs)
-        )
+        answer = await self._exchange(lane, "POST", content, headers, limit_ms)
+        return self._read(lane, answer, len(inputs))
 
     def _check_plain(self, answer: Exchanged | Flowing) -> None:
         """See that an answer has status 200 and is not compressed."""
@@ -303,14 +300,18 @@ class RemoteModel:
             headers["idempotency-key"] = request_id
         return headers
 
-    def _body(self, inputs: Sequence[Input]) -> Any:
+    def _encoded(self, lane: Lane, inputs: Sequence[Input], *, streamed: bool = False) -> bytes:
+        """Give the body of a call."""
         try:
-            return self._wire.encode(inputs, self._model, self._labels)
+            body = self._wire.encode(inputs, self._model, self._labels)
+            if streamed and isinstance(self._wire, ChatWire):
+                body = self._wire.streamed(body)
+            return lane.encode(body)
         except ValueError as unfit:
             hint = 'give {"text": "…"}, or an image as numbers'
             raise InvalidData(str(unfit), where="input", hint=hint) from None
 
-    def _read(self, answer: Exchanged, n: int) -> list[Prediction]:
+    def _read(self, lane: Lane, answer: Exchanged, n: int) -> list[Prediction]:
         self._check_plain(answer)
         if not answer.whole:
             raise self._nonsense("the answer is too large", "ask with fewer inputs")
@@ -318,7 +319,7 @@ class RemoteModel:
         if not content:
             raise self._nonsense("the answer is empty", f"is it a {name} endpoint?")
         try:
-            body = read_json(content)
+            body = lane.decode(content)
         except (ValueError, RecursionError):
             known = _MEDIA_TYPE.match(answer.headers.get("content-type", "").lower())
             what = f"the answer is no JSON ({known[0] if known else 'of no known type'})"
@@ -384,7 +385,7 @@ async def _whole(answer: Flowing, until_s: float) -> Exchanged:
 
 async def _read_end(answer: Flowing, until_s: float) -> None:
     """Read the end of a stream that is over, so that its connection can be used again."""
-    with contextlib.suppress(TimeoutError):
+    with contextlib.suppress(OSError):
         await answer.read(until_s)
 
 

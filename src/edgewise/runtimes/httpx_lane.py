@@ -1,10 +1,12 @@
 """The lane that is always there, proxies and all: the door to `httpx2`."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from edgewise.runtimes.answers import read_json
 from edgewise.runtimes.lane import Exchanged, LaneBroken
 
 _MAX_REFUSAL_BYTES = 64_000
@@ -34,6 +36,14 @@ class HttpxLane:
         """Count the connections that are open."""
         pool: Any = self._client._transport
         return len(pool._pool.connections)
+
+    def encode(self, body: Any) -> bytes:
+        """Give a body's JSON; as `Lane.encode`."""
+        return json.dumps(body).encode()
+
+    def decode(self, content: bytes | str) -> Any:
+        """Read JSON; as `Lane.decode`."""
+        return read_json(content)
 
     async def exchange(
         self,

@@ -1,8 +1,8 @@
-"""What carries calls to an endpoint: an HTTP client that a composer may hand in."""
+"""What carries calls to an endpoint: an HTTP client and its JSON, which a composer may hand in."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class LaneBroken(OSError):
@@ -63,6 +63,26 @@ class Lane(Protocol):
     It follows no redirects and takes no more than it is told to. A call that is cancelled or late
     frees its connection at once.
     """
+
+    def encode(self, body: Any) -> bytes:
+        """Give a body's JSON.
+
+        Raises
+        ------
+        ValueError
+            When a text in it can't be sent.
+        """
+        ...
+
+    def decode(self, content: bytes | str) -> Any:
+        """Read JSON.
+
+        Raises
+        ------
+        ValueError, RecursionError
+            When it is none; `NaN` and its like are none.
+        """
+        ...
 
     async def exchange(
         self,
