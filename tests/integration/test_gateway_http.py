@@ -119,6 +119,15 @@ def test_a_chunked_body_is_read(one: Running) -> None:
     assert b'"label":"positive"' in received
 
 
+def test_what_follows_a_body_is_no_header(one: Running) -> None:
+    head = b"POST /predict HTTP/1.1\r\n" + HOST + b"connection: close\r\n"
+    body = b"transfer-encoding: chunked\r\n\r\nf\r\n" + BODY + b"\r\n0\r\n"
+
+    received = talk(one, head + body + b"x-edgewise-deadline-ms: soon\r\n\r\n")
+
+    assert statuses(received) == [200]
+
+
 def test_requests_sent_at_once_are_answered_in_turn(one: Running) -> None:
     asked = [b"good", b"bad"] * 15
     sent = b"".join(post(b'{"text":"%b"}' % word) for word in asked)

@@ -7,7 +7,6 @@ another `Completes`. Framing, errors and checks are here.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
-from functools import cached_property
 from typing import Any, Protocol
 
 from edgewise.errors import InvalidData
@@ -154,7 +153,8 @@ class _Shape(ABC):
         self._told = bool(body.get("logprobs"))
         options = body.get("stream_options")
         self._usage = isinstance(options, dict) and options.get("include_usage") is True
-        self._begun = False
+        self._alike = b""
+        """The JSON of a chunk as far as all of an answer are alike."""
 
     def whole(self, pieces: Sequence[Piece], completion: Completion) -> dict[str, Any]:
         """Give the whole answer."""
@@ -165,36 +165,28 @@ class _Shape(ABC):
 
     def piece(self, piece: Piece) -> bytes:
         """Give the events of a piece; what stands before the first comes with it."""
-        said = self._chunk({**self.choice([piece], delta=True), "finish_reason": None})
-        if self._begun:
-            return said
-        self._begun = True
-        return self._opening() + said
+        opening = self._begin()
+        return opening + self._chunk({**self.choice([piece], delta=True), "finish_reason": None})
 
     def end(self, completion: Completion) -> bytes:
         """Give the events of the end."""
+        opening = self._begin()
         said = self._chunk({**self.closing(), "finish_reason": completion.finish})
-        if not self._begun:
-            said = self._opening() + said
         if self._usage:
-            told = {**self._chunk_head, "choices": [], "usage": _usage(completion)}
-            said += sse.event(to_json(told))
-        return said
+            head = {**self._head, "object": self.chunk_object}
+            said += sse.event(to_json({**head, "choices": [], "usage": _usage(completion)}))
+        return opening + said
 
-    def _opening(self) -> bytes:
+    def _begin(self) -> bytes:
+        """Give what stands before the first piece, once."""
+        if self._alike:
+            return b""
+        head = {**self._head, "object": self.chunk_object}
+        self._alike = to_json(head)[:-1] + b',"choices":['
         return b"".join([self._chunk(choice) for choice in self.opening()])
 
     def _chunk(self, choice: dict[str, Any]) -> bytes:
-        return sse.event(self._before_choice + to_json(choice) + b"]}")
-
-    @cached_property
-    def _chunk_head(self) -> dict[str, Any]:
-        return {**self._head, "object": self.chunk_object}
-
-    @cached_property
-    def _before_choice(self) -> bytes:
-        """Give the JSON of a chunk as far as all of an answer are alike."""
-        return to_json(self._chunk_head)[:-1] + b',"choices":['
+        return sse.event(self._alike + to_json(choice) + b"]}")
 
     def opening(self) -> list[dict[str, Any]]:
         """Give the choices that stand before the first piece."""

@@ -161,6 +161,7 @@ class Streamer:
         self._clock = clock
         self._rng = rng
         self._system = system
+        self._seen = self._unhedged = SystemState(hedges_left=False)
 
     async def carry(self, run: Run) -> Pieces:
         """Give the pieces of the answer that stands; without one, the last step says why.
@@ -196,14 +197,16 @@ class Streamer:
                 await self._finish(run, one, Outcome.CANCELLED)
 
     def _next(self, run: Run, more: tuple[Attempt, ...]) -> Step:
-        now_s = self._clock.now_s()
+        now_s, system = self._clock.now_s(), self._system()
+        if system is not self._seen:
+            self._seen, self._unhedged = system, replace(system, hedges_left=False)
         return decide(
             run.serving.policy,
             run.facts,
             affordable(run, run.serving.states(now_s)),
             [*run.attempts, *more],
             (now_s - run.start_s) * 1000,
-            replace(self._system(), hedges_left=False),
+            self._unhedged,
         )
 
     async def _begin(self, run: Run, step: Step, held: dict[str, _Held]) -> None:

@@ -1,7 +1,7 @@
 """What a request that has ended tells: its caller the result, the log the decision."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from typing import Any, Protocol
 
 from edgewise.records import Action, Attempt, Decision, Generation, Outcome, TokenUsage
@@ -12,6 +12,7 @@ from edgewise.route.running import Run
 
 _NOTHING: Mapping[str, float] = {}
 _ATTEMPT_KEYS = tuple(one.name for one in fields(Attempt))
+_USAGE_KEYS = tuple(one.name for one in fields(TokenUsage))
 
 
 class DecisionSink(Protocol):
@@ -41,14 +42,18 @@ def result_of(run: Run, now_s: float) -> InferenceResult:
     run.confidence = kept.confidence
     labels = run.serving.policy.labels
     probabilities = dict(zip(labels, answer.probabilities, strict=False))
-    found = told(run, now_s, answer.label, probabilities)
-    if answer.generation is None:
-        return found
-    return replace(found, generation=_told_generation(answer.generation, kept.usage))
+    generation = None
+    if answer.generation is not None:
+        generation = _told_generation(answer.generation, kept.usage)
+    return told(run, now_s, answer.label, probabilities, generation)
 
 
 def told(
-    run: Run, now_s: float, label: str = "", probabilities: Mapping[str, float] = _NOTHING
+    run: Run,
+    now_s: float,
+    label: str = "",
+    probabilities: Mapping[str, float] = _NOTHING,
+    generation: dict[str, Any] | None = None,
 ) -> InferenceResult:
     """Give the result of a run whose location is known; without a label, one that waits."""
     return InferenceResult(
@@ -64,6 +69,7 @@ def told(
         certificate=run.serving.certificate,
         request_id=run.facts.request_id,
         attempts=[_told_attempt(one) for one in run.attempts],
+        generation=generation,
         steps=tuple(run.steps),
     )
 
@@ -71,7 +77,7 @@ def told(
 def _told_generation(found: Generation, usage: TokenUsage | None) -> dict[str, Any]:
     return {
         "finish_reason": found.finish_reason,
-        "usage": asdict(usage or found.usage),
+        "usage": _told_usage(usage or found.usage),
         "logprob": found.logprob,
         "mean_logprob": found.mean_logprob,
         "tool_calls": [asdict(one) for one in found.tool_calls],
@@ -82,8 +88,12 @@ def _told_attempt(one: Attempt) -> dict[str, Any]:
     # Not `asdict`: its deep copy costs 30 microseconds an attempt.
     found = {name: getattr(one, name) for name in _ATTEMPT_KEYS}
     found["outcome"] = one.outcome.value
-    found["usage"] = None if one.usage is None else asdict(one.usage)
+    found["usage"] = None if one.usage is None else _told_usage(one.usage)
     return found
+
+
+def _told_usage(usage: TokenUsage) -> dict[str, Any]:
+    return {name: getattr(usage, name) for name in _USAGE_KEYS}
 
 
 def decision_of(run: Run, now_s: float, utc_s: float) -> Decision:

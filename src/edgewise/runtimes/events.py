@@ -2,7 +2,8 @@
 
 import codecs
 
-_MOST_CHARACTERS = 4_000_000
+_MOST_BYTES = 4_000_000
+_MARK = codecs.BOM_UTF8
 
 
 class EventReader:
@@ -19,10 +20,10 @@ class EventReader:
     """
 
     def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
-        self._rest = ""
-        self._data: list[str] = []
+        self._rest = b""
+        self._data: list[bytes] = []
         self._size = 0
+        self._begun = False
 
     def feed(self, received: bytes) -> list[str]:
         """Give the events that these bytes end.
@@ -32,25 +33,33 @@ class EventReader:
         ValueError
             When an event is longer than any answer's piece.
         """
-        text = self._rest + self._decoder.decode(received)
-        # A carriage return at the end may be the first half of a line end.
-        held = "\r" if text.endswith("\r") else ""
-        text = text[: len(text) - len(held)].replace("\r\n", "\n").replace("\r", "\n")
-        *lines, rest = text.split("\n")
+        lines = self._rest + received
+        if not self._begun:
+            if _MARK.startswith(lines):  # as far as it is here
+                self._rest = lines
+                return []
+            self._begun = True
+            lines = lines.removeprefix(_MARK)
+        held = b""
+        if b"\r" in lines:
+            # A carriage return at the end may be the first half of a line end.
+            held = b"\r" if lines.endswith(b"\r") else b""
+            lines = lines.removesuffix(held).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *whole, rest = lines.split(b"\n")
         self._rest = rest + held
-        if len(self._rest) + self._size > _MOST_CHARACTERS:
+        if len(self._rest) + self._size > _MOST_BYTES:
             raise ValueError("an event without an end")
-        return [event for line in lines if (event := self._line(line)) is not None]
+        return [event for line in whole if (event := self._line(line)) is not None]
 
-    def _line(self, line: str) -> str | None:
+    def _line(self, line: bytes) -> str | None:
         if not line:
-            event = "\n".join(self._data) if self._data else None
+            event = b"\n".join(self._data).decode("utf-8", "replace") if self._data else None
             self._data, self._size = [], 0
             return event
-        name, _, value = line.partition(":")
-        if name == "data":
-            self._data.append(value.removeprefix(" "))
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            self._data.append(value.removeprefix(b" "))
             self._size += len(value)
-            if self._size > _MOST_CHARACTERS:
+            if self._size > _MOST_BYTES:
                 raise ValueError("an event without an end")
         return None

@@ -33,6 +33,8 @@ _MOST_TOKENS = 1_000_000
 _MESSAGE_TOKENS = 16
 """More than templates of known models add around a message."""
 _WORD = re.compile(r"\w+")
+_strictly_written = json.JSONEncoder(ensure_ascii=False).encode
+_written = json.JSONEncoder(ensure_ascii=False, default=str).encode
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
@@ -81,7 +83,7 @@ def most_input_tokens(chat: Mapping[str, Any]) -> int:
     """Give a number of tokens that the input can't exceed: a token is a byte or more."""
     messages = chat["messages"]
     told = {"messages": messages, "tools": chat.get("tools")}
-    size = len(json.dumps(told, ensure_ascii=False, default=str).encode("utf-8", "replace"))
+    size = len(_written(told).encode("utf-8", "replace"))
     return size + _MESSAGE_TOKENS * (len(messages) + 1)
 
 
@@ -135,8 +137,9 @@ def _message(item: Any, at: int) -> dict[str, Any]:
         if not isinstance(calls, list | tuple) or not all(isinstance(x, Mapping) for x in calls):
             raise _wrong(f"message {at}: its tool calls are no list of objects")
         found["tool_calls"] = [_call(one) for one in calls]
+    is_plain = isinstance(content, str) and len(found) == 2
     try:
-        json.dumps(found, ensure_ascii=False).encode()
+        (content if is_plain else _strictly_written(found)).encode()
     except (TypeError, ValueError, RecursionError):
         raise _wrong(f"message {at} can't be written as JSON") from None
     return found
