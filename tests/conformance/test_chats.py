@@ -6,7 +6,7 @@ import openai
 import pytest
 
 from edgewise.gateway.upstream import FastLane
-from edgewise.runtimes import ChatWire, RemoteModel
+from edgewise.runtimes import ChatWire, Lane, RemoteModel
 from edgewise.testing.chat_laws import ChatEndpointLaws, ChatFaultLaws
 from edgewise.testing.chats import ChatEndpoint, Saying
 
@@ -41,7 +41,8 @@ class TestFaults(ChatFaultLaws):
 
 
 class TestFaultsOverTheFastLane(ChatFaultLaws):
-    lane = FastLane
+    def open_lane(self, url: str) -> Lane:
+        return FastLane(url)
 
 
 def test_openais_own_client_reads_our_endpoint_for_chats() -> None:

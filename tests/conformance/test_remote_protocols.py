@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from edgewise.gateway.upstream import FastLane
 from edgewise.records import Protocol
-from edgewise.runtimes import WIRES, LocalModel, RemoteModel, Wire, open_bundle
+from edgewise.runtimes import WIRES, Lane, LocalModel, RemoteModel, Wire, open_bundle
 from edgewise.runtimes.openai_wire import OpenAiWire
 from edgewise.testing.endpoints import openai_endpoint
 from edgewise.testing.models import tiny_text_bundle
@@ -90,7 +90,8 @@ class TestRemoteProtocols(RemoteProtocolLaws):
 
 
 class TestRemoteProtocolsOverTheFastLane(TestRemoteProtocols):
-    lane = FastLane
+    def open_lane(self, url: str) -> Lane:
+        return FastLane(url)
 
 
 def test_openais_own_client_takes_our_endpoint_for_openai(openai_url: str) -> None:

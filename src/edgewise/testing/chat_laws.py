@@ -3,8 +3,8 @@
 # ruff: noqa: D102 - a law's name is its sentence, its arguments are fixtures
 
 import traceback
-from collections.abc import AsyncIterator, Callable
-from typing import Any, ClassVar
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -12,6 +12,7 @@ from edgewise.errors import DeadlineExceeded, RemoteError
 from edgewise.records import Generation, TextChunk
 from edgewise.runtimes import ChatWire, Lane, RemoteModel
 from edgewise.runtimes.gathering import Gathered
+from edgewise.runtimes.httpx_lane import HttpxLane
 from edgewise.testing.endpoints import RawEndpoint, Turn
 from edgewise.testing.remotes import BROKEN, KEY, NONSENSE, PAYLOAD, REFUSALS, SLOW
 
@@ -68,10 +69,11 @@ class ChatEndpointLaws:
 class ChatFaultLaws:
     """What who asks makes of an endpoint that does anything wrong, whole and in pieces.
 
-    A subclass may name another `lane`.
+    A subclass may have another `open_lane`.
     """
 
-    lane: ClassVar[Callable[[str], Lane] | None] = None
+    def open_lane(self, url: str) -> Lane:
+        return HttpxLane(url)
 
     @pytest.fixture(params=[False, True], ids=["whole", "streamed"])
     def streamed(self, request: pytest.FixtureRequest) -> bool:
@@ -101,7 +103,11 @@ class ChatFaultLaws:
         """Ask an endpoint that does one thing wrong; see that the failure tells no secret."""
         with RawEndpoint([turn]) as endpoint:
             model = RemoteModel(
-                endpoint.url, wire=ChatWire(), api_key=KEY, timeout_ms=_LIMIT_MS, lane=self.lane
+                endpoint.url,
+                wire=ChatWire(),
+                api_key=KEY,
+                timeout_ms=_LIMIT_MS,
+                lane=self.open_lane,
             )
             one = {"prompt": PAYLOAD}
             with pytest.raises((RemoteError, DeadlineExceeded)) as caught:

@@ -9,7 +9,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
@@ -17,6 +17,7 @@ import pytest
 from edgewise.errors import DeadlineExceeded, EdgewiseError, InvalidData, RemoteError
 from edgewise.records import Input, Prediction
 from edgewise.runtimes import Lane, LocalModel, RemoteModel, Wire
+from edgewise.runtimes.httpx_lane import HttpxLane
 from edgewise.testing.endpoints import End, RawEndpoint, Turn
 
 FACES = ("predict_many", "apredict_many")
@@ -111,11 +112,12 @@ class RemoteProtocolLaws:
     A subclass gives five fixtures: `wire`, the protocol; `local`, a text model opened here with the
     labels `positive`, `other` and `negative` in this order; `endpoint`, the URL of a server that
     answers by the protocol from the same model; `model_name`, its name there; and
-    `carries_probabilities`, whether the protocol tells those of all labels. It may name another
-    `lane` for the asynchronous face.
+    `carries_probabilities`, whether the protocol tells those of all labels. It may have another
+    `open_lane`, for the asynchronous face.
     """
 
-    lane: ClassVar[Callable[[str], Lane] | None] = None
+    def open_lane(self, url: str) -> Lane:
+        return HttpxLane(url)
 
     @pytest.fixture
     def open_remote(
@@ -125,7 +127,7 @@ class RemoteProtocolLaws:
 
         def make(url: str = endpoint, **more: Any) -> RemoteModel:
             given = {"labels": local.labels, "model": model_name, "api_key": KEY, **more}
-            return RemoteModel(url, protocol=wire.name, lane=self.lane, **given)
+            return RemoteModel(url, protocol=wire.name, lane=self.open_lane, **given)
 
         return make
 
