@@ -1,6 +1,7 @@
 """The real command line in child processes, and what a folder holds before and after."""
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,16 @@ LIMIT_S = 60
 
 # A fast project with one candidate: what it ends in does not depend on measured latencies.
 ONE_CANDIDATE = "optimize: {layers: [1], recipes: [float32]}"
+
+
+def _in_words(err: str) -> str:
+    """Give what a server says of itself in lines of JSON as other verbs say it."""
+    if not err.startswith("{"):
+        return err
+    *before, last = map(json.loads, err.splitlines())
+    assert last["event"] == "refused", err
+    assert all(one["level"] == "info" for one in before), err
+    return f"error: {last['where']}: {last['what']}\n\nhint: {last['hint']}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +42,7 @@ class Finished:
         assert self.code == code, self
         assert "Traceback" not in self.err, self.err
         assert self.out == "", self.out
-        head, found, message = self.err.partition("error: ")
+        head, found, message = _in_words(self.err).partition("error: ")
         assert found, self.err
         assert all(line.startswith("· ") for line in head.splitlines()), head
         what, blank, hint = message.partition("\n\nhint: ")

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import numpy as np
 import pytest
+from gateways import troubles
 from serving import start, start_json, stop
 
 from edgewise import CloudInferenceClient
@@ -293,14 +294,10 @@ def test_delays_have_the_quantiles_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "codes", "said"),
-    [
-        (signal.SIGTERM, (0, -signal.SIGTERM), ""),
-        (signal.SIGINT, (0,), ""),
-    ],
+    ("sent", "codes"), [(signal.SIGTERM, (0, -signal.SIGTERM)), (signal.SIGINT, (0,))]
 )
 def test_a_server_that_is_told_to_stop_ends_in_words(
-    bundle: Path, sent: signal.Signals, codes: tuple[int, ...], said: str
+    bundle: Path, sent: signal.Signals, codes: tuple[int, ...]
 ) -> None:
     process, url = start(bundle)
 
@@ -308,6 +305,6 @@ def test_a_server_that_is_told_to_stop_ends_in_words(
     _, errors = process.communicate(timeout=20)
 
     assert process.returncode in codes
-    assert errors.strip() == said
+    assert troubles(errors) == []
     with pytest.raises(httpx2.ConnectError):
         httpx2.get(f"{url}/healthz")

@@ -155,3 +155,17 @@ def test_a_wrong_order_to_optimize_is_wrong_usage(
 ) -> None:
     assert main(["optimize", "nowhere", "--data", "none.csv", "--out", "out", *more]) == 2
     assert what in capsys.readouterr().err
+
+
+def test_a_refused_start_is_an_event_on_stderr_and_an_error_on_stdout(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", str(tmp_path), "--port", "0", "--json"]) == 1
+
+    said = capsys.readouterr()
+    event, error = json.loads(said.err), json.loads(said.out)["error"]
+    assert (event["event"], event["level"]) == ("refused", "error")
+    assert {name: event[name] for name in ("what", "where", "hint")} == {
+        name: error[name] for name in ("what", "where", "hint")
+    }
+    assert event["error"] == error["kind"] == "InvalidModel"
