@@ -137,9 +137,11 @@ def _message(item: Any, at: int) -> dict[str, Any]:
         if not isinstance(calls, list | tuple) or not all(isinstance(x, Mapping) for x in calls):
             raise _wrong(f"message {at}: its tool calls are no list of objects")
         found["tool_calls"] = [_call(one) for one in calls]
-    is_plain = isinstance(content, str) and len(found) == 2
     try:
-        (content if is_plain else _strictly_written(found)).encode()
+        if isinstance(content, str) and len(found) == 2:
+            content.encode()
+        else:
+            _strictly_written(found).encode()
     except (TypeError, ValueError, RecursionError):
         raise _wrong(f"message {at} can't be written as JSON") from None
     return found
