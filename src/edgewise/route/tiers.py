@@ -93,7 +93,7 @@ class LocalTier:
 
     def length(self, one: Input) -> int | None:
         """Count an input's tokens or pixels."""
-        return self.model.length(one)
+        return self.model.read_ahead(one)
 
     async def ask(
         self, one: Input, timeout_ms: float | None, *, request_id: str = ""
