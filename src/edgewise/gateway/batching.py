@@ -36,7 +36,7 @@ class BatchingTier(LocalTier):
         answer: asyncio.Future[Prediction] = loop.create_future()
         self._waiting.append((one, answer))
         if self._turning is None or self._turning.done():
-            self._turning = loop.create_task(self._turn(loop))
+            self._turning = loop.create_task(self._turn())
         if timeout_ms is None:
             return await answer
         try:
@@ -46,7 +46,7 @@ class BatchingTier(LocalTier):
             what, hint = f"no answer within {timeout_ms:.0f} ms", "allow more time, or ask less"
             raise DeadlineExceeded(what, where=f"tier {self._name}", hint=hint) from late
 
-    async def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _turn(self) -> None:
         while self._waiting:
             batch: list[Asked] = []
             while self._waiting and len(batch) < self._most:
@@ -55,16 +55,16 @@ class BatchingTier(LocalTier):
                     batch.append((one, answer))
             if batch:
                 self.runs += 1
-                await self._run(loop, batch)
+                await self._run(batch)
 
-    async def _run(self, loop: asyncio.AbstractEventLoop, batch: list[Asked]) -> None:
+    async def _run(self, batch: list[Asked]) -> None:
         inputs = [one for one, _ in batch]
         try:
-            found = await loop.run_in_executor(self._worker, self._predict, inputs)
+            found = await self._worker.run(self._predict, inputs)
         except Exception as failure:  # noqa: BLE001 - it is each caller's, who raises it
             if len(batch) > 1:  # one input's fault is not that of its company
                 for pair in batch:
-                    await self._run(loop, [pair])
+                    await self._run([pair])
             elif not batch[0][1].done():
                 batch[0][1].set_exception(failure)
             return

@@ -76,7 +76,7 @@ def facts_of(
         what = f"not above 0: {deadline_ms}"
         raise UsageError(what, where="deadline_ms", hint="give milliseconds, like 100")
     input_bytes = sum(map(size_bytes, one.values()))
-    too_large = input_bytes > max(tier.max_input_bytes for tier in policy.tiers)
+    too_large = input_bytes > policy.lineup.most_input_bytes
     counted = None if too_large else length(one)
     chat = _is_chat(policy)
     text = None
@@ -111,10 +111,10 @@ def size_bytes(value: Any) -> int:
 
     Of a list of messages, or of tools, that of all texts in them.
     """
-    if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
-        return sum(map(size_bytes, strings_of(value)))
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
+    if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+        return sum(map(size_bytes, strings_of(value)))
     if isinstance(value, bytes | bytearray | memoryview):
         return len(value)
     if isinstance(value, Path):

@@ -66,7 +66,12 @@ class Run:
 
     def reasons(self) -> tuple[Reason, ...]:
         """Give the reasons of all steps, each once."""
-        return tuple(dict.fromkeys(reason for step in self.steps for reason in step.reasons))
+        found: list[Reason] = []  # few: a set of them would call each one's Python-made hash
+        for step in self.steps:
+            for reason in step.reasons:
+                if reason not in found:
+                    found.append(reason)
+        return tuple(found)
 
     def input_for(self, tier: TierPolicy) -> Input:
         """Give the input as a tier may see it: on the device as it is, elsewhere redacted."""

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, runtime_checkable
 
 from edgewise.errors import DeadlineExceeded
 from edgewise.records import Input, Prediction, TextChunk
+from edgewise.route.worker import Worker
 from edgewise.runtimes import LocalModel, RemoteModel, as_chunk
 
 
@@ -89,18 +89,18 @@ class LocalTier:
     def __init__(self, name: str, model: LocalModel) -> None:
         self.model = model
         self._name = name
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="edgewise-tier")
+        self._worker = Worker(f"tier {name}")
 
     def length(self, one: Input) -> int | None:
-        """Count an input's tokens or pixels."""
-        return self.model.length(one)
+        """Count the tokens or pixels of an input that is likely to be asked next."""
+        return self.model.read_ahead(one)
 
     async def ask(
         self, one: Input, timeout_ms: float | None, *, request_id: str = ""
     ) -> Prediction:
         """Answer one input in the worker thread."""
         del request_id  # a model here has no memory of requests
-        answer = asyncio.get_running_loop().run_in_executor(self._worker, self.model.predict, one)
+        answer = self._worker.run(self.model.predict, one)
         if timeout_ms is None:
             return await answer
         try:
@@ -117,7 +117,7 @@ class LocalTier:
 
     async def aclose(self) -> None:
         """Free the worker and the model, when the last call has ended."""
-        await asyncio.to_thread(self._worker.shutdown, wait=True)
+        await asyncio.to_thread(self._worker.close)
         self.model.close()
 
 

@@ -117,6 +117,10 @@ class LocalModel:
         """Count an input's tokens or pixels."""
         return self._task.length(one)
 
+    def read_ahead(self, one: Input) -> int:
+        """Count as `length`, for who asks `predict` next: what was read is not read again."""
+        return self._task.read_ahead(one)
+
     def close(self) -> None:
         """Free the model."""
         self._session.close()

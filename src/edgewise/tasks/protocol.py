@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class TaskModel(Protocol):
-    """Turns inputs to tensors and logits to predictions. Holds no state that calls change."""
+    """Turns inputs to tensors and logits to predictions. No call changes another's answer."""
 
     labels: tuple[str, ...]
 
@@ -31,4 +31,8 @@ class TaskModel(Protocol):
 
     def length(self, one: Input) -> int:
         """Count an input's tokens or pixels."""
+        ...
+
+    def read_ahead(self, one: Input) -> int:
+        """Count as `length`, and keep what that took for the answer, which is asked next."""
         ...

@@ -73,6 +73,24 @@ def test_strange_text_is_answered(task: TextClassification, text: str) -> None:
     assert 2 <= task.length({"text": text}) <= 6
 
 
+def test_what_was_read_ahead_is_the_answers_input(task: TextClassification) -> None:
+    ahead = task.read_ahead({"text": "Good thing"})
+    first, then = (task.encode([{"text": "Good thing"}])["input_ids"].tolist() for _ in range(2))
+
+    assert ahead == task.length({"text": "Good thing"}) == 4
+    assert first == then == [[CLS, GOOD, UNK, SEP]]
+
+
+def test_what_is_read_ahead_and_never_asked_is_not_kept_for_ever(task: TextClassification) -> None:
+    lengths = [task.read_ahead({"text": f"good {n}"}) for n in range(1000)]
+    long = task.read_ahead({"text": "good " * 10_000})
+
+    assert lengths == [4] * 1000
+    assert long == 6
+    assert len(task._ahead) <= 64
+    assert task.encode([{"text": "good"}])["input_ids"].tolist() == [[CLS, GOOD, SEP]]
+
+
 @pytest.mark.parametrize(
     ("one", "what", "hint"),
     [

@@ -17,6 +17,9 @@ class Verdict(NamedTuple):
     """Kinds for which it is not answered."""
 
 
+_NOTHING = Verdict((), (), ())
+
+
 def judge(found: Sequence[str], actions: PrivacyActions) -> Verdict:
     """Sort the kinds found in a request by their action.
 
@@ -25,6 +28,8 @@ def judge(found: Sequence[str], actions: PrivacyActions) -> Verdict:
     >>> judge(["email", "card"], PrivacyActions(by_kind={"email": PrivacyAction.REDACT}))
     Verdict(keep=('card',), redact=('email',), refuse=())
     """
+    if not found:
+        return _NOTHING
     return Verdict(
         keep=tuple(kind for kind in found if actions.of(kind) is PrivacyAction.KEEP),
         redact=tuple(kind for kind in found if actions.of(kind) is PrivacyAction.REDACT),
