@@ -92,7 +92,12 @@ def test_the_whole_answer_is_held_back_by_null(tmp_path: Path) -> None:
             "`stream.commit_after_tokens`: ",
             "commit_after_tokens: decide after so many tokens",
         ),
-        (LEAST.replace("http:", "ftp:"), 5, "`tiers.edge.endpoint`: ", "endpoint: URL"),
+        (
+            LEAST.replace("http:", "ftp:"),
+            5,
+            "`tiers.edge.endpoint` is no http or https URL",
+            "https://",
+        ),
         (
             LEAST + "privacy: {residency: {eu: [moon]}}\n",
             6,

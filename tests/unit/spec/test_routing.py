@@ -173,10 +173,15 @@ def test_a_mistake_is_named_with_its_place(
 @pytest.mark.parametrize(
     ("tiers", "at", "what", "hint"),
     [
-        ('{endpoint: "host/v2"}', "6:21", "`tiers.cloud.endpoint`", "URL"),
-        ('{endpoint: "https:///v2"}', "6:21", "`tiers.cloud.endpoint`", "URL"),
-        ('{endpoint: "ftp://host"}', "6:21", "`tiers.cloud.endpoint`", "URL"),
-        ('{endpoint: "https://a", equals: {west: b}}', "6:49", "`tiers.cloud.equals.west`", "URL"),
+        ('{endpoint: "host/v2"}', "6:21", "`tiers.cloud.endpoint`", "https://"),
+        ('{endpoint: "https:///v2"}', "6:21", "`tiers.cloud.endpoint`", "https://"),
+        ('{endpoint: "ftp://host"}', "6:21", "`tiers.cloud.endpoint`", "https://"),
+        (
+            '{endpoint: "https://a", equals: {west: b}}',
+            "6:49",
+            "`tiers.cloud.equals.west`",
+            "https://",
+        ),
         (
             '{endpoint: "https://a", equals: {edge: "https://b"}}',
             "6:43",
