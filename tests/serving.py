@@ -31,5 +31,5 @@ def stop(process: subprocess.Popen[str]) -> int:
     """End a server, which had no trouble, and give its exit code."""
     os.kill(process.pid, signal.SIGTERM)
     _, said = process.communicate(timeout=20)
-    assert troubles(said) == []
+    assert troubles(said) == [], said
     return process.returncode

@@ -16,7 +16,7 @@ from typing import TextIO
 
 import msgspec
 
-from edgewise.errors import EdgewiseError
+from edgewise.errors import EdgewiseError, InvalidData
 from edgewise.records import Decision, Outcome
 from edgewise.route.clock import Clock, SystemClock
 
@@ -83,9 +83,12 @@ class Events:
         self.say("fault", words, level="error", error=kinds[0], causes=kinds[1:], lines=lines)
 
     def see(self, decision: Decision) -> None:
-        """Count what failed of a decision's calls, and tell of it when it is time."""
+        """Count what failed of a decision's calls, and tell of it when it is time.
+
+        A request that could not be read is the caller's trouble, who was told, and no tier's.
+        """
         for attempt in decision.attempts:
-            if attempt.outcome in _FAILURES:
+            if attempt.outcome in _FAILURES and attempt.error != InvalidData.__name__:
                 kind = (attempt.tier, attempt.outcome.value, attempt.error)
                 self._failures[kind] += 1
                 told_s = self._told_s.get(kind)

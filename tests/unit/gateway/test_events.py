@@ -138,6 +138,15 @@ def test_a_tiers_failures_are_told_at_once_and_then_counted() -> None:
     assert {one["level"] for one in lines(out)} == {"warning"}
 
 
+def test_an_input_that_can_not_be_read_is_no_tiers_failure() -> None:
+    out = io.StringIO()
+    events = Events(out)
+
+    events.see(decision(0.0, failed("InvalidData"), failed("RemoteError")))
+
+    assert [one["error"] for one in lines(out)] == ["RemoteError"]
+
+
 def test_at_a_terminal_a_tiers_failure_is_a_sentence() -> None:
     out = Terminal()
     events = Events(out)
