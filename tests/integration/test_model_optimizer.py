@@ -256,6 +256,7 @@ def test_a_search_measures_what_fits_and_says_why_the_rest_does_not(tmp_path: Pa
     assert unfit.model is None
 
 
+@pytest.mark.slow
 def test_a_search_with_minutes_proposes_what_it_was_not_given(tmp_path: Path) -> None:
     onnx.save(wide(), tmp_path / "m.onnx")
 

@@ -14,6 +14,7 @@ from edgewise.optimize.sources.bert import BertSource
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.slow
 def test_the_cuts_of_an_onnx_encoder_score_as_those_of_its_directory(
     finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -170,6 +170,7 @@ def test_asked_again_nothing_is_measured_or_written_anew(folder: Path) -> None:
     assert (folder / "best/candidates.json").stat().st_mtime_ns == written
 
 
+@pytest.mark.slow
 def test_another_order_replaces_the_parts_and_leaves_what_is_not_ours(folder: Path) -> None:
     answer(*ORDER, folder=folder)
     (folder / "best/notes.txt").write_text("mine", encoding="utf-8")

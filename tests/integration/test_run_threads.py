@@ -13,6 +13,7 @@ from edgewise.runtimes import read_manifest
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.slow
 def test_the_bundle_and_its_profile_have_the_threads_that_won(tmp_path: Path) -> None:
     spec = SPEC.replace("memory: 1GiB", "memory: 1GiB, threads: 2")
     spec = spec.replace("optimize: {", "optimize: {layers: [2], recipes: [int8-dynamic], ")

@@ -22,6 +22,7 @@ def run(script: str, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_image_example_ends_in_a_smaller_network_that_is_right(tmp_path: Path) -> None:
     told = run("optimize_image/optimize.py", tmp_path)
 
