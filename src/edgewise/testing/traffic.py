@@ -79,6 +79,11 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
+    @property
+    def open(self) -> bool:
+        """Whether it can carry another request; a server closes what was idle for long."""
+        return self._transport is not None and not self._transport.is_closing()
+
     def ask(self, request: bytes) -> "asyncio.Future[tuple[int, bytes, float]]":
         """Send a request; gives status, body and the moment of its last byte."""
         assert self._transport is not None
@@ -119,6 +124,8 @@ class _Client:
 
     async def ask(self, one: Asked, due_s: float) -> Answered:
         """Send one request now, and wait for its answer."""
+        while self._idle and not self._idle[-1].open:
+            self._idle.pop()
         connection = self._idle.pop() if self._idle else await self._connect()
         request = _request(one)
         sent_s = time.perf_counter()
