@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-NAMES = ("imports", "optimize", "plan", "route")
+NAMES = ("imports", "optimize", "plan", "route", "gateway")
 
 if __name__ == "__main__":
     codes = [subprocess.call([sys.executable, "-m", f"benchmarks.{name}"]) for name in NAMES]
