@@ -19,41 +19,17 @@ from typing import Any
 
 import numpy as np
 from benchmarks import plan_draws, plan_placement
-from benchmarks.plan_events import bench_events
+from benchmarks.plan_events import CLOUD, EDGE, SERVERS, bench_events
 from benchmarks.plan_live import bench_live
 from benchmarks.results import claim, write
 
-from edgewise.records import LatencyLimit, Policy, ServiceFormula, TierKind, TierPolicy
+from edgewise.records import Policy
 from edgewise.simulate import Scenario, TraceReader, simulate, table_of
 
 RUNS = 5
 REQUESTS = 1_000_000
 OF_SIMPY = 50_000
-SERVERS = 64
-POLICY = Policy(
-    task="text-classification",
-    labels=("no", "yes"),
-    tiers=(
-        TierPolicy(
-            name="edge",
-            kind=TierKind.DEVICE,
-            threshold=0.8,
-            latency=tuple(
-                LatencyLimit(up_to_length=n, p50_ms=n / 100, p95_ms=n / 50)
-                for n in (256, 1024, 4096)
-            ),
-        ),
-        TierPolicy(
-            name="cloud",
-            kind=TierKind.CLOUD,
-            rtt_p50_ms=60.0,
-            rtt_p95_ms=180.0,
-            usd_per_request=0.002,
-            servers=SERVERS,
-            service=ServiceFormula(base_ms=20.0, per_output_token_ms=2.0),
-        ),
-    ),
-)
+POLICY = Policy(task="text-classification", labels=("no", "yes"), tiers=(EDGE, CLOUD))
 
 
 def make_trace(path: Path, n: int) -> None:
