@@ -437,7 +437,11 @@ def below_the_certificate(policy: dict[str, Any]) -> None:
     ("change", "code", "words"),
     [
         (newer, 1, ("policy.json", "version 2", "this edgewise reads 1", "anew")),
-        (without_a_url, 2, ("endpoint", "not an http or https URL", "https://host/path")),
+        (
+            without_a_url,
+            2,
+            ("policy.json: tiers.cloud.endpoint", "not an http or https URL", "https://host/path"),
+        ),
         (
             below_the_certificate,
             1,

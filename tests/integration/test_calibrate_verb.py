@@ -176,6 +176,26 @@ def test_a_certificate_edited_by_hand_fails_verification(
     assert "it was changed after it was made" in checks["certificate"]["detail"]
 
 
+def test_levels_are_not_taken_from_a_certificate_edited_by_hand(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = project / "run" / "certificate.json"
+    certificate = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**certificate, "alpha": 0.9}), encoding="utf-8")
+    labels = project / "calibration.csv"
+    levels = ("--alpha", "0.2", "--delta", "0.05")
+
+    refused, said = calibrate(capsys, project / "run", labels, *levels)
+    code, found = calibrate(capsys, project / "run", labels, *levels, "--loss", "net")
+
+    assert refused == 1
+    assert said["error"]["where"] == str(path)
+    assert "it was changed after it was made" in said["error"]["what"]
+    assert "`--loss`, `--alpha` and `--delta`" in said["error"]["hint"]
+    assert code == 0
+    assert found["certificate"]["alpha"] == 0.2
+
+
 @pytest.mark.parametrize(
     ("change", "code", "what"),
     [

@@ -123,6 +123,24 @@ def test_too_few_samples_are_a_no(run: Path, capsys: pytest.CaptureFixture[str])
     assert (run / "policy.json").read_bytes() == before
 
 
+def test_levels_are_not_taken_from_a_certificate_edited_by_hand(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sampled(run)
+    path = run / "certificate.json"
+    certificate = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**certificate, "alpha": 0.9}), encoding="utf-8")
+
+    refused, said = recertify(capsys, run)
+    code, _ = recertify(capsys, run, "--loss", "net", "--alpha", "0.05", "--delta", "0.05")
+
+    assert refused == 1
+    assert said["error"]["where"] == str(path)
+    assert "it was changed after it was made" in said["error"]["what"]
+    assert "`--loss`, `--alpha` and `--delta`" in said["error"]["hint"]
+    assert code == 0
+
+
 def test_a_sample_of_another_certificate_says_nothing(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

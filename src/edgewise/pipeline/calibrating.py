@@ -107,6 +107,8 @@ def calibrate_run(order: CalibrateOrder, progress: Progress = silent) -> Calibra
         When there is no tier to defer to, or a level is out of range.
     """
     policy, before = read_certified(order.run)
+    if order.alpha is None or order.delta is None or order.loss is None:
+        check_levels(order.run, before)
     loss = order.loss or before.loss
     labelled = _labelled(order, policy, loss)
     rights = _answer(order, policy, labelled, loss, progress)
@@ -181,6 +183,20 @@ def read_certified(run: Path) -> tuple[Policy, Certificate]:
         what, hint = "there is no tier to defer to", "add `tiers.cloud` and run `edgewise run`"
         raise UsageError(what, where=str(run), hint=hint)
     return policy, before
+
+
+def check_levels(run: Path, before: Certificate) -> None:
+    """See that nobody changed the certificate whose loss and levels the next one takes over.
+
+    Raises
+    ------
+    IntegrityError
+        When it was changed.
+    """
+    if seal(before) != before:
+        what = "it was changed after it was made, and the next takes its loss and levels from it"
+        hint = "give `--loss`, `--alpha` and `--delta`, or run `edgewise run` again"
+        raise IntegrityError(what, where=str(run / "certificate.json"), hint=hint)
 
 
 def _labelled(order: CalibrateOrder, policy: Policy, loss: Loss) -> _Labelled:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edgewise.calibrate import certify, coverage, disagreement_limit
 from edgewise.errors import InvalidData, UsageError
 from edgewise.observe import histogram_of, read_samples
-from edgewise.pipeline.calibrating import read_certified, write_certificate
+from edgewise.pipeline.calibrating import check_levels, read_certified, write_certificate
 from edgewise.records import (
     AuditSample,
     Certificate,
@@ -84,6 +84,8 @@ def recertify_run(order: RecertifyOrder) -> RecertifySummary:
         When the loss needs labels, or a level is out of range.
     """
     policy, before = read_certified(order.run)
+    if order.alpha is None or order.delta is None or order.loss is None:
+        check_levels(order.run, before)
     path = order.audit or order.run / AUDIT_FILE
     loss = order.loss or before.loss
     key = digest(policy.certificate) if policy.certificate is not None else ""

@@ -247,12 +247,11 @@ def _check_policy(
     detect("", policy.privacy.detect)
     if policy.certificate is not None:
         bundle_sha256, threshold = policy.bundle_sha256, policy.tiers[0].threshold
-        place = f"{setup.policy}: " if isinstance(setup.policy, str | Path) else ""
         check_certificate(
             policy.certificate,
             bundle_sha256=bundle_sha256,
             threshold=threshold,
-            where=f"{place}certificate",
+            where=_in_file(setup, "certificate"),
         )
     if model is None:
         return
@@ -308,7 +307,18 @@ def _remote(tier: TierPolicy, policy: Policy, setup: Setup) -> RemoteTier:
             lane=setup.lane,
         )
 
-    return RemoteTier(connect)  # connects once: a wrong URL is found before the first request
+    try:
+        return RemoteTier(connect)  # connects once: a wrong URL is found before the first request
+    except UsageError as wrong:
+        if setup.policy is None or wrong.where != "endpoint":
+            raise
+        where = _in_file(setup, f"tiers.{tier.name}.endpoint")
+        raise UsageError(wrong.what, where=where, hint=wrong.hint) from None
+
+
+def _in_file(setup: Setup, field: str) -> str:
+    """Give the place of a policy's field, with its file where it has one."""
+    return f"{setup.policy}: {field}" if isinstance(setup.policy, str | Path) else field
 
 
 def _few(labels: Sequence[str]) -> str:
