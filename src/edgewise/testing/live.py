@@ -22,6 +22,8 @@ from edgewise.records import Profile, write_json
 from edgewise.testing.traffic import Answered, Asked, send
 
 _WARM_UP = 20
+_BURST = 16
+_PAUSE_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ class Pieces:
     """What was measured of each tier alone. Made by `measure_pieces`, read by `predict`."""
 
     edge: Profile
-    """What the engine takes for an answer of its own: its one worker is busy for as long."""
+    """How long the edge and its gateway are busy with an answer."""
     gateway_ms: tuple[float, float]
     """What a caller waits beyond that, p50 and p95."""
     cloud: Profile
@@ -80,6 +82,10 @@ def measure_pieces(
 ) -> Pieces:
     """Ask the edge through its gateway, then the cloud, one request after the other.
 
+    The edge is also asked in bursts, which tell how long it is busy with a request: the gateway's
+    own work is part of that, and a model that is kept busy is faster than one that rests. Times of
+    single answers are scaled to it; what a caller waits beyond that occupies nobody.
+
     Parameters
     ----------
     calls
@@ -90,18 +96,39 @@ def measure_pieces(
     """
     near = send(gateway, [Asked(text=one.text, location="edge") for one in samples], gap_ms=gap_ms)
     far = send(cloud, [Asked(text=one.text) for one in samples[:calls]], gap_ms=gap_ms)
-    if any(one.status != 200 for one in (*near, *far)):
+    bursts = _ask_in_bursts(gateway, samples)
+    if any(one.status != 200 for one in (*near, *far, *bursts)):
         raise ValueError("a request was refused while the pieces were measured")
     lengths = [one.length for one in samples]
     warm = slice(_WARM_UP, None)
-    beyond_ms = sorted(max(0.0, one.latency_ms - one.engine_ms) for one in near[warm])
+    alone_ms = np.array([one.engine_ms for one in near[warm]])
+    busy_ms = alone_ms * (_busy_ms(bursts) / np.median(alone_ms))
+    waited_ms = np.array([one.latency_ms for one in near[warm]])
+    beyond_ms = np.sort(np.maximum(0.0, waited_ms - busy_ms)).tolist()
     return Pieces(
-        edge=_profile(lengths[warm], [one.engine_ms for one in near[warm]]),
+        edge=_profile(lengths[warm], busy_ms.tolist()),
         gateway_ms=(percentile(beyond_ms, 0.50), percentile(beyond_ms, 0.95)),
         cloud=_profile(lengths[warm], [one.engine_ms for one in far[warm]]),
         rtt_ms=tuple(max(0.0, one.latency_ms - one.engine_ms) for one in far[warm]),
         confidence=tuple(one.confidence for one in near),
     )
+
+
+def _ask_in_bursts(gateway: str, samples: Sequence[Sample]) -> list[Answered]:
+    """Ask the edge for so many at once, and rest until they are surely answered."""
+    whole = len(samples) // _BURST * _BURST
+    asked = [
+        Asked(text=one.text, at_s=number // _BURST * _PAUSE_S, location="edge")
+        for number, one in enumerate(samples[:whole])
+    ]
+    return send(gateway, asked)
+
+
+def _busy_ms(bursts: Sequence[Answered]) -> float:
+    """Give the time that a request occupies its server: in the median burst, what each took."""
+    ends_ms = np.array([one.late_ms + one.latency_ms for one in bursts]).reshape(-1, _BURST)
+    starts_ms = np.array([one.late_ms for one in bursts]).reshape(-1, _BURST)
+    return float(np.median(ends_ms.max(axis=1) - starts_ms.min(axis=1))) / _BURST
 
 
 def predict(folder: Path, policy: Path, trace: Path, pieces: Pieces) -> Any:
