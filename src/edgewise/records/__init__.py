@@ -162,6 +162,7 @@ from edgewise.records.project import (
     TiersSpec,
     Workload,
 )
+from edgewise.records.replayed import OptionReplay, TraceReplay
 from edgewise.records.resilience import BreakerRules, HedgeRules, ProbeRules, RetryRules
 from edgewise.records.routing import RoutingSpec
 from edgewise.records.run import (
@@ -293,6 +294,7 @@ __all__ = [
     "OptimizeSpec",
     "OptimizeSummary",
     "Option",
+    "OptionReplay",
     "Origin",
     "Outcome",
     "Placement",
@@ -365,6 +367,7 @@ __all__ = [
     "TiersSpec",
     "TokenUsage",
     "ToolCall",
+    "TraceReplay",
     "Tradeoff",
     "Upkeep",
     "VolumeDiscount",
