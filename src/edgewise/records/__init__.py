@@ -5,6 +5,7 @@ Read `bundle.py`, `certificate.py`, `policy.py` and `decision.py` first.
 """
 
 from edgewise.records.api_key import ApiKey
+from edgewise.records.asides import aside_of, clear_dead_asides
 from edgewise.records.audit import (
     Answered,
     AuditCase,
@@ -372,7 +373,9 @@ __all__ = [
     "Upkeep",
     "VolumeDiscount",
     "Workload",
+    "aside_of",
     "check_certificate",
+    "clear_dead_asides",
     "decode",
     "digest",
     "encode",
