@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from edgewise.plan.evidence import Evidence
+from edgewise.plan.load import peak_of
 from edgewise.records import NUMBERS, Costs, Figure, Origin, PlanBasis
 
 _SHOWN = {
@@ -35,6 +36,16 @@ def figures_of(
     ]
     rows += _others(basis, numbers)
     rows.append(_assumed("hours", 730.0, "per month", "always on"))
+    peak = peak_of(evidence, numbers)
+    rows.append(
+        Figure(
+            name="busiest hour over the mean, for the load",
+            value=peak.ratio,
+            unit="",
+            origin=peak.origin,
+            source=peak.source,
+        )
+    )
     if cloud is not None:
         rows += [
             _given("cloud price", cloud.usd_per_request, "USD per request", "tiers.cloud"),

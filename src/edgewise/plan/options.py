@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from edgewise.plan.cost import CostModel
 from edgewise.plan.evidence import Evidence
-from edgewise.plan.latency import mean_ms, mixture_p95
+from edgewise.plan.latency import mixture_p95
+from edgewise.plan.load import overloaded
 from edgewise.plan.numbers import DEFERRAL, JOULES_A_KWH, SECONDS_A_MONTH
 from edgewise.plan.pareto import mark_beaten
 from edgewise.records import Option, PlanBasis, Tradeoff
@@ -17,13 +18,16 @@ def options_of(
 ) -> list[Option]:
     """Give edge, cloud and hybrid with their cost, and what keeps each from the objective."""
     usd = {name: float(model.monthly(name, numbers)) for name in model.options}
-    limits = [*_limits(basis, evidence), *_load(evidence, numbers)]
-    options = [_edge(basis, evidence, usd["edge"], [*limits, *_unstable("edge", evidence)])]
+    limits = _limits(basis, evidence)
+    loads = {
+        name: [*overloaded(name, basis, evidence, numbers), *_unstable(name, evidence)]
+        for name in usd
+    }
+    options = [_edge(basis, evidence, usd["edge"], [*limits, *loads["edge"]])]
     if basis.cloud is not None:
-        both = [*limits, *_unstable("hybrid", evidence)]
         options += [
-            _cloud(basis, evidence, usd["cloud"]),
-            _hybrid(basis, evidence, usd["hybrid"], both),
+            _cloud(basis, evidence, usd["cloud"], loads["cloud"]),
+            _hybrid(basis, evidence, usd["hybrid"], [*limits, *loads["hybrid"]]),
         ]
     return options
 
@@ -113,21 +117,6 @@ def _late(basis: PlanBasis, p95_ms: float | None) -> list[str]:
     return [f"latency binds: p95 is {format_ms(p95_ms)}, and {format_ms(limit)} is asked"]
 
 
-def _load(evidence: Evidence, n: Mapping[str, float]) -> list[str]:
-    """Say where devices that answer one request at a time are brought more than they can do."""
-    if evidence.p50_ms is None or evidence.p95_ms is None:
-        return []
-    per_s = n["workload.requests_per_month"] / SECONDS_A_MONTH
-    busy = per_s * mean_ms((evidence.p50_ms, evidence.p95_ms)) / 1000
-    devices = n["workload.devices"] * n["costs.edge.share"]
-    if busy < devices:
-        return []
-    return [
-        f"load binds: the edge is unstable, for its {n['workload.devices']:,.0f} devices are "
-        f"brought {busy / devices:,.3g} times what they can do"
-    ]
-
-
 def _unstable(option: str, evidence: Evidence) -> list[str]:
     """Say which tiers a replay found to be brought more than they can do."""
     replay = evidence.replay
@@ -160,11 +149,11 @@ def _edge(basis: PlanBasis, evidence: Evidence, usd: float, limits: Sequence[str
     )
 
 
-def _cloud(basis: PlanBasis, evidence: Evidence, usd: float) -> Option:
+def _cloud(basis: PlanBasis, evidence: Evidence, usd: float, load: Sequence[str]) -> Option:
     assert basis.cloud is not None
     replayed_ms = evidence.replayed_ms("cloud", 0.95)
     p95_ms = basis.cloud.rtt_p95_ms if replayed_ms is None else replayed_ms
-    reasons = [*_unstable("cloud", evidence), *_late(basis, p95_ms)]
+    reasons = [*load, *_late(basis, p95_ms)]
     if basis.privacy.detect or basis.privacy.residency:
         reasons.append("privacy binds: some requests may not leave the device")
     return Option(

@@ -230,9 +230,12 @@ def test_devices_that_are_brought_more_than_they_can_do_are_said_to_be_unstable(
 
     assert [one.name for one in below.options if one.feasible] == ["edge", "cloud", "hybrid"]
     assert [one.name for one in above.options if one.feasible] == ["cloud"]
-    words = "load binds: the edge is unstable, for its 100 devices are brought 2 times what they "
-    assert f"edge: {words}can do" in above.reasons
-    assert f"hybrid: {words}can do" in above.reasons
+    words = (
+        "load binds: the edge is unstable at the month's mean, for its 100 devices are brought 2 "
+        "times what they can do"
+    )
+    assert f"edge: {words}" in above.reasons
+    assert f"hybrid: {words}" in above.reasons
 
 
 def replayed(*options: OptionReplay, **changes: object) -> TraceReplay:
