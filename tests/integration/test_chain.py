@@ -225,6 +225,36 @@ def test_without_a_cloud_the_edge_is_measured_and_planned_alone(
     assert main(["predict", str(out), "--text", "a superb film"]) == 0
 
 
+@pytest.mark.slow
+def test_the_trace_of_the_workload_is_replayed_with_the_measured_profile_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = SPEC.splitlines(keepends=True)
+    alone = "".join(line for line in lines if not line.startswith(("  cloud:", "workload:")))
+    alone = alone.replace("0.5}\n", "0.5, layers: [1], recipes: [float32]}\n")
+    project = write_project(tmp_path, f"{alone}\nworkload: {{trace: day.csv}}\n")
+    out, again = tmp_path / "run", tmp_path / "again"
+    assert main(["run", str(project), "--out", str(out)]) == 1
+    assert "day.csv: can't be read: No such file" in capsys.readouterr().err
+    rows = "".join(f"{n},10,1\n" * 3 for n in range(100))
+    (tmp_path / "day.csv").write_text(f"t_s,input_tokens,output_tokens\n{rows}")
+
+    code, found = run_json(capsys, "run", str(project), "--out", str(out))
+    _, same = run_json(capsys, "run", str(project), "--out", str(again))
+    _, planned = run_json(capsys, "plan", str(out))
+
+    assert code == 0
+    assert "replay" in found["done"]
+    assert "replay" in same["cached"]
+    assert planned == json.loads((out / "plan.json").read_text())
+    assert planned["replay"]["requests"] == 300
+    assert [one["is_simulated"] for one in planned["latency"]] == [True]
+    # The third of three at once waits for two others.
+    assert planned["options"][0]["latency_p95_ms"] > 2 * found["profile"]["p50_ms"]
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "Simulated: 300 requests of day.csv, whose gaps have a CV² of" in page
+
+
 def test_a_certificate_of_clusters_counts_each_of_them_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -64,7 +64,7 @@ def test_a_plan_of_a_run_keeps_its_map_of_decisions(finished_run: Path, tmp_path
 
     page = out.read_text("utf-8")
     assert "<figcaption>Decisions by confidence</figcaption>" in page
-    assert "Timed: edge; the others are lognormal" in page
+    assert "Measured one at a time: edge. Assumed lognormal" in page
 
 
 @pytest.mark.parametrize(

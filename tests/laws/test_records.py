@@ -44,6 +44,7 @@ from edgewise.records import (
     ModelProfile,
     ModelQuality,
     OfflineRules,
+    OptionReplay,
     PlacementModel,
     PlacementProblem,
     PlacementTier,
@@ -62,6 +63,7 @@ from edgewise.records import (
     StreamRules,
     TextConfidence,
     TierPolicy,
+    TraceReplay,
     VolumeDiscount,
     decode,
     digest,
@@ -94,6 +96,7 @@ CHECKED: dict[Any, dict[str, st.SearchStrategy[Any]]] = {
     },
     Batching: {"most": COUNTS, "wait_ms": TIMES_MS, "added_share": TIMES_MS},
     QueueRules: {"most_waiting": st.none() | COUNTS},
+    TraceReplay: {"peak_ratio": st.none() | st.floats(1.0, 1e9)},
     ServiceFormula: {one.name: TIMES_MS for one in dataclasses.fields(ServiceFormula)},
     TierPolicy: {"servers": st.none() | COUNTS},
     AuditRules: {
@@ -157,6 +160,17 @@ WHOLE: dict[Any, st.SearchStrategy[Any]] = {
     ),
     MeasuredCut: st.builds(
         MeasuredCut, tensor=NAMES, sent_bytes=COUNTS, head_ms=TIMES_S, tail_ms=TIMES_S
+    ),
+    OptionReplay: st.builds(
+        lambda option, shares, times, unstable: OptionReplay(
+            option=option,
+            points=tuple(zip(sorted(shares), sorted(times), strict=True)),
+            unstable=unstable,
+        ),
+        NAMES,
+        st.tuples(st.floats(0.0, 0.4), st.floats(0.5, 1.0)),
+        st.tuples(TIMES_MS, TIMES_MS),
+        st.dictionaries(NAMES, TIMES_MS),
     ),
     LatencyCurve: st.builds(
         lambda option, shares, times, is_measured: LatencyCurve(

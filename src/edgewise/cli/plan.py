@@ -104,6 +104,7 @@ def show(plan: Plan) -> None:
     ]
     say(table(("option", "a month", "p95", "loss", ""), rows))
     say()
+    _show_latency(plan)
     crossing = plan.break_even_requests_per_month
     if crossing is not None:
         say(f"break-even   {plan.own_option} from {crossing:,.0f} requests a month on")
@@ -114,6 +115,24 @@ def show(plan: Plan) -> None:
         _show_flip(plan.flip, plan.own_option)
     if plan.certainty is not None:
         _show_certainty(plan.certainty)
+
+
+def _show_latency(plan: Plan) -> None:
+    options: dict[str, list[str]] = {}
+    for one in plan.latency:
+        gaps = (
+            ""
+            if one.arrival_cv2 is None
+            else f", gaps between requests of CV² {one.arrival_cv2:.3g}"
+        )
+        how = "lognormal, nobody waits"
+        if one.is_simulated and plan.replay is not None:
+            how = f"{plan.replay.requests:,} requests of {plan.replay.trace}"
+        elif one.is_measured:
+            how = "one at a time, nobody waits"
+        options.setdefault(f"{one.origin}: {how}{gaps}", []).append(one.option)
+    for words, names in options.items():
+        say(f"latency      {', '.join(names)} {words}")
 
 
 def _show_flip(flip: Flip, own: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from edgewise import extras
 from edgewise.errors import InvalidRecord, StorageError, UsageError
+from edgewise.records import aside_of, clear_dead_asides
 
 _ATTEMPT = (
     "STRUCT(tier VARCHAR, outcome VARCHAR, latency_ms DOUBLE, cost_usd DOUBLE, confidence DOUBLE, "
@@ -131,7 +132,8 @@ class LogQuery:
         StorageError
             When the file can't be written.
         """
-        aside = out.with_name(f".{out.name}.part")
+        clear_dead_asides(out)
+        aside = aside_of(out)
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
             name = str(aside).replace("'", "''")

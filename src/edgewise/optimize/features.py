@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgewise.errors import InvalidModel, StorageError
 from edgewise.optimize.sources import Source
 from edgewise.optimize.writing import BundleWriter
-from edgewise.records import Input, Progress
+from edgewise.records import Input, Progress, aside_of, clear_dead_asides
 from edgewise.runtimes import find_runtime
 
 _BATCH = 32
@@ -49,10 +49,12 @@ def encode_features(
         raise InvalidModel(
             "a feature is not finite", where=str(source.folder), hint="check the model"
         )
-    aside = path.with_suffix(".part.npy")
+    clear_dead_asides(path)
+    aside = aside_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(aside, found)
+        with aside.open("wb") as file:
+            np.save(file, found)
         aside.replace(path)
     except OSError as failure:
         what = f"can't write: {failure.strerror}"

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from edgewise import __version__
 from edgewise.errors import InvalidRecord, StorageError
-from edgewise.records import read_json, write_json
+from edgewise.records import aside_of, clear_dead_asides, read_json, write_json
 from edgewise.runtimes import hash_file
 
 R = TypeVar("R")
@@ -20,6 +20,7 @@ class Cache:
 
     Made by `run_project`, one beside each project file. An entry is written aside and renamed,
     so an interrupted run leaves whole entries only, and the next run continues behind them.
+    Several runs may share one at once.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -51,17 +52,20 @@ class Cache:
     def directory(
         self, stage: str, parts: tuple[object, ...], make: Callable[[Path], None]
     ) -> Path:
-        """Give the stage's folder for these parts; `make` fills it when it is not there."""
+        """Give the stage's folder for these parts; `make` fills it when it is not there.
+
+        Of runs that make the same at once, the first to end gives it to all.
+        """
         path = self.folder / f"{stage}-{key_of(stage, parts)}"
         if path.is_dir():
             self._note(self.cached, stage)
             return path
-        aside = path.with_name(f".{path.name}.part")
-        shutil.rmtree(aside, ignore_errors=True)
+        clear_dead_asides(path)
+        aside = aside_of(path)
         try:
             aside.mkdir(parents=True)
             make(aside)
-            aside.replace(path)
+            _move_unless_there(aside, path)
         except OSError as failure:
             raise storage_error(failure, path) from failure
         finally:
@@ -94,6 +98,14 @@ def hash_path(path: Path) -> str:
         whole.update(str(file.relative_to(path) if file != path else file.name).encode() + b"\0")
         whole.update(bytes.fromhex(hash_file(file)))
     return whole.hexdigest()
+
+
+def _move_unless_there(aside: Path, path: Path) -> None:
+    try:
+        aside.replace(path)
+    except OSError:
+        if not path.is_dir():  # else another run has made the same meanwhile
+            raise
 
 
 def clear(folder: Path) -> None:

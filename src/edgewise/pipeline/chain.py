@@ -27,8 +27,8 @@ from edgewise.pipeline.answers import (
     may_leave,
 )
 from edgewise.pipeline.cache import Cache, hash_path
+from edgewise.pipeline.planning import check_trace, plan_measured
 from edgewise.pipeline.policy import make_policy
-from edgewise.pipeline.pricing import price_tables
 from edgewise.pipeline.publish import Outcome, publish
 from edgewise.pipeline.quality import (
     TestAnswers,
@@ -38,7 +38,7 @@ from edgewise.pipeline.quality import (
 )
 from edgewise.pipeline.racing import make_race
 from edgewise.pipeline.watching import directions_of, drift_rules
-from edgewise.plan import plan
+from edgewise.plan import measured
 from edgewise.profile import describe_target, find_runtimes, measure
 from edgewise.records import (
     Candidate,
@@ -141,6 +141,7 @@ def _run(
     spec: ProjectSpec, out: Path, kept: Cache, *, secret: SecretReader, progress: Progress
 ) -> RunSummary | Refusal:
     splits = _read_splits(spec)
+    check_trace(spec)
     caller, spent_usd = None, 0.0
     if spec.cloud is not None:
         caller = CloudCaller(spec, spec.cloud, (), kept, secret)
@@ -170,16 +171,9 @@ def _run(
         source.close()
     quality = measure_quality(test, certificate)
     policy = make_policy(spec, model.labels, profile, certificate, confidence, drift)
-    tables = price_tables(spec.path.parent)
-    made = plan(
-        spec,
-        profile,
-        certificate,
-        quality,
-        tables=tables,
-        deferral_curve=deferral_curve(test),
-        decisions=decisions_by_confidence(test, certificate),
-    )
+    decisions = decisions_by_confidence(test, certificate)
+    evidence = measured(profile, certificate, quality, deferral_curve(test), decisions)
+    made = plan_measured(spec, profile, evidence, kept)
     return publish(
         Outcome(
             spec=spec,

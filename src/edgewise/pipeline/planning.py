@@ -1,15 +1,27 @@
 """A plan made anew: of a run by what it measured, or of a project file by what it assumes."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 from edgewise.errors import InvalidRecord, StorageError
 from edgewise.observe import DecisionLog
+from edgewise.pipeline.cache import Cache, hash_path
 from edgewise.pipeline.pricing import price_tables
-from edgewise.plan import basis_of, measured, plan_from, plan_unmeasured
+from edgewise.plan import Evidence, assumed, basis_of, measured, plan_from
 from edgewise.plan.focus import focus_csv, ledger_rows, plan_rows
-from edgewise.records import Certificate, Plan, Profile, RunSummary, read_json
+from edgewise.records import (
+    Certificate,
+    Plan,
+    Profile,
+    ProjectSpec,
+    RunSummary,
+    TraceReplay,
+    digest,
+    read_json,
+)
 from edgewise.report import plan_markdown, render_plan
+from edgewise.simulate import TraceReader, replay_options
 from edgewise.spec import load_spec
 
 
@@ -26,12 +38,15 @@ def plan_again(path: Path, *, draws: int, seed: int) -> Plan:
     Raises
     ------
     EdgewiseError
-        When a part of the run, or the project file, can't be read or can't be.
+        When a part of the run, the project file or its trace can't be read or can't be.
     """
     if not path.is_dir():
         spec = load_spec(path)
         basis = basis_of(spec, price_tables(spec.path.parent))
-        return plan_unmeasured(basis, draws=draws, seed=seed)
+        evidence = assumed(basis.costs.assume)
+        if spec.trace is not None:
+            evidence = replace(evidence, replay=replay_options(basis, evidence, spec.trace))
+        return plan_from(basis, evidence, draws=draws, seed=seed)
     before = read_json(Plan, path / "plan.json")
     if before.basis is None:
         what = "the plan does not say what it was planned from"
@@ -44,7 +59,42 @@ def plan_again(path: Path, *, draws: int, seed: int) -> Plan:
         before.deferral_curve,
         before.decisions,
     )
-    return plan_from(before.basis, evidence, draws=draws, seed=seed)
+    kept = replace(evidence, replay=before.replay)
+    return plan_from(before.basis, kept, draws=draws, seed=seed)
+
+
+def check_trace(spec: ProjectSpec) -> None:
+    """Read the workload's trace, if there is one, before anything is built for it.
+
+    Raises
+    ------
+    InvalidData
+        When it can't be read or holds what can't be.
+    """
+    if spec.trace is not None:
+        for _ in TraceReader(spec.trace):
+            pass
+
+
+def plan_measured(spec: ProjectSpec, profile: Profile, evidence: Evidence, cache: Cache) -> Plan:
+    """Plan by what a run has measured, with the workload's trace replayed where there is one.
+
+    Raises
+    ------
+    EdgewiseError
+        When the trace or a price table can't be read or can't be.
+    """
+    basis = basis_of(spec, price_tables(spec.path.parent))
+    trace = spec.trace
+    if trace is None:
+        return plan_from(basis, evidence)
+    replay = cache.record(
+        "replay",
+        (hash_path(trace), digest(basis), digest(evidence), digest(profile)),
+        TraceReplay,
+        lambda: replay_options(basis, evidence, trace, profile),
+    )
+    return plan_from(basis, replace(evidence, replay=replay))
 
 
 def focus_of(plan: Plan, month: date, ledger: Path | None) -> str:

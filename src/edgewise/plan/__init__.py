@@ -5,7 +5,7 @@ Read `numbers.py`, `cost.py` and `planning.py` first.
 """
 
 from edgewise.plan.breakeven import BreakEven, Fleet, break_even, fleets_at
-from edgewise.plan.evidence import Evidence, measured
+from edgewise.plan.evidence import Evidence, assumed, measured
 from edgewise.plan.placement import check_placement, place
 from edgewise.plan.planning import basis_of, plan, plan_from, plan_unmeasured
 
@@ -13,6 +13,7 @@ __all__ = [
     "BreakEven",
     "Evidence",
     "Fleet",
+    "assumed",
     "basis_of",
     "break_even",
     "check_placement",

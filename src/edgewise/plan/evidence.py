@@ -11,6 +11,7 @@ from edgewise.records import (
     Origin,
     Profile,
     Quality,
+    TraceReplay,
 )
 
 
@@ -37,6 +38,13 @@ class Evidence:
     decisions: tuple[DecisionBin, ...] = ()
     threshold: float | None = None
     figures: tuple[Figure, ...] = ()
+    replay: TraceReplay | None = None
+    """What the workload's trace says of each option's latency; goes before every formula."""
+
+    def replayed_ms(self, option: str, share: float) -> float | None:
+        """Give the time that a share of an option's answers is within; `None` without a replay."""
+        one = None if self.replay is None else self.replay.of(option)
+        return None if one is None else one.within_ms(share)
 
 
 def measured(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from edgewise.plan.evidence import Evidence
+from edgewise.plan.load import peak_of
 from edgewise.records import NUMBERS, Costs, Figure, Origin, PlanBasis
 
 _SHOWN = {
@@ -35,13 +36,23 @@ def figures_of(
     ]
     rows += _others(basis, numbers)
     rows.append(_assumed("hours", 730.0, "per month", "always on"))
+    peak = peak_of(evidence, numbers)
+    rows.append(
+        Figure(
+            name="busiest hour over the mean, for the load",
+            value=peak.ratio,
+            unit="",
+            origin=peak.origin,
+            source=peak.source,
+        )
+    )
     if cloud is not None:
         rows += [
             _given("cloud price", cloud.usd_per_request, "USD per request", "tiers.cloud"),
             _given("cloud round trip p50", cloud.rtt_p50_ms, "ms", "tiers.cloud"),
             _given("cloud round trip p95", cloud.rtt_p95_ms, "ms", "tiers.cloud"),
-            _assumed("shape of latencies", None, "lognormal", "for the hybrid's p95"),
         ]
+    rows += _arrivals(evidence)
     if cloud is not None and numbers["costs.cloud.usd_per_gpu_hour"] > 0:
         rows.append(
             _assumed(
@@ -49,6 +60,24 @@ def figures_of(
             )
         )
     return tuple(rows)
+
+
+def _arrivals(evidence: Evidence) -> list[Figure]:
+    """Give how requests come, as the latencies have it: by the trace, or as a formula assumes."""
+    replay = evidence.replay
+    if replay is None:
+        return [
+            _assumed("shape of latencies", None, "lognormal", "through p50 and p95"),
+            _assumed("gaps between requests, CV²", 0.0, "", "formulas let nobody wait"),
+        ]
+    rows = [_given("requests of the trace", float(replay.requests), "requests", replay.trace)]
+    if replay.per_s is not None and replay.gap_cv2 is not None:
+        rows += [
+            _given("pace of the trace", replay.per_s, "requests a second", replay.trace),
+            _given("gaps between requests, CV²", replay.gap_cv2, "", replay.trace),
+        ]
+    said = dict.fromkeys(words for one in replay.options for words in one.assumed)
+    return rows + [_assumed("the replay", None, "", words) for words in said]
 
 
 def _others(basis: PlanBasis, numbers: Mapping[str, float]) -> list[Figure]:

@@ -1,14 +1,17 @@
 """How late answers are: percentiles and curves of a hybrid from those of its tiers.
 
-Lognormal shapes are assumed, but for the edge's own curve where its answers were timed.
+Where the workload has a trace they are those of its replay. Else lognormal shapes are assumed, but
+for the edge's own curve where its answers were timed, and nobody waits for a server.
 """
 
 import math
+from collections.abc import Iterator
 from statistics import NormalDist
 
 from edgewise.plan.evidence import Evidence
 from edgewise.records import LATENCY_SHARES, LatencyCurve, PlanBasis
 
+_OPTIONS = ("edge", "cloud", "hybrid")
 _NORMAL = NormalDist()
 _Z95 = _NORMAL.inv_cdf(0.95)
 
@@ -17,26 +20,43 @@ Quantiles = tuple[float, float]
 
 
 def latency_curves(basis: PlanBasis, evidence: Evidence) -> tuple[LatencyCurve, ...]:
-    """Give the distribution of each option's latency, where something is known of it."""
-    found = []
+    """Give the distribution of each option's latency, where something is known of it.
+
+    That is what the workload's trace came to when it was replayed, else a formula.
+    """
+    by_option = {one.option: one for one in _formulas(basis, evidence)}
+    if evidence.replay is not None:
+        for name in _OPTIONS:
+            one = evidence.replay.of(name)
+            if one is not None and one.points:
+                by_option[name] = LatencyCurve(
+                    option=name,
+                    points=one.points,
+                    is_measured=False,
+                    is_simulated=True,
+                    arrival_cv2=evidence.replay.gap_cv2,
+                )
+    return tuple(by_option[name] for name in _OPTIONS if name in by_option)
+
+
+def _formulas(basis: PlanBasis, evidence: Evidence) -> Iterator[LatencyCurve]:
     near: Quantiles | None = None
     if evidence.p50_ms is not None and evidence.p95_ms is not None:
         near = (evidence.p50_ms, evidence.p95_ms)
         timed = evidence.latency_quantiles
         points = timed or tuple((share, quantile(near, share)) for share in LATENCY_SHARES)
-        found.append(LatencyCurve(option="edge", points=points, is_measured=bool(timed)))
+        yield LatencyCurve(option="edge", points=points, is_measured=bool(timed))
     if basis.cloud is None:
-        return tuple(found)
+        return
     far = (basis.cloud.rtt_p50_ms, basis.cloud.rtt_p95_ms)
     points = tuple((share, quantile(far, share)) for share in LATENCY_SHARES)
-    found.append(LatencyCurve(option="cloud", points=points, is_measured=False))
+    yield LatencyCurve(option="cloud", points=points, is_measured=False)
     if near is not None:
         deferral = evidence.deferral_share
         points = tuple(
             (share, mixture_quantile(near, far, deferral, share)) for share in LATENCY_SHARES
         )
-        found.append(LatencyCurve(option="hybrid", points=points, is_measured=False))
-    return tuple(found)
+        yield LatencyCurve(option="hybrid", points=points, is_measured=False)
 
 
 def mixture_p95(edge: Quantiles, cloud: Quantiles, deferral: float) -> float:

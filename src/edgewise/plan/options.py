@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from edgewise.plan.cost import CostModel
 from edgewise.plan.evidence import Evidence
-from edgewise.plan.latency import mean_ms, mixture_p95
+from edgewise.plan.latency import mixture_p95
+from edgewise.plan.load import overloaded
 from edgewise.plan.numbers import DEFERRAL, JOULES_A_KWH, SECONDS_A_MONTH
 from edgewise.plan.pareto import mark_beaten
 from edgewise.records import Option, PlanBasis, Tradeoff
@@ -17,10 +18,17 @@ def options_of(
 ) -> list[Option]:
     """Give edge, cloud and hybrid with their cost, and what keeps each from the objective."""
     usd = {name: float(model.monthly(name, numbers)) for name in model.options}
-    limits = [*_limits(basis, evidence), *_load(evidence, numbers)]
-    options = [_edge(basis, evidence, usd["edge"], limits)]
+    limits = _limits(basis, evidence)
+    loads = {
+        name: [*overloaded(name, basis, evidence, numbers), *_unstable(name, evidence)]
+        for name in usd
+    }
+    options = [_edge(basis, evidence, usd["edge"], [*limits, *loads["edge"]])]
     if basis.cloud is not None:
-        options += [_cloud(basis, usd["cloud"]), _hybrid(basis, evidence, usd["hybrid"], limits)]
+        options += [
+            _cloud(basis, evidence, usd["cloud"], loads["cloud"]),
+            _hybrid(basis, evidence, usd["hybrid"], [*limits, *loads["hybrid"]]),
+        ]
     return options
 
 
@@ -39,8 +47,9 @@ def tradeoffs_of(
     for share, loss in evidence.deferral_curve if basis.cloud is not None else ():
         other = {**numbers, DEFERRAL: share}
         seen = replace(evidence, deferral_share=share, hybrid_loss=loss)
-        one = _hybrid(basis, seen, float(model.monthly("hybrid", other)), ())
-        rows.append(_tradeoff(replace(one, name=f"hybrid at {share:.0%}"), other, share))
+        name = f"hybrid at {share:.0%}"
+        one = _hybrid(basis, seen, float(model.monthly("hybrid", other)), (), name=name)
+        rows.append(_tradeoff(one, other, share))
     return mark_beaten(rows)
 
 
@@ -108,24 +117,24 @@ def _late(basis: PlanBasis, p95_ms: float | None) -> list[str]:
     return [f"latency binds: p95 is {format_ms(p95_ms)}, and {format_ms(limit)} is asked"]
 
 
-def _load(evidence: Evidence, n: Mapping[str, float]) -> list[str]:
-    """Say where devices that answer one request at a time are brought more than they can do."""
-    if evidence.p50_ms is None or evidence.p95_ms is None:
-        return []
-    per_s = n["workload.requests_per_month"] / SECONDS_A_MONTH
-    busy = per_s * mean_ms((evidence.p50_ms, evidence.p95_ms)) / 1000
-    devices = n["workload.devices"] * n["costs.edge.share"]
-    if busy < devices:
+def _unstable(option: str, evidence: Evidence) -> list[str]:
+    """Say which tiers a replay found to be brought more than they can do."""
+    replay = evidence.replay
+    one = None if replay is None else replay.of(option)
+    if replay is None or one is None:
         return []
     return [
-        f"load binds: the edge is unstable, for its {n['workload.devices']:,.0f} devices are "
-        f"brought {busy / devices:,.3g} times what they can do"
+        f"load binds: {tier} is unstable in the replay of {replay.trace}, which brings it "
+        f"{times:,.3g} times what it can do"
+        for tier, times in one.unstable.items()
     ]
 
 
 def _edge(basis: PlanBasis, evidence: Evidence, usd: float, limits: Sequence[str]) -> Option:
     loss, allowed = evidence.edge_loss, basis.objective.max_quality_loss
-    reasons = [*limits, *_late(basis, evidence.p95_ms)]
+    replayed_ms = evidence.replayed_ms("edge", 0.95)
+    p95_ms = evidence.p95_ms if replayed_ms is None else replayed_ms
+    reasons = [*limits, *_late(basis, p95_ms)]
     if loss is not None and loss > allowed:
         reasons.append(
             f"quality binds: it loses {loss:.1%} against the cloud, and {allowed:.1%} is allowed"
@@ -134,31 +143,40 @@ def _edge(basis: PlanBasis, evidence: Evidence, usd: float, limits: Sequence[str
         name="edge",
         feasible=not reasons,
         monthly_usd=usd,
-        latency_p95_ms=evidence.p95_ms,
+        latency_p95_ms=p95_ms,
         quality_loss=loss,
         reasons=tuple(reasons),
     )
 
 
-def _cloud(basis: PlanBasis, usd: float) -> Option:
+def _cloud(basis: PlanBasis, evidence: Evidence, usd: float, load: Sequence[str]) -> Option:
     assert basis.cloud is not None
-    reasons = _late(basis, basis.cloud.rtt_p95_ms)
+    replayed_ms = evidence.replayed_ms("cloud", 0.95)
+    p95_ms = basis.cloud.rtt_p95_ms if replayed_ms is None else replayed_ms
+    reasons = [*load, *_late(basis, p95_ms)]
     if basis.privacy.detect or basis.privacy.residency:
         reasons.append("privacy binds: some requests may not leave the device")
     return Option(
         name="cloud",
         feasible=not reasons,
         monthly_usd=usd,
-        latency_p95_ms=basis.cloud.rtt_p95_ms,
+        latency_p95_ms=p95_ms,
         quality_loss=0.0,
         reasons=tuple(reasons),
     )
 
 
-def _hybrid(basis: PlanBasis, evidence: Evidence, usd: float, limits: Sequence[str]) -> Option:
+def _hybrid(
+    basis: PlanBasis,
+    evidence: Evidence,
+    usd: float,
+    limits: Sequence[str],
+    *,
+    name: str = "hybrid",
+) -> Option:
     assert basis.cloud is not None
-    p95 = None
-    if evidence.p50_ms is not None and evidence.p95_ms is not None:
+    p95 = evidence.replayed_ms(name, 0.95)
+    if p95 is None and evidence.p50_ms is not None and evidence.p95_ms is not None:
         near, far = (evidence.p50_ms, evidence.p95_ms), basis.cloud
         p95 = mixture_p95(near, (far.rtt_p50_ms, far.rtt_p95_ms), evidence.deferral_share)
     reasons = [*limits, *_late(basis, p95)]
@@ -167,7 +185,7 @@ def _hybrid(basis: PlanBasis, evidence: Evidence, usd: float, limits: Sequence[s
             "quality binds: there is no certificate, so every answer that may leave is deferred"
         )
     return Option(
-        name="hybrid",
+        name=name,
         feasible=not reasons,
         monthly_usd=usd,
         latency_p95_ms=p95,

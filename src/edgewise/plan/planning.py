@@ -140,6 +140,7 @@ def plan_from(
         latency=latency_curves(basis, evidence),
         decisions=evidence.decisions,
         threshold=evidence.threshold,
+        replay=evidence.replay,
         basis=basis,
     )
 

@@ -3,8 +3,11 @@
 from collections.abc import Iterator, Mapping
 
 from edgewise.plan.evidence import Evidence
+from edgewise.plan.numbers import SECONDS_A_MONTH
 from edgewise.records import CloudCosts, PlanBasis
 
+_ALIKE = 2.0
+"""Times that a trace may be busier, or calmer, than the mean of the month before it is said."""
 _TOKENS = "costs.cloud.usd_per_million_{}_tokens"
 
 
@@ -17,6 +20,7 @@ def warnings_of(
         *_halves(numbers),
         *_missing(basis, numbers),
         *_unknown(basis, evidence),
+        *_another_volume(evidence, numbers),
     ]
     if numbers["workload.requests_per_month"] == 0:
         found.append("there are no requests: workload.requests_per_month is 0")
@@ -69,10 +73,21 @@ def _missing(basis: PlanBasis, n: Mapping[str, float]) -> Iterator[str]:
 
 
 def _unknown(basis: PlanBasis, evidence: Evidence) -> Iterator[str]:
-    objective = basis.objective
-    if objective.latency_p95_ms is not None and evidence.p95_ms is None:
+    p95_ms = evidence.replayed_ms("edge", 0.95) if evidence.p95_ms is None else evidence.p95_ms
+    if basis.objective.latency_p95_ms is not None and p95_ms is None:
         yield "the edge's latency is neither measured nor assumed, so nothing is held against it"
     if basis.edge.memory_bytes is not None and evidence.peak_memory_bytes is None:
         yield "peak memory is neither measured nor assumed, so nothing is held against it"
     if basis.cloud is not None and evidence.edge_loss is None:
         yield "the edge's loss against the cloud is neither measured nor assumed"
+
+
+def _another_volume(evidence: Evidence, n: Mapping[str, float]) -> Iterator[str]:
+    replay, per_s = evidence.replay, n["workload.requests_per_month"] / SECONDS_A_MONTH
+    if replay is None or replay.per_s is None or per_s == 0:
+        return
+    if not 1 / _ALIKE <= replay.per_s / per_s <= _ALIKE:
+        yield (
+            f"latencies are those of {replay.trace}, with {replay.per_s:.3g} requests a second, "
+            f"and workload.requests_per_month is {per_s:.3g} a second on average"
+        )

@@ -5,6 +5,7 @@ Read `bundle.py`, `certificate.py`, `policy.py` and `decision.py` first.
 """
 
 from edgewise.records.api_key import ApiKey
+from edgewise.records.asides import aside_of, clear_dead_asides
 from edgewise.records.audit import (
     Answered,
     AuditCase,
@@ -162,6 +163,7 @@ from edgewise.records.project import (
     TiersSpec,
     Workload,
 )
+from edgewise.records.replayed import OptionReplay, TraceReplay
 from edgewise.records.resilience import BreakerRules, HedgeRules, ProbeRules, RetryRules
 from edgewise.records.routing import RoutingSpec
 from edgewise.records.run import (
@@ -293,6 +295,7 @@ __all__ = [
     "OptimizeSpec",
     "OptimizeSummary",
     "Option",
+    "OptionReplay",
     "Origin",
     "Outcome",
     "Placement",
@@ -365,11 +368,14 @@ __all__ = [
     "TiersSpec",
     "TokenUsage",
     "ToolCall",
+    "TraceReplay",
     "Tradeoff",
     "Upkeep",
     "VolumeDiscount",
     "Workload",
+    "aside_of",
     "check_certificate",
+    "clear_dead_asides",
     "decode",
     "digest",
     "encode",

@@ -8,7 +8,6 @@ import hashlib
 import json
 import math
 import operator
-import os
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from edgewise.errors import InvalidRecord, SchemaMismatch, StorageError
+from edgewise.records.asides import aside_of, clear_dead_asides
 
 SCHEMA_VERSION = 1
 
@@ -86,7 +86,8 @@ def write_text(path: Path, text: str) -> None:
     StorageError
         When the file can't be written.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    clear_dead_asides(path)
+    aside = aside_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         aside.write_text(text, encoding="utf-8")

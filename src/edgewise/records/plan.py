@@ -12,6 +12,7 @@ from edgewise.records.planning import (
     PlanBasis,
     Tradeoff,
 )
+from edgewise.records.replayed import TraceReplay
 from edgewise.records.showing import DecisionBin, LatencyCurve
 
 
@@ -101,5 +102,7 @@ class Plan:
     """From the least sure request of the test split to the surest; empty before a run."""
     threshold: float | None = None
     """From which confidence on the edge's answer is kept; the certificate's."""
+    replay: TraceReplay | None = None
+    """What the workload's trace says; `None` where there is none."""
     basis: PlanBasis | None = None
     """What it was planned from."""

@@ -158,6 +158,8 @@ class ProjectSpec:
     audit: AuditRules | None = None
     workload: Workload = field(default_factory=Workload)
     costs: Costs = field(default_factory=Costs)
+    trace: Path | None = None
+    """Requests of the workload, for the plan to replay; absolute path."""
     path: Path = Path("edgewise.yaml")
     """The file it was read from."""
 

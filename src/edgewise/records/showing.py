@@ -17,6 +17,12 @@ class LatencyCurve:
     """(share of the answers, ms that they are within), both rising."""
     is_measured: bool
     """Quantiles of timed answers; else lognormal through p50 and p95, which is assumed."""
+    is_simulated: bool = False
+    """Quantiles of the workload's trace, replayed; goes before `is_measured`."""
+    arrival_cv2: float | None = 0.0
+    """Squared coefficient of variation of the gaps between requests: the trace's, if simulated.
+
+    Without a replay nobody waits for anybody, as if requests came evenly: 0."""
 
     def __post_init__(self) -> None:
         shares = all(0.0 <= share <= 1.0 for share, _ in self.points)
@@ -26,6 +32,13 @@ class LatencyCurve:
             what = "its points are not shares of 0..1 and times that rise with them"
             hint = "give (share, ms) from the fastest answers to the slowest"
             raise InvalidRecord(what, where=f"LatencyCurve of {self.option}", hint=hint)
+
+    @property
+    def origin(self) -> str:
+        """Say how it came to be: `simulated`, `measured` or `assumed`."""
+        if self.is_simulated:
+            return "simulated"
+        return "measured" if self.is_measured else "assumed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,6 +120,8 @@ class Simulation:
     """What stands in for what was neither measured nor given."""
     late: LateReport | None = None
     """`None` where the policy stores nothing."""
+    latency_curve: tuple[tuple[float, float], ...] = ()
+    """(share of the answers, ms that they are within), at the shares that were asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from edgewise.records import Certificate
 from edgewise.report.chart import Chart, Line, Mark, draw
+from edgewise.report.table import Table
 from edgewise.report.template import fill
 
 CoverageRow = tuple[float, float, float]
@@ -19,7 +20,21 @@ def render_calibration(name: str, certificate: Certificate, curve: Sequence[Cove
         When Jinja2 is not installed.
     """
     plot = loss_by_deferral(certificate, curve)
-    return fill("calibration.html.j2", run=name, certificate=certificate, plot=plot)
+    return fill(
+        "calibration.html.j2",
+        run=name,
+        certificate=certificate,
+        plot=plot,
+        tables=[coverage_table(certificate, curve)],
+    )
+
+
+def coverage_table(certificate: Certificate, curve: Sequence[CoverageRow]) -> Table:
+    """Give the points of the plot as cells."""
+    rows = [(f"{share:.2%}", f"{seen:.3%}", f"{limit:.3%}") for share, seen, limit in curve]
+    loss = certificate.loss.value
+    header = ("share sent to the cloud", f"{loss} loss seen", f"limit of the {loss} loss")
+    return Table(title="Loss by share deferred", header=header, rows=rows)
 
 
 def loss_by_deferral(certificate: Certificate, curve: Sequence[CoverageRow]) -> str:

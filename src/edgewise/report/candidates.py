@@ -2,10 +2,15 @@
 
 from edgewise.records import CandidateRow, OptimizeSummary
 from edgewise.report.chart import Bubble, Chart, Line, draw
+from edgewise.report.table import Table
 from edgewise.report.template import fill
 from edgewise.units import format_bytes, format_ms
 
 _LARGEST, _SMALLEST = 18.0, 3.0
+_HEADER = (
+    *("recipe", "runtime", "threads", "size", "p50", "p95", "memory"),
+    *("metric", "agreement", "cosine", "Pareto", "verdict"),
+)
 
 
 def render_candidates(summary: OptimizeSummary) -> str:
@@ -16,7 +21,51 @@ def render_candidates(summary: OptimizeSummary) -> str:
     MissingExtra
         When Jinja2 is not installed.
     """
-    return fill("candidates.html.j2", run=summary, plot=quality_by_latency(summary))
+    return fill(
+        "candidates.html.j2",
+        run=summary,
+        plot=quality_by_latency(summary),
+        tables=candidate_tables(summary),
+    )
+
+
+def candidate_tables(summary: OptimizeSummary) -> list[Table]:
+    """Give every candidate, and the runtimes that were left out, as cells."""
+    tables = [
+        Table(
+            title="Candidates",
+            header=_HEADER,
+            rows=[
+                _cells(one, "●" if place in summary.pareto else "")
+                for place, one in enumerate(summary.candidates)
+            ],
+            caption="Measured on this target one answer at a time; agreement is with the "
+            "candidate's own float form",
+        ),
+        Table(
+            title="Runtimes that can't run it here",
+            header=("runtime", "why", "mend"),
+            rows=[(one.runtime, one.why, one.command) for one in summary.skipped_runtimes],
+        ),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def _cells(one: CandidateRow, pareto: str) -> tuple[str, ...]:
+    return (
+        " → ".join(one.recipe),
+        one.runtime,
+        f"{one.threads}",
+        format_bytes(one.size_bytes) if one.size_bytes else "–",
+        "–" if one.p50_ms is None else format_ms(one.p50_ms),
+        "–" if one.p95_ms is None else format_ms(one.p95_ms),
+        "–" if one.peak_memory_bytes is None else format_bytes(one.peak_memory_bytes),
+        "–" if one.metric is None else f"{one.metric:.1%}",
+        "–" if one.agreement is None else f"{one.agreement:.1%}",
+        "–" if one.cosine is None else f"{one.cosine:.4f}",
+        pareto,
+        "; ".join(["kept" if one.kept else "out", *one.why]),
+    )
 
 
 def quality_by_latency(summary: OptimizeSummary) -> str:

@@ -153,15 +153,12 @@ def latency_shares(plan: Plan) -> str:
     if any(x <= 0 for line in lines for x, _ in line.points):
         return ""
     asked = plan.basis.objective.latency_p95_ms if plan.basis is not None else None
-    timed = ", ".join(one.option for one in plan.latency if one.is_measured)
-    shapes = f"Timed: {timed}; the others" if timed else "All"
     return draw(
         Chart(
             title="How late answers are",
-            description=f"Share of the answers within a time. {shapes} are lognormal through their "
-            "p50 and p95.",
+            description=f"Share of the answers within a time. {latency_origins(plan)}",
             x_label="ms, on a logarithmic scale",
-            y_label="share of the answers",
+            y_label=f"share of the answers; {_origins(plan)}",
             lines=lines,
             marks=[] if asked is None else [Mark(x=asked, note=f"asked: {format_ms(asked)}")],
             levels=[Level(y=0.95, note="p95")],
@@ -170,6 +167,31 @@ def latency_shares(plan: Plan) -> str:
             y_format="{:.0%}".format,
         )
     )
+
+
+def latency_origins(plan: Plan) -> str:
+    """Say in sentences where the curves of latency come from."""
+    by_origin: dict[str, list[str]] = {}
+    for one in plan.latency:
+        by_origin.setdefault(one.origin, []).append(one.option)
+    replay, said = plan.replay, []
+    if "simulated" in by_origin and replay is not None:
+        gaps = "" if replay.gap_cv2 is None else f", whose gaps have a CV² of {replay.gap_cv2:.3g}"
+        said.append(f"Simulated: {replay.requests:,} requests of {replay.trace}{gaps}.")
+    if "measured" in by_origin:
+        said.append(f"Measured one at a time: {', '.join(by_origin['measured'])}.")
+    if "assumed" in by_origin:
+        said.append(f"Assumed lognormal through p50 and p95: {', '.join(by_origin['assumed'])}.")
+    if {"measured", "assumed"} & by_origin.keys():
+        said.append("No queue in these: as if requests came evenly, a CV² of 0.")
+    return " ".join(said)
+
+
+def _origins(plan: Plan) -> str:
+    origins = [one.origin for one in plan.latency]
+    if len(set(origins)) == 1:
+        return f"all {origins[0]}"
+    return ", ".join(f"{one.option} {one.origin}" for one in plan.latency)
 
 
 def _all(one: Tradeoff) -> str:

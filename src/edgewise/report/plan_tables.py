@@ -1,7 +1,7 @@
 """The tables of a plan, as cells: one source for HTML, Markdown and CSV."""
 
-from edgewise.records import Plan
-from edgewise.report.plan_plots import curve_rows
+from edgewise.records import LatencyCurve, Plan
+from edgewise.report.plan_plots import curve_rows, latency_origins
 from edgewise.report.table import Table
 from edgewise.units import format_ms, format_usd
 
@@ -123,11 +123,18 @@ def _latency(plan: Plan) -> Table:
         for share in _SHOWN_SHARES
         if known
     ]
-    names = [
-        f"{one.option}, {'measured' if one.is_measured else 'lognormal through p50 and p95'}"
-        for one in plan.latency
-    ]
-    return Table(title="Answers within", header=("share of the answers", *names), rows=rows)
+    names = [f"{one.option}, {_origin(one)}" for one in plan.latency]
+    return Table(
+        title="Answers within",
+        header=("share of the answers", *names),
+        rows=rows,
+        caption=latency_origins(plan),
+    )
+
+
+def _origin(one: LatencyCurve) -> str:
+    cv2 = "" if one.arrival_cv2 is None else f", CV² {one.arrival_cv2:.3g}"
+    return f"{one.origin}{cv2}"
 
 
 def _decisions(plan: Plan) -> Table:

@@ -16,6 +16,7 @@ from edgewise.simulate.composing import (
 from edgewise.simulate.fitting import Fit, Fits, fit_arrivals, fit_times
 from edgewise.simulate.log_replay import replay_files, replay_log
 from edgewise.simulate.network import Network, read_network
+from edgewise.simulate.option_replay import replay_options
 from edgewise.simulate.replay import simulate
 from edgewise.simulate.scenario import Drift, Outage, Scenario, has_feedback, scenario_of
 from edgewise.simulate.trace import TraceBlock, TraceReader
@@ -41,6 +42,7 @@ __all__ = [
     "read_policy",
     "replay_files",
     "replay_log",
+    "replay_options",
     "scenario_of",
     "simulate",
     "simulate_files",

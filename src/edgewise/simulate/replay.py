@@ -1,19 +1,24 @@
 """A trace goes through a policy, by the way that fits: blocks where nothing feeds back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from time import perf_counter
 
 from edgewise.records import Simulation
 from edgewise.simulate.events import Events
 from edgewise.simulate.flow import Flow
-from edgewise.simulate.report import report_of
+from edgewise.simulate.report import curve_of, report_of
 from edgewise.simulate.scenario import Scenario, has_feedback
 from edgewise.simulate.tally import Tally
 from edgewise.simulate.trace import TraceBlock
 
 
 def simulate(
-    scenario: Scenario, trace: Iterable[TraceBlock], *, what_if: tuple[str, ...] = ()
+    scenario: Scenario,
+    trace: Iterable[TraceBlock],
+    *,
+    what_if: tuple[str, ...] = (),
+    shares: Sequence[float] = (),
 ) -> Simulation:
     """Replay a trace.
 
@@ -23,6 +28,8 @@ def simulate(
         Blocks in order of time; a `TraceReader`, or blocks of one's own.
     what_if
         What was changed in the scenario, for the record.
+    shares
+        Of the answers, whose latency `latency_curve` has.
 
     Raises
     ------
@@ -39,4 +46,5 @@ def simulate(
         replay.finish()
         method = "events" if by_events else "flow"
         wall_s = perf_counter() - start_s
-        return report_of(scenario, tally, wall_s=wall_s, method=method, what_if=what_if)
+        found = report_of(scenario, tally, wall_s=wall_s, method=method, what_if=what_if)
+        return replace(found, latency_curve=curve_of(tally, shares)) if shares else found

@@ -1,6 +1,7 @@
 """What was seen becomes the record that is shown."""
 
 import math
+from collections.abc import Sequence
 
 from edgewise.records import (
     ArrivalReport,
@@ -73,6 +74,14 @@ def quantiles_of(tally: Tally) -> LatencyQuantiles:
     """Give the quantiles of the latencies seen."""
     p50_s, p95_s, p99_s = tally.latencies_s.quantiles((0.5, 0.95, 0.99))
     return LatencyQuantiles(p50=p50_s * 1000, p95=p95_s * 1000, p99=p99_s * 1000)
+
+
+def curve_of(tally: Tally, shares: Sequence[float]) -> tuple[tuple[float, float], ...]:
+    """Give (share, ms) of the latencies seen; nothing where no request was answered."""
+    if not tally.latencies_s.n:
+        return ()
+    times_s = tally.latencies_s.quantiles(shares)
+    return tuple((share, time_s * 1000) for share, time_s in zip(shares, times_s, strict=True))
 
 
 def _queue(tally: Tally, one: TierTally) -> QueueReport:

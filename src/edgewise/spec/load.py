@@ -203,7 +203,8 @@ def _spec(project: shape.Project, routing: RoutingSpec, path: Path) -> ProjectSp
         privacy=privacy_rules(project.privacy),
         routing=routing,
         audit=_audit(project.audit),
-        workload=Workload(**project.workload.model_dump()),
+        workload=Workload(**project.workload.model_dump(exclude={"trace"})),
+        trace=at(project.workload.trace) if project.workload.trace else None,
         path=path,
     )
 

@@ -203,6 +203,9 @@ class Workload(Section):
     watts: Finite = Field(0.0, ge=0, description="of one, always on")
     usd_per_kwh: Usd = Field(0.15, description="price of energy")
     fixed_usd: Usd = Field(0.0, description="once, such as engineering")
+    trace: str | None = Field(
+        None, min_length=1, description="CSV of requests, as for `edgewise simulate`; replayed"
+    )
 
 
 class Project(Section):

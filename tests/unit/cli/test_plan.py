@@ -52,6 +52,36 @@ def test_a_project_file_is_planned_by_what_it_assumes(
     assert plan.certainty.draws == 10_000
 
 
+def test_the_trace_of_the_workload_is_replayed(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # 200 requests at once to 100 devices: half of them wait for a whole answer.
+    rows = "".join(f"{minute * 60},1,1\n" * 200 for minute in range(20))
+    (spec.parent / "r.csv").write_text(f"t_s,input_tokens,output_tokens\n{rows}")
+    spec.write_text(SPEC.replace("workload: {", "workload: {trace: r.csv, "), encoding="utf-8")
+
+    found = decode(Plan, as_json(capsys, "plan", str(spec)))
+    assert main(["plan", str(spec)]) == 0
+    shown = capsys.readouterr().out
+
+    assert [one.origin for one in found.latency] == ["simulated"] * 3
+    edge = dict(found.latency[0].points)
+    assert found.options[0].latency_p95_ms == edge[0.95] > 25
+    assert "gaps between requests, CV²" in [one.name for one in found.figures]
+    assert "latency      edge, cloud, hybrid simulated: 4,000 requests of r.csv, gaps" in shown
+    assert "check: latencies are those of r.csv, with 3.51 requests a second" in shown
+
+
+def test_a_trace_that_is_not_there_is_told(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec.write_text(SPEC.replace("workload: {", "workload: {trace: r.csv, "), encoding="utf-8")
+
+    assert main(["plan", str(spec)]) == 1
+
+    said = capsys.readouterr().err
+    assert "r.csv: can't be read: No such file or directory" in said
+    assert "hint: give a CSV file with the columns t_s, input_tokens, output_tokens" in said
+
+
 def test_the_same_seed_prints_the_same_bytes(
     spec: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

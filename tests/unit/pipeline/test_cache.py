@@ -1,5 +1,8 @@
 """Results are kept whole or not at all, and found again by what they depend on."""
 
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,6 +54,66 @@ def test_a_folder_is_kept_only_when_it_is_whole(tmp_path: Path) -> None:
     made = cache.directory("optimize", (), lambda folder: folder.joinpath("whole").touch())
     assert [path.name for path in made.iterdir()] == ["whole"]
     assert cache.directory("optimize", (), refuse_folder) == made
+
+
+MAKES_SLOWLY = """
+import sys
+from pathlib import Path
+from edgewise.pipeline.cache import Cache
+
+def make(folder):
+    folder.joinpath("half").write_text("half")
+    print(folder.name, flush=True)
+    sys.stdin.readline()
+    folder.joinpath("whole").write_text("theirs")
+
+made = Cache(Path(sys.argv[1])).directory("optimize", (), make)
+print(made.joinpath("whole").read_text(), flush=True)
+"""
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Give another process that is half-way through what the cache shall hold."""
+    command = [sys.executable, "-c", MAKES_SLOWLY, str(tmp_path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        yield process
+        process.kill()
+
+
+def test_two_processes_that_make_the_same_do_not_touch_each_others(
+    tmp_path: Path, other: "subprocess.Popen[str]"
+) -> None:
+    assert other.stdout is not None
+    theirs = other.stdout.readline().strip()
+
+    def make(folder: Path) -> None:
+        assert folder.name != theirs
+        folder.joinpath("whole").write_text("ours")
+
+    made = Cache(tmp_path).directory("optimize", (), make)
+    assert tmp_path.joinpath(theirs, "half").is_file()
+    said, _ = other.communicate("\n")
+
+    # Whoever ends first gives it to both, and nobody's half stays.
+    assert (other.returncode, said) == (0, "ours\n")
+    assert [path.name for path in made.iterdir()] == ["whole"]
+    assert list(tmp_path.iterdir()) == [made]
+
+
+def test_what_a_killed_process_left_is_cleared(
+    tmp_path: Path, other: "subprocess.Popen[str]"
+) -> None:
+    assert other.stdout is not None
+    theirs = other.stdout.readline().strip()
+    other.kill()
+    other.wait()
+    assert tmp_path.joinpath(theirs).is_dir()
+
+    made = Cache(tmp_path).directory("optimize", (), lambda folder: folder.joinpath("a").touch())
+
+    assert list(tmp_path.iterdir()) == [made]
 
 
 def test_a_place_that_can_not_be_written_is_named(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from plan_numbers import basis
 
 from edgewise.plan import Evidence
 from edgewise.plan.latency import latency_curves, mean_ms, mixture_p95, mixture_quantile, quantile
-from edgewise.records import LATENCY_SHARES
+from edgewise.records import LATENCY_SHARES, OptionReplay, TraceReplay
 
 KNOWN = Evidence(
     p50_ms=10,
@@ -76,3 +76,43 @@ def test_what_nobody_knows_has_no_curve() -> None:
 
     assert [one.option for one in latency_curves(basis(), unknown)] == ["cloud"]
     assert latency_curves(replace(basis(), cloud=None), unknown) == ()
+
+
+def test_a_replay_goes_before_every_formula_where_it_has_answers() -> None:
+    points = ((0.5, 15.0), (0.95, 40.0))
+    replay = TraceReplay(
+        trace="requests.csv",
+        requests=10,
+        span_s=1.0,
+        per_s=9.0,
+        gap_cv2=158.0,
+        peak_ratio=None,
+        input_tokens=1.0,
+        output_tokens=1.0,
+        options=(OptionReplay(option="edge", points=points), OptionReplay(option="hybrid")),
+    )
+
+    near, far, hybrid = latency_curves(basis(), replace(KNOWN, replay=replay))
+
+    assert (near.origin, near.points, near.arrival_cv2) == ("simulated", points, 158.0)
+    assert (far.origin, hybrid.origin) == ("assumed", "assumed")
+    assert (far.arrival_cv2, hybrid.arrival_cv2) == (0.0, 0.0)
+
+
+def test_a_replay_knows_what_no_formula_does() -> None:
+    one = OptionReplay(option="edge", points=((0.5, 15.0), (0.95, 40.0)))
+    replay = TraceReplay(
+        trace="requests.csv",
+        requests=10,
+        span_s=0.0,
+        per_s=None,
+        gap_cv2=None,
+        peak_ratio=None,
+        input_tokens=1.0,
+        output_tokens=1.0,
+        options=(one,),
+    )
+
+    found = latency_curves(basis(), replace(KNOWN, p50_ms=None, replay=replay))
+
+    assert [(one.option, one.arrival_cv2) for one in found] == [("edge", None), ("cloud", 0.0)]

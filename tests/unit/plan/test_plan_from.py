@@ -18,9 +18,11 @@ from edgewise.records import (
     EdgeTier,
     Energy,
     Objective,
+    OptionReplay,
     Origin,
     PlanBasis,
     Shape,
+    TraceReplay,
     Tradeoff,
 )
 
@@ -228,9 +230,81 @@ def test_devices_that_are_brought_more_than_they_can_do_are_said_to_be_unstable(
 
     assert [one.name for one in below.options if one.feasible] == ["edge", "cloud", "hybrid"]
     assert [one.name for one in above.options if one.feasible] == ["cloud"]
-    words = "load binds: the edge is unstable, for its 100 devices are brought 2 times what they "
-    assert f"edge: {words}can do" in above.reasons
-    assert f"hybrid: {words}can do" in above.reasons
+    words = (
+        "load binds: the edge is unstable at the month's mean, for its 100 devices are brought 2 "
+        "times what they can do"
+    )
+    assert f"edge: {words}" in above.reasons
+    assert f"hybrid: {words}" in above.reasons
+
+
+def replayed(*options: OptionReplay, **changes: object) -> TraceReplay:
+    one = TraceReplay(
+        trace="r.csv",
+        requests=100,
+        span_s=100.0,
+        per_s=1.0,
+        gap_cv2=9.0,
+        peak_ratio=None,
+        input_tokens=1.0,
+        output_tokens=1.0,
+        options=options,
+    )
+    return replace(one, **changes)  # type: ignore[arg-type]
+
+
+def test_an_option_is_held_to_its_replay_and_not_to_a_formula() -> None:
+    late = replace(basis(), objective=Objective(latency_p95_ms=190.0))
+    told = {"edge": 250.0, "cloud": 185.0, "hybrid": 195.0, "hybrid at 50%": 188.0}
+    options = [OptionReplay(option=name, points=((0.95, ms),)) for name, ms in told.items()]
+    known = replace(KNOWN, deferral_curve=((0.5, 0.0), (0.9, 0.0)), replay=replayed(*options))
+
+    found = plan_from(late, known)
+
+    assert [one.latency_p95_ms for one in found.options] == [250.0, 185.0, 195.0]
+    assert [one.name for one in found.options if one.feasible] == ["cloud"]
+    assert "edge: latency binds: p95 is 250 ms, and 190 ms is asked" in found.reasons
+    others = {one.option: one.latency_p95_ms for one in found.tradeoffs}
+    assert others["hybrid at 50%"] == 188.0
+    assert others["hybrid at 90%"] is not None
+    assert found.replay == known.replay
+
+
+def test_a_tier_that_a_replay_finds_unstable_is_named() -> None:
+    swamped = OptionReplay(option="cloud", unstable={"cloud": 1.25})
+
+    found = plan_from(basis(), replace(KNOWN, replay=replayed(swamped)))
+
+    words = "load binds: cloud is unstable in the replay of r.csv, which brings it 1.25 times what "
+    assert f"cloud: {words}it can do" in found.reasons
+    assert [one.name for one in found.options if one.feasible] == ["edge", "hybrid"]
+
+
+def test_a_trace_of_another_pace_than_the_months_is_told() -> None:
+    # A million a month is 0.38 a second.
+    words = "latencies are those of r.csv, with 1 requests a second, and workload"
+
+    assert words in warned(basis(), replace(KNOWN, replay=replayed()))
+    assert words in warned(basis(requests_per_month=6e6), replace(KNOWN, replay=replayed()))
+    for volume, pace in ((2e6, 1.0), (5e6, 1.0), (1e6, None), (0.0, 1.0)):
+        given = basis(requests_per_month=volume)
+        assert "latencies" not in warned(given, replace(KNOWN, replay=replayed(per_s=pace)))
+
+
+def test_arrivals_are_figures_given_by_a_trace_or_assumed() -> None:
+    one = OptionReplay(option="cloud", assumed=("cloud: round trips are lognormal",))
+    known = replace(KNOWN, replay=replayed(one))
+    told, at_once, blind = (
+        {figure.name: figure for figure in plan_from(basis(), each).figures}
+        for each in (known, replace(known, replay=replayed(per_s=None, gap_cv2=None)), KNOWN)
+    )
+
+    name = "gaps between requests, CV²"
+    assert (told[name].value, told[name].origin, told[name].source) == (9.0, Origin.GIVEN, "r.csv")
+    assert told["pace of the trace"].value == 1.0
+    assert told["the replay"].source == "cloud: round trips are lognormal"
+    assert name not in at_once
+    assert (blind[name].value, blind[name].origin) == (0.0, Origin.ASSUMED)
 
 
 def test_numbers_of_the_file_have_figures_with_their_source() -> None:

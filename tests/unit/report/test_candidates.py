@@ -1,10 +1,22 @@
 """The page of candidates: whole, self-contained, and true to the numbers."""
 
+import csv
+import html
+import io
 import re
 from dataclasses import replace
 
-from edgewise.records import CandidateRow, OptimizeSummary, Target, Task
-from edgewise.report import render_candidates
+from edgewise.records import (
+    CandidateRow,
+    Certificate,
+    CertificateState,
+    Loss,
+    OptimizeSummary,
+    SkippedRuntime,
+    Target,
+    Task,
+)
+from edgewise.report import render_calibration, render_candidates
 from edgewise.report.candidates import quality_by_latency
 
 SLOW = CandidateRow(
@@ -81,3 +93,44 @@ def test_a_page_without_a_choice_or_a_measured_candidate_says_so() -> None:
 
     assert "nothing may ship" in page
     assert "<svg" not in page
+
+
+def test_the_tables_of_the_page_copy_as_csv() -> None:
+    skipped = SkippedRuntime(runtime="litert", why="not installed", command="pip install litert")
+
+    page = render_candidates(replace(SUMMARY, skipped_runtimes=(skipped,)))
+
+    first, second = (
+        list(csv.reader(io.StringIO(html.unescape(text))))
+        for text in re.findall(r'<pre class="csv">(.*?)</pre>', page, re.DOTALL)
+    )
+    assert [len(row) for row in first] == [12] * (1 + len(SUMMARY.candidates))
+    assert [row[10] for row in first[1:]] == ["●", "●", ""]
+    assert [row[11].split(";")[0] for row in first[1:]] == ["kept", "kept", "out"]
+    assert second == [["runtime", "why", "mend"], ["litert", "not installed", "pip install litert"]]
+    assert page.count("<summary>as CSV</summary>") == 2
+
+
+def test_what_a_threshold_would_cost_copies_as_csv() -> None:
+    certificate = Certificate(
+        state=CertificateState.UNCERTIFIED,
+        loss=Loss.NET,
+        alpha=0.02,
+        delta=0.05,
+        n=100,
+        threshold=None,
+        deferral_rate=1.0,
+        bound=None,
+        reasons=("no threshold holds",),
+        bundle_sha256="aa",
+        calibration_sha256="bb",
+    )
+
+    page = render_calibration("tiny", certificate, [(0.0, 0.04, 0.09), (0.5, 0.001, 0.0234)])
+
+    (copied,) = re.findall(r'<pre class="csv">(.*?)</pre>', page, re.DOTALL)
+    assert list(csv.reader(io.StringIO(html.unescape(copied)))) == [
+        ["share sent to the cloud", "net loss seen", "limit of the net loss"],
+        ["0.00%", "4.000%", "9.000%"],
+        ["50.00%", "0.100%", "2.340%"],
+    ]

@@ -16,9 +16,11 @@ from edgewise.records import (
     Distribution,
     MonthlyUsd,
     Objective,
+    OptionReplay,
     Plan,
     Shape,
     Swing,
+    TraceReplay,
 )
 from edgewise.report import plan_markdown, render_plan
 from edgewise.report.chart import Bubble, Chart, draw
@@ -143,7 +145,8 @@ def test_how_late_answers_are_is_drawn_for_each_option_with_what_is_asked() -> N
     drawing = latency_shares(plan_from(late, KNOWN))
 
     assert "asked: 150 ms" in drawing
-    assert "All are lognormal through their p50 and p95." in drawing
+    assert "Assumed lognormal through p50 and p95: edge, cloud, hybrid." in drawing
+    assert "share of the answers; all assumed" in drawing
     for style in ("s1", "s2", "s3"):
         line = points_of(drawing, style)
         # Later to the right, more answers further up.
@@ -156,17 +159,48 @@ def test_latency_that_was_timed_is_told_from_what_is_assumed() -> None:
     found = plan_from(basis(), timed)
 
     drawing = latency_shares(found)
-    assert "Timed: edge; the others are lognormal" in drawing
+    assert "Measured one at a time: edge. Assumed lognormal" in drawing
+    assert "as if requests came evenly, a CV² of 0" in drawing
+    assert "share of the answers; edge measured, cloud assumed, hybrid assumed" in drawing
     assert len(points_of(drawing, "s1")) == 3
     (table,) = [one for one in plan_tables(found) if one.title == "Answers within"]
     assert table.header[1:] == (
-        "edge, measured",
-        *(f"{one}, lognormal through p50 and p95" for one in ("cloud", "hybrid")),
+        "edge, measured, CV² 0",
+        *(f"{one}, assumed, CV² 0" for one in ("cloud", "hybrid")),
     )
     assert [row[:2] for row in table.rows if row[1] != "–"] == [
         ("50%", "10 ms"),
         ("95%", "20 ms"),
     ]
+
+
+def test_latency_that_was_simulated_names_its_trace_and_how_its_requests_come() -> None:
+    points = ((0.5, 15.0), (0.95, 40.0), (0.99, 400.0))
+    replay = TraceReplay(
+        trace="requests.csv",
+        requests=8819,
+        span_s=3600.0,
+        per_s=2.45,
+        gap_cv2=158.2,
+        peak_ratio=None,
+        input_tokens=10.0,
+        output_tokens=1.0,
+        options=(OptionReplay(option="edge", points=points),),
+    )
+
+    found = plan_from(basis(), replace(KNOWN, replay=replay))
+    at_once = plan_from(basis(), replace(KNOWN, replay=replace(replay, per_s=None, gap_cv2=None)))
+
+    drawing = latency_shares(found)
+    assert "Simulated: 8,819 requests of requests.csv, whose gaps have a CV² of 158." in drawing
+    assert "Assumed lognormal through p50 and p95: cloud, hybrid." in drawing
+    assert len(points_of(drawing, "s1")) == 3
+    table = next(one for one in plan_tables(found) if one.title == "Answers within")
+    assert table.header[1:3] == ("edge, simulated, CV² 158", "cloud, assumed, CV² 0")
+    assert table.caption.startswith("Simulated: 8,819 requests of requests.csv")
+    assert "8,819 requests of requests.csv. Assumed" in latency_shares(at_once)
+    other = next(one for one in plan_tables(at_once) if one.title == "Answers within")
+    assert other.header[1] == "edge, simulated"
 
 
 def test_a_latency_of_nothing_has_no_place_on_a_logarithmic_scale() -> None:

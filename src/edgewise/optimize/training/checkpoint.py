@@ -7,6 +7,7 @@ from typing import Any
 
 from edgewise import extras
 from edgewise.errors import InvalidData, StorageError
+from edgewise.records import aside_of, clear_dead_asides
 
 with extras.needed("torch"):
     from safetensors import SafetensorError, safe_open
@@ -88,7 +89,8 @@ def read_weights(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, tensors: dict[str, Any], said: dict[str, str]) -> None:
-    aside = path.with_name(path.name + ".part")
+    clear_dead_asides(path)
+    aside = aside_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, aside, metadata=said)

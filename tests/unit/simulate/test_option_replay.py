@@ -1,0 +1,164 @@
+"""The options of a plan, replayed: held to traces whose times are summed by hand."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from plan_numbers import basis
+
+from edgewise.plan import Evidence
+from edgewise.records import (
+    LATENCY_SHARES,
+    CloudTier,
+    EdgeTier,
+    PlanBasis,
+    ServiceFormula,
+    TraceReplay,
+)
+from edgewise.simulate import replay_options
+
+HEADER = "t_s,input_tokens,output_tokens"
+KNOWN = Evidence(
+    p50_ms=10,
+    p95_ms=10,
+    peak_memory_bytes=None,
+    size_bytes=None,
+    edge_loss=None,
+    hybrid_loss=None,
+    deferral_share=0.25,
+)
+UNKNOWN = replace(KNOWN, p50_ms=None, p95_ms=None)
+FAR = CloudTier(usd_per_request=0.002, rtt_p50_ms=100.0, rtt_p95_ms=100.0)
+
+
+def written(folder: Path, rows: list[str], header: str = HEADER) -> Path:
+    path = folder / "requests.csv"
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+def one_device(**changes: object) -> PlanBasis:
+    return replace(replace(basis(devices=1), cloud=FAR), **changes)  # type: ignore[arg-type]
+
+
+def quantile_ms(replay: TraceReplay, option: str, share: float) -> float | None:
+    found = replay.of(option)
+    assert found is not None
+    return found.within_ms(share)
+
+
+def test_requests_that_come_together_wait_for_the_only_device(tmp_path: Path) -> None:
+    # Each minute four at once: they end after 10, 20, 30 and 40 ms.
+    trace = written(tmp_path, [f"{minute * 60},1,1" for minute in range(50) for _ in range(4)])
+
+    found = replay_options(one_device(), KNOWN, trace)
+
+    assert [one.option for one in found.options] == ["edge", "cloud", "hybrid"]
+    assert quantile_ms(found, "edge", 0.5) == pytest.approx(25.0)
+    assert quantile_ms(found, "edge", 0.95) == pytest.approx(40.0)
+    assert quantile_ms(found, "cloud", 0.99) == pytest.approx(100.0)
+    edge = found.of("edge")
+    assert edge is not None
+    assert [share for share, _ in edge.points] == list(LATENCY_SHARES)
+    # 199 gaps, 49 of them of a minute: mean 14.77 s, so E[g²] / E[g]² - 1 = 199 / 49 - 1.
+    assert found.gap_cv2 == pytest.approx(199 / 49 - 1)
+    assert (found.trace, found.requests, found.span_s) == ("requests.csv", 200, 2940.0)
+    assert found.per_s == pytest.approx(199 / 2940)
+
+
+def test_a_fleet_takes_as_many_at_once_as_it_has_devices(tmp_path: Path) -> None:
+    trace = written(tmp_path, ["0,1,1"] * 4)
+    fleet = replace(one_device(), workload=replace(basis().workload, devices=4))
+
+    found = replay_options(fleet, KNOWN, trace)
+
+    edge = found.of("edge")
+    assert edge is not None
+    assert edge.within_ms(0.99) == pytest.approx(10.0)
+    assert edge.assumed[-1] == (
+        "edge: the next free device takes a request, for want of a column `device`"
+    )
+    assert (found.per_s, found.gap_cv2) == (None, None)
+
+
+def test_a_device_that_the_trace_names_answers_its_own_requests(tmp_path: Path) -> None:
+    rows = ["0,1,1,a", "0,1,1,a", "0,1,1,b", "0,1,1,b"]
+    trace = written(tmp_path, rows, f"{HEADER},device")
+    fleet = replace(one_device(), workload=replace(basis().workload, devices=4))
+
+    found = replay_options(fleet, KNOWN, trace)
+
+    edge = found.of("edge")
+    assert edge is not None
+    assert edge.within_ms(0.99) == pytest.approx(20.0)
+    assert not any("device" in words for words in edge.assumed)
+
+
+def test_the_hybrid_defers_its_share_and_keeps_what_is_private(tmp_path: Path) -> None:
+    rows = [f"{second},1,1,{second % 2}" for second in range(4000)]
+    trace = written(tmp_path, rows, f"{HEADER},privacy")
+    half = replace(KNOWN, deferral_share=0.5, deferral_curve=((1.0, 0.0), (0.1, 0.0)))
+
+    found = replay_options(one_device(), half, trace)
+
+    # A quarter is deferred: half of that half which may leave.
+    assert quantile_ms(found, "hybrid", 0.7) == pytest.approx(10.0)
+    assert quantile_ms(found, "hybrid", 0.8) == pytest.approx(110.0)
+    assert quantile_ms(found, "hybrid at 100%", 0.6) == pytest.approx(110.0)
+    assert quantile_ms(found, "hybrid at 10%", 0.9) == pytest.approx(10.0)
+
+
+def test_a_tier_that_is_brought_too_much_is_named(tmp_path: Path) -> None:
+    trace = written(tmp_path, [f"{n / 200:.3f},1,1" for n in range(2001)])
+    slow = replace(FAR, servers=1, service=ServiceFormula(base_ms=1.0, per_output_token_ms=9.0))
+
+    found = replay_options(replace(one_device(), cloud=slow), KNOWN, trace)
+
+    unstable = {one.option: dict(one.unstable) for one in found.options}
+    assert unstable["edge"] == {"edge": pytest.approx(2.0, rel=0.01)}
+    assert unstable["cloud"] == {"cloud": pytest.approx(2.0, rel=0.01)}
+    assert list(unstable["hybrid"]) == ["edge"]
+
+
+def test_a_formula_stands_for_times_that_nobody_measured(tmp_path: Path) -> None:
+    trace = written(tmp_path, ["0,100,1", "5,100,1"])
+    by_tokens = EdgeTier(service=ServiceFormula(per_input_token_ms=0.5))
+
+    found = replay_options(one_device(edge=by_tokens), UNKNOWN, trace)
+
+    assert quantile_ms(found, "edge", 0.5) == pytest.approx(50.0)
+    assert found.input_tokens == 100.0
+    assert found.output_tokens == 1.0
+
+
+def test_where_no_time_is_known_the_trace_alone_is_told(tmp_path: Path) -> None:
+    trace = written(tmp_path, ["0,1,1", "5,1,1"])
+
+    found = replay_options(one_device(cloud=None), UNKNOWN, trace)
+    far = replay_options(one_device(), UNKNOWN, trace)
+
+    assert (found.options, found.requests, found.per_s) == ((), 2, 0.2)
+    assert [one.option for one in far.options] == ["cloud"]
+
+
+def test_the_busiest_hour_is_found_wherever_its_quarters_lie(tmp_path: Path) -> None:
+    # 4 hours of a request a minute, and 240 more between 1:45 and 2:45.
+    calm = [minute * 60.0 for minute in range(241)]
+    busy = [6300.0 + n * 15 for n in range(240)]
+    trace = written(tmp_path, [f"{at},1,1" for at in sorted(calm + busy)])
+    short = tmp_path / "short.csv"
+    short.write_text(f"{HEADER}\n0,1,1\n7000,1,1\n")
+
+    found = replay_options(one_device(), KNOWN, trace)
+
+    assert found.peak_ratio == pytest.approx(300 / (481 / 4))
+    assert replay_options(one_device(), KNOWN, short).peak_ratio is None
+
+
+def test_the_same_trace_gives_the_same_replay(tmp_path: Path) -> None:
+    trace = written(tmp_path, [f"{n},1,1" for n in range(200)])
+    varied = replace(KNOWN, p95_ms=30)
+
+    assert replay_options(one_device(), varied, trace) == replay_options(
+        one_device(), varied, trace
+    )
