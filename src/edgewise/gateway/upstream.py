@@ -245,8 +245,8 @@ class FastLane:
         self._host = parts.hostname or ""
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._port = parts.port or (443 if self._tls else 80)
-        self._path = parts.path + (f"?{parts.query}" if parts.query else "")
-        self._name = parts.netloc.rpartition("@")[2]
+        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        self._to = f" {path} HTTP/1.1\r\nhost: {parts.netloc.rpartition('@')[2]}\r\n"
         self._idle: deque[_Line] = deque()
         self._alarm: _Alarm | None = None
 
@@ -312,10 +312,7 @@ class FastLane:
 
     def _written(self, method: str, content: bytes, headers: Mapping[str, str]) -> bytes:
         told = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        head = (
-            f"{method} {self._path} HTTP/1.1\r\nhost: {self._name}\r\n{told}"
-            f"content-length: {len(content)}\r\n\r\n"
-        )
+        head = f"{method}{self._to}{told}content-length: {len(content)}\r\n\r\n"
         return head.encode("latin-1") + content
 
     def _kept(self) -> _Line | None:

@@ -128,7 +128,8 @@ class DecisionLog:
         if self._failure is not None:
             raise self._storage(self._failure)
         with self._gate:
-            self._check_open()
+            if self._closed:
+                self._check_open()
             while len(self._rows) >= _WAITING:
                 self._room.wait()
                 self._check_open()

@@ -120,7 +120,8 @@ class Carrier:
             answer = await run.serving.tiers[tier.name].ask(
                 run.input_for(tier), timeout_ms, request_id=run.facts.request_id
             )
-            answer = run.restored(answer, tier)
+            if run.hidden is not None:
+                answer = run.restored(answer, tier)
             confidence = confidence_of(tier, answer, run.facts.input_length)
             usage = usage_of(answer, run.facts)
             run.answers[tier.name] = answer

@@ -108,7 +108,7 @@ def decision_of(run: Run, now_s: float, utc_s: float) -> Decision:
         at_s=utc_s,
         policy_version=run.serving.version,
         facts=run.facts,
-        allowed=allowed_tiers(policy, run.facts),
+        allowed=run.steps[0].allowed if run.steps else allowed_tiers(policy, run.facts),
         reasons=run.reasons(),
         attempts=tuple(run.attempts),
         location=run.location,
