@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from edgewise.errors import DeadlineExceeded
 from edgewise.gateway.upstream import FastLane
 from edgewise.runtimes import ChatWire, RemoteModel
 
@@ -82,3 +83,42 @@ async def test_a_stream_that_outruns_its_reader_waits_and_leaves_its_connection_
 
     assert texts == ["hi" * 12_000] * 2
     assert len(connections) == 1
+
+
+async def test_each_of_many_calls_is_given_up_at_its_own_time() -> None:
+    connections: list[asyncio.StreamWriter] = []
+    async with answering(b"", connections) as remote:
+        ended: list[float] = []
+
+        async def ask(timeout_ms: float) -> None:
+            with pytest.raises(DeadlineExceeded):
+                await remote.apredict({"text": "x"}, timeout_ms=timeout_ms)
+            ended.append(timeout_ms)
+
+        await asyncio.gather(*map(ask, (90.0, 30.0, 60.0, 30.0)))
+        await ask(20.0)
+
+    assert ended == [30.0, 30.0, 60.0, 90.0, 20.0]
+
+
+async def test_a_call_that_is_given_up_leaves_the_others_their_time() -> None:
+    waits = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.split(b"content-length: ")[1].split(b"\r")[0]))
+        await waits.wait()
+        writer.write(LABELLED % (len(LABEL), LABEL.encode()))
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        remote = RemoteModel(f"http://127.0.0.1:{port}", lane=FastLane)
+        patient = asyncio.create_task(remote.apredict({"text": "x"}, timeout_ms=20_000.0))
+        with pytest.raises(DeadlineExceeded):
+            await remote.apredict({"text": "x"}, timeout_ms=20.0)
+        waits.set()
+        found = await patient
+        await remote.aclose()
+
+    assert found.label == "yes"

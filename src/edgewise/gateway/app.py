@@ -5,7 +5,6 @@ leaves as an answer, whatever happens.
 """
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +30,7 @@ from edgewise.observe.metrics import OPEN_METRICS, TEXT
 from edgewise.records import Policy, Task
 from edgewise.route import HybridInferenceEngine
 from edgewise.route.breaker import CircuitState
+from edgewise.route.facts import new_request_id
 
 _LATE = "/late/"
 Told = Callable[[], Response]
@@ -97,7 +97,7 @@ class Gateway:
             embeds,
             name=name,
             clock=self._clock,
-            ids=lambda: uuid.uuid4().hex,
+            ids=new_request_id,
         )
         self._plain = Plain(asking)
         self.together: Together | None = None

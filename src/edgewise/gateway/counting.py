@@ -2,7 +2,8 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -13,6 +14,7 @@ from edgewise.records import SCHEMA_VERSION, Decision, decode, encode
 
 _LATEST = 200
 _TOLD = 25
+_DIFFERS, _DISTANCE = "edgewise_input_drift", "edgewise_input_drift_distance"
 _OPENING = f'{{"schema_version":{SCHEMA_VERSION},'
 
 
@@ -41,12 +43,13 @@ class Counting:
         )
         self._cost = made.counter("edgewise_cost_usd_total", "Money that calls cost", "tier")
         self._differs = made.gauge(
-            "edgewise_input_drift", "1 while inputs differ from the calibration split's", "what"
+            _DIFFERS, "1 while inputs differ from the calibration split's", "what", of_all=max
         )
         self._distances = made.gauge(
-            "edgewise_input_drift_distance", "Population stability index of the last window", "what"
+            _DISTANCE, "Population stability index of the last window", "what", of_all=max
         )
         self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._by_reason: dict[str, Counter] = {}
 
     def gauge(self, name: str, told: str, read: Callable[[], float], of_all: OfAll = sum) -> None:
         """Count something that is read when it is asked for.
@@ -74,9 +77,13 @@ class Counting:
         """Count a decision."""
         self._locations.of(decision.location or "none").add()  # type: ignore[union-attr]
         for reason in decision.reasons:
-            self._reasons.of(reason.value).add()  # type: ignore[union-attr]
+            code = reason._value_
+            if code not in self._by_reason:
+                self._by_reason[code] = self._reasons.of(code)  # type: ignore[assignment]
+            self._by_reason[code].value += 1.0
         for attempt in decision.attempts:
-            self._attempts.of(attempt.tier, attempt.outcome.value).add()  # type: ignore[union-attr]
+            outcome = attempt.outcome._value_
+            self._attempts.of(attempt.tier, outcome).add()  # type: ignore[union-attr]
             self._tiers.of(attempt.tier).see(  # type: ignore[union-attr]
                 attempt.latency_ms / 1000, decision.request_id
             )
@@ -87,6 +94,24 @@ class Counting:
         """Note a window of inputs that was compared with the calibration split's."""
         self._differs.of(what).value = float(differs)  # type: ignore[union-attr]
         self._distances.of(what).value = distance  # type: ignore[union-attr]
+
+    def inputs(self, others: Iterable[Mapping[str, Any]]) -> dict[str, tuple[float, bool]]:
+        """Give for each thing compared the last window's distance, and whether it differs.
+
+        Of several processes it is the farthest, and it differs where it does in any of them.
+
+        Parameters
+        ----------
+        others
+            The metrics' states of the other processes.
+        """
+        found: dict[str, tuple[float, bool]] = {}
+        for state in (*others, self.metrics.state()):
+            differs = {what: bool(value) for (what,), value in state.get(_DIFFERS, ())}
+            for (what,), distance in state.get(_DISTANCE, ()):
+                before = found.get(what, (distance, False))
+                found[what] = max(before[0], distance), before[1] or differs.get(what, False)
+        return found
 
 
 def decision_json(one: Decision) -> str:

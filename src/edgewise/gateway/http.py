@@ -15,7 +15,7 @@ from typing import Any
 
 import httptools
 
-from edgewise.gateway.messages import Request, Response, head_of
+from edgewise.gateway.messages import FIELDS, Request, Response, head_of
 
 Answerer = Callable[[Request], Awaitable[Response]]
 Shedder = Callable[[], bytes | None]
@@ -145,7 +145,7 @@ class Connection(asyncio.Protocol):
             raise Refused(431, "the head is too large")
         if not self._in_head:  # trailers: the head was judged without them
             return
-        headers, key = self._headers, name.decode("latin-1").lower()
+        headers, key = self._headers, FIELDS.get(name) or name.decode("latin-1").lower()
         told = value.decode("latin-1").strip()
         if key in headers:
             if key in _NEEDED_ONCE:

@@ -8,6 +8,25 @@ from urllib.parse import quote
 JSON = "application/json"
 Headers = list[tuple[str, str]]
 
+FIELDS = {
+    written.encode(): name
+    for name in (
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "date",
+        "host",
+        "idempotency-key",
+        "server",
+        "user-agent",
+        "x-edgewise-deadline-ms",
+    )
+    for written in (name, name.title())
+}
+"""The names of fields that most messages have, as they are written."""
 _LINES = {one.value: f"HTTP/1.1 {one.value} {one.phrase}\r\n" for one in HTTPStatus}
 
 
@@ -56,11 +75,20 @@ def head_of(response: Response, extra: str, *, close: bool) -> bytes:
         lines.append("transfer-encoding: chunked\r\n")
     else:
         lines.append(f"content-length: {len(response.body)}\r\n")
-    lines.extend(f"{name}: {line_safe(value)}\r\n" for name, value in response.headers)
+    headers = response.headers
+    if headers:
+        if _is_safe("".join([value for _, value in headers])):
+            lines += [f"{name}: {value}\r\n" for name, value in headers]
+        else:
+            lines += [f"{name}: {line_safe(value)}\r\n" for name, value in headers]
     lines.append("connection: close\r\n\r\n" if close else "\r\n")
     return "".join(lines).encode("latin-1", "replace")
 
 
 def line_safe(value: str) -> str:
     """Give a header's value that can't end its line: what is not printable ASCII is quoted."""
-    return value if value.isascii() and value.isprintable() else quote(value, safe=" ,;:=/")
+    return value if _is_safe(value) else quote(value, safe=" ,;:=/")
+
+
+def _is_safe(value: str) -> bool:
+    return value.isascii() and value.isprintable()

@@ -6,6 +6,7 @@ connection along.
 """
 
 import asyncio
+import math
 import ssl
 from collections import deque
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 import httptools
 
 from edgewise.gateway.bodies import from_json, to_json
+from edgewise.gateway.messages import FIELDS
 from edgewise.runtimes import Exchanged, LaneBroken, read_json
 
 _MOST_IDLE = 128
@@ -22,13 +24,61 @@ _MOST_HEAD_BYTES = 65_536
 _MOST_UNREAD_BYTES = 262_144
 
 
-class _Line(asyncio.Protocol):
-    """One connection, and the answer that comes over it. Made by the lane, one call at a time.
+class _Alarm:
+    """Gives up on waits whose time is over: one timer for all of a lane's. Made by the lane.
 
-    Whoever waits is woken once what it waits for is here; one timer bounds that wait.
+    A timer for each wait would be set and stopped with each call; this one rings for the wait that
+    ends first, and is set again when it rings.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._until_s: dict[asyncio.Future[None], float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings_s = math.inf
+
+    def bound(self, waiter: "asyncio.Future[None]", until_s: float) -> None:
+        """Let a wait last until a time of the event loop."""
+        self._until_s[waiter] = until_s
+        if until_s < self._rings_s:
+            self._set(until_s)
+
+    def forget(self, waiter: "asyncio.Future[None]") -> None:
+        """Note that a wait has ended."""
+        del self._until_s[waiter]
+
+    def rest(self) -> None:
+        """Stop the timer, where nobody waits."""
+        if not self._until_s:
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._rings_s = None, math.inf
+
+    def _set(self, at_s: float) -> None:
+        self._stop()
+        self._timer, self._rings_s = self.loop.call_at(at_s, self._ring), at_s
+
+    def _ring(self) -> None:
+        due_s = max(self._rings_s, self.loop.time())  # timers are kept to a millisecond
+        self._stop()
+        for waiter, until_s in self._until_s.items():
+            if until_s <= due_s and not waiter.done():
+                waiter.set_exception(TimeoutError())
+        left = [one for one in self._until_s.values() if one > due_s]
+        if left:
+            self._set(min(left))
+
+
+class _Line(asyncio.Protocol):
+    """One connection, and the answer that comes over it. Made by the lane, one call at a time.
+
+    Whoever waits is woken once what it waits for is here; the lane's alarm bounds that wait.
+    """
+
+    def __init__(self, alarm: _Alarm) -> None:
         self.transport: Any = None
         self.reusable = True
         self.is_over = True
@@ -36,7 +86,7 @@ class _Line(asyncio.Protocol):
         self.status_code = 0
         self.headers: dict[str, str] = {}
         self.unread_bytes = 0
-        self._loop = loop
+        self._alarm = alarm
         self._parser: Any = httptools.HttpResponseParser(self)
         self._parts: list[bytes] = []
         self._failure: OSError | None = None
@@ -67,12 +117,12 @@ class _Line(asyncio.Protocol):
         while not self.is_over and not (self._has_head and self.unread_bytes >= most_bytes):
             if self._failure is not None:
                 raise self._failure
-            waiter = self._waiter = self._loop.create_future()
-            timer = self._loop.call_at(until_s, _give_up, waiter)
+            waiter = self._waiter = self._alarm.loop.create_future()
+            self._alarm.bound(waiter, until_s)
             try:
                 await waiter
             finally:
-                timer.cancel()
+                self._alarm.forget(waiter)
                 self._waiter = None
 
     def take(self) -> bytes:
@@ -118,7 +168,8 @@ class _Line(asyncio.Protocol):
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > _MOST_HEAD_BYTES:
             raise ConnectionError("the head is too large")
-        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        key = FIELDS.get(name) or name.decode("latin-1").lower()
+        self.headers[key] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self.status_code = self._parser.get_status_code()
@@ -166,11 +217,6 @@ class _Line(asyncio.Protocol):
             self._wake()
 
 
-def _give_up(waiter: "asyncio.Future[None]") -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())
-
-
 class _Flow:
     """An answer whose body comes while it is read. Made by the lane."""
 
@@ -199,9 +245,10 @@ class FastLane:
         self._host = parts.hostname or ""
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._port = parts.port or (443 if self._tls else 80)
-        self._path = parts.path + (f"?{parts.query}" if parts.query else "")
-        self._name = parts.netloc.rpartition("@")[2]
+        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        self._to = f" {path} HTTP/1.1\r\nhost: {parts.netloc.rpartition('@')[2]}\r\n"
         self._idle: deque[_Line] = deque()
+        self._alarm: _Alarm | None = None
 
     def encode(self, body: Any) -> bytes:
         """Give a body's JSON; as `Lane.encode`."""
@@ -248,6 +295,8 @@ class FastLane:
 
     async def aclose(self) -> None:
         """Close the connections that wait."""
+        if self._alarm is not None:
+            self._alarm.rest()
         while self._idle:
             self._idle.pop().transport.close()
         await asyncio.sleep(0)
@@ -263,10 +312,7 @@ class FastLane:
 
     def _written(self, method: str, content: bytes, headers: Mapping[str, str]) -> bytes:
         told = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        head = (
-            f"{method} {self._path} HTTP/1.1\r\nhost: {self._name}\r\n{told}"
-            f"content-length: {len(content)}\r\n\r\n"
-        )
+        head = f"{method}{self._to}{told}content-length: {len(content)}\r\n\r\n"
         return head.encode("latin-1") + content
 
     def _kept(self) -> _Line | None:
@@ -278,10 +324,11 @@ class FastLane:
 
     async def _connected(self, until_s: float) -> _Line:
         loop = asyncio.get_running_loop()
+        alarm = self._alarm = _Alarm(loop) if self._alarm is None else self._alarm
         try:
             async with asyncio.timeout_at(until_s):
                 _, made = await loop.create_connection(
-                    lambda: _Line(loop), self._host, self._port, ssl=self._tls
+                    lambda: _Line(alarm), self._host, self._port, ssl=self._tls
                 )
         except TimeoutError:
             raise

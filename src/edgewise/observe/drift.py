@@ -106,15 +106,8 @@ class DriftWatch:
         return bool(self._reference)
 
     def begin(self, policy: Policy) -> None:
-        """Watch by a policy's rules from now on; by the same ones it goes on counting.
-
-        Where a pre-router sends requests past the nearest tier, what that tier says is of a chosen
-        part of them: then it is not compared.
-        """
-        rules = DriftRules() if policy.drift is None else policy.drift
-        if policy.preroute is not None:
-            kept = [one for one in rules.reference if not one.name.startswith(_OF_THE_EDGE)]
-            rules = replace(rules, reference=tuple(kept))
+        """Watch by a policy's rules from now on; by the same ones it goes on counting."""
+        rules = rules_of(policy)
         if rules != self._rules:
             self._watch(rules)
 
@@ -198,6 +191,19 @@ class DriftWatch:
             distance=distance,
             at_s=now_s,
         )
+
+
+def rules_of(policy: Policy) -> DriftRules:
+    """Give what is watched under a policy.
+
+    Where a pre-router sends requests past the nearest tier, what that tier says is of a chosen
+    part of them: then it is not compared.
+    """
+    rules = DriftRules() if policy.drift is None else policy.drift
+    if policy.preroute is None:
+        return rules
+    kept = [one for one in rules.reference if not one.name.startswith(_OF_THE_EDGE)]
+    return replace(rules, reference=tuple(kept))
 
 
 def p_value_of(reference: Sequence[int], window: Sequence[int]) -> float:

@@ -4,8 +4,9 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 
@@ -27,10 +28,16 @@ create table if not exists decisions (
     decision text not null
 )
 """
-_INSERT = (
-    "insert into decisions values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_AT_ONCE = (64, 8, 1)
+"""Rows of one statement: Python's lock changes hands twice for each statement, and other threads
+answer requests meanwhile. 64 rows have fewer values than any SQLite takes; few sizes, so that each
+is prepared once."""
+_INSERTS = {
+    rows: f"insert into decisions values {', '.join([_ROW] * rows)} "
     "on conflict (request_id) do nothing"
-)
+    for rows in _AT_ONCE
+}
 _COMPACT = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _WAITING = 10_000
 _LOCKED_S = 10.0
@@ -121,7 +128,8 @@ class DecisionLog:
         if self._failure is not None:
             raise self._storage(self._failure)
         with self._gate:
-            self._check_open()
+            if self._closed:
+                self._check_open()
             while len(self._rows) >= _WAITING:
                 self._room.wait()
                 self._check_open()
@@ -276,7 +284,7 @@ class DecisionLog:
             return None
         try:
             with self._connection as connection:
-                connection.executemany(_INSERT, self._unwritten)
+                _insert(connection, self._unwritten)
         except sqlite3.Error as failure:
             return failure
         self._unwritten.clear()
@@ -294,6 +302,15 @@ class DecisionLog:
         return StorageError(what, where=str(self.path), hint="is it whole? keep a copy, begin anew")
 
 
+def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    at = 0
+    for size in _AT_ONCE:
+        while len(rows) - at >= size:
+            values = list(chain.from_iterable(rows[at : at + size]))
+            connection.execute(_INSERTS[size], values)
+            at += size
+
+
 def _json(one: Decision) -> str:
     try:
         return _COMPACT.encode(encode(one))
@@ -303,6 +320,7 @@ def _json(one: Decision) -> str:
 
 
 def _row(one: Decision, to_json: Callable[[Decision], str]) -> Row:
+    text = to_json(one)
     row = (
         one.request_id,
         one.at_s,
@@ -313,9 +331,12 @@ def _row(one: Decision, to_json: Callable[[Decision], str]) -> Row:
         one.policy_version,
         one.certificate_state,
         one.error,
-        ",".join(reason.value for reason in one.reasons),
-        to_json(one),
+        ",".join([reason._value_ for reason in one.reasons]),
+        text,
     )
+    said = f"{one.request_id}{one.location}{one.policy_version}{one.certificate_state}{one.error}"
+    if text.isascii() and said.isascii():
+        return row
     return tuple(_storable(value) for value in row)
 
 

@@ -21,6 +21,7 @@ from edgewise.route.clock import Clock
 from edgewise.route.running import Run
 
 _COSTS = (Outcome.ANSWERED, Outcome.TIMED_OUT, Outcome.CANCELLED)
+_ANSWERED, _RETRY = Outcome.ANSWERED, Reason.RETRY  # see `candidates.py`
 _PASSING_STATUS = (408, 425, 429)
 _BYTES_PER_TOKEN = 4
 
@@ -85,7 +86,7 @@ def begin(run: Run, step: Step, clock: Clock) -> Call | None:
             if reserved is None:
                 run.broke.add(tier.name)
                 return None
-    return Call(run, tier, clock, reserved, retry=Reason.RETRY in step.reasons)
+    return Call(run, tier, clock, reserved, retry=_RETRY in step.reasons)
 
 
 async def pause(step: Step, clock: Clock, rng: random.Random) -> float | None:
@@ -165,7 +166,7 @@ def _tell(
     """Tell a tier's monitor how a call ended."""
     monitor, facts = run.serving.monitors[attempt.tier], run.facts
     outcome, latency_ms, sent = attempt.outcome, attempt.latency_ms, facts.input_bytes
-    if outcome is Outcome.ANSWERED:
+    if outcome is _ANSWERED:
         monitor.answered(call, latency_ms, now_s, sent)
     elif outcome is Outcome.TIMED_OUT:
         tier = run.serving.by_name[attempt.tier]

@@ -32,6 +32,7 @@ _BYTES_PER_TOKEN = 4  # about: the facts know the most that tokens can be, which
 # A member that is looked up on its enumeration costs a call of Python's: what most decisions ask
 # for is looked up once.
 _ANSWERED, _ASK, _DEVICE = Outcome.ANSWERED, Action.ASK, TierKind.DEVICE
+_ANSWER = Action.ANSWER
 _NO_TIME_MS = 0.001  # less than any call takes; what rounding leaves of a deadline is no time
 
 
@@ -223,7 +224,7 @@ class Candidates:
     def answer(self, tier: str, *reasons: Reason) -> Step:
         """Give the step that ends with a tier's answer."""
         return Step(
-            action=Action.ANSWER,
+            action=_ANSWER,
             tier=tier,
             allowed=self.allowed,
             reasons=(*self.privacy, *reasons),

@@ -23,6 +23,9 @@ from edgewise.route.clock import Clock
 from edgewise.route.decide import decide
 from edgewise.route.running import Run
 
+# Members that most requests need: see `candidates.py`.
+_ASK, _ANSWERED, _CANCELLED = Action.ASK, Outcome.ANSWERED, Outcome.CANCELLED
+
 
 class Carrier:
     """Carries requests to their ends. Made by the engine, used from its event loop.
@@ -70,7 +73,7 @@ class Carrier:
                     self._system(),
                 )
                 run.steps.append(step)
-                if step.action is not Action.ASK:
+                if step.action is not _ASK:
                     return
                 if step.hedge is None and not run.racing:
                     await self._attempt(run, step)
@@ -104,22 +107,25 @@ class Carrier:
 
     async def _attempt(self, run: Run, step: Step) -> None:
         """Ask a tier once, and tell its monitor how that ended."""
-        timeout_ms = await pause(step, self._clock, self._rng)
+        timeout_ms = step.timeout_ms
+        if step.pause_ms or step.jitter_ms:
+            timeout_ms = await pause(step, self._clock, self._rng)
         call = begin(run, step, self._clock)
         if call is None:
             return
         tier = call.tier
-        outcome, confidence, usage = Outcome.CANCELLED, None, None
+        outcome, confidence, usage = _CANCELLED, None, None
         failure: EdgewiseError | None = None
         try:
             answer = await run.serving.tiers[tier.name].ask(
                 run.input_for(tier), timeout_ms, request_id=run.facts.request_id
             )
-            answer = run.restored(answer, tier)
+            if run.hidden is not None:
+                answer = run.restored(answer, tier)
             confidence = confidence_of(tier, answer, run.facts.input_length)
             usage = usage_of(answer, run.facts)
             run.answers[tier.name] = answer
-            outcome = Outcome.ANSWERED
+            outcome = _ANSWERED
         except DeadlineExceeded as late:
             outcome, failure = Outcome.TIMED_OUT, late
         except (TierUnavailable, InvalidModel, InvalidData) as wrong:

@@ -36,6 +36,7 @@ _WHY_LOCATION_FELL_BACK = (
 _CALM = SystemState()
 # Members that most decisions ask for: see `candidates.py`.
 _ANSWERED, _NEAREST_FIRST, _CONFIDENT = Outcome.ANSWERED, Reason.NEAREST_FIRST, Reason.CONFIDENT
+_LAST_TIER, _CLOUD = Reason.LAST_TIER, TierKind.CLOUD
 
 
 def decide(
@@ -120,7 +121,7 @@ def location_of(
     if len(tiers) > 2:
         return tier
     if len(tiers) == 1:
-        return "cloud" if tiers[0].kind is TierKind.CLOUD else "edge"
+        return "cloud" if tiers[0].kind is _CLOUD else "edge"
     near = tier == tiers[0].name
     # A hedge that was overtaken replaced nothing.
     replaced = any(
@@ -164,7 +165,7 @@ def _after_answer(request: Candidates, last: Attempt) -> Step:
     if request.forced is not None:
         return request.answer(last.tier, Reason.FORCED)
     if rank == request.last_rank:
-        return request.answer(last.tier, Reason.LAST_TIER)
+        return request.answer(last.tier, _LAST_TIER)
     threshold, void = _threshold(request, last.tier, rank)
     if threshold is not None and last.confidence is not None and last.confidence >= threshold:
         return request.answer(last.tier, *void, _CONFIDENT)

@@ -285,7 +285,7 @@ class HybridInferenceEngine:
         run = self._accept(one, asked)
         try:
             await self._carrier.carry(run)
-            if run.steps[-1].action is Action.QUEUE:
+            if (last := run.steps[-1]).tier is None and last.action is Action.QUEUE:
                 await self._opened_store().keep(run)
                 return told(run, self._clock.now_s())
             result = result_of(run, self._clock.now_s())

@@ -1,6 +1,6 @@
 """From one request's input to what the decision may know of it: never the payload."""
 
-import uuid
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,17 +8,26 @@ from typing import Any
 
 from edgewise.errors import InvalidData, UsageError
 from edgewise.records import Input, Policy, RequestFacts, Task
+from edgewise.records.making import made_often
 from edgewise.route.privacy import detect_in, judge, strings_of
 from edgewise.tasks.chat import most_input_tokens, prompt_of, read_chat
 
 _CHAT = Task.TEXT_GENERATION.value
+_VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 
+def new_request_id() -> str:
+    """Give a random UUID (RFC 9562, version 4) in hex, at a third of `uuid.uuid4`'s time."""
+    drawn = os.urandom(16).hex()
+    return f"{drawn[:12]}4{drawn[13:16]}{_VARIANT[drawn[16]]}{drawn[17:]}"
+
+
+@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What a caller asks for beside the input."""
 
-    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    request_id: str = field(default_factory=new_request_id)
     force_location: str | None = None
     deadline_ms: float | None = None
     idempotent: bool = True

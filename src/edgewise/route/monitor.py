@@ -24,6 +24,7 @@ class TierMonitor:
     """
 
     __slots__ = (
+        "_alike",
         "_breaker",
         "_in_flight",
         "_last",
@@ -48,6 +49,9 @@ class TierMonitor:
         self._in_flight = 0
         self._rest_until_s: float | None = None
         self._last = TierState()
+        self._alike: dict[int, TierState] = {}
+        """What was given since anything but the calls under way has changed, by how many those
+        are: they change twice with each request, the rest far less often."""
         self._trying = False
         self.ready = ready
         self.last_call_s = 0.0
@@ -65,10 +69,8 @@ class TierMonitor:
         if self._in_doubt(now_s):
             p50_ms, p95_ms, ms_per_byte = *link.start, 0.0
         circuit_open = not self._breaker.allows(now_s)
-        busy = self._most is not None and self._in_flight >= self._most
         if (
             last.circuit_open is not circuit_open
-            or last.in_flight != self._in_flight
             or last.rtt_p50_ms != p50_ms
             or last.rtt_p95_ms != p95_ms
             or last.ms_per_byte != ms_per_byte
@@ -77,11 +79,14 @@ class TierMonitor:
             or last.ready is not self.ready
             or last.retries_left is not self._retries.has_one
         ):
-            last = self._last = TierState(
+            self._alike.clear()
+        found = self._alike.get(self._in_flight)
+        if found is None:
+            found = self._alike[self._in_flight] = self._last = TierState(
                 ready=self.ready,
                 circuit_open=circuit_open,
                 rest_ms=rest_ms,
-                busy=busy,
+                busy=self._most is not None and self._in_flight >= self._most,
                 in_flight=self._in_flight,
                 retries_left=self._retries.has_one,
                 rtt_p50_ms=p50_ms,
@@ -89,7 +94,7 @@ class TierMonitor:
                 ms_per_byte=ms_per_byte,
                 loss_share=link.loss_share,
             )
-        return last
+        return found
 
     def circuit(self, now_s: float) -> CircuitState:
         """Give the circuit's state."""

@@ -26,6 +26,8 @@ class Run:
     """One request on its way."""
 
     __slots__ = (
+        "_read",
+        "_reasons",
         "answers",
         "attempts",
         "broke",
@@ -58,6 +60,9 @@ class Run:
         self.ended: list[Attempt] = []
         """Attempts that the decision has not heard of yet."""
         self.steps: list[Step] = []
+        """Only ever added to."""
+        self._read = 0
+        self._reasons: tuple[Reason, ...] = ()
         self.answers: dict[str, Prediction] = {}
         self.racing: dict[asyncio.Task[None], str] = {}
         self.location: str | None = None
@@ -66,12 +71,15 @@ class Run:
 
     def reasons(self) -> tuple[Reason, ...]:
         """Give the reasons of all steps, each once."""
-        found: list[Reason] = []  # few: a set of them would call each one's Python-made hash
-        for step in self.steps:
+        if self._read == len(self.steps):
+            return self._reasons
+        found = list(self._reasons)  # few: a set of them would call each one's Python-made hash
+        for step in self.steps[self._read :]:
             for reason in step.reasons:
                 if reason not in found:
                     found.append(reason)
-        return tuple(found)
+        self._read, self._reasons = len(self.steps), tuple(found)
+        return self._reasons
 
     def input_for(self, tier: TierPolicy) -> Input:
         """Give the input as a tier may see it: on the device as it is, elsewhere redacted."""

@@ -53,6 +53,9 @@ from edgewise.runtimes.gathering import Gathered
 
 Pieces = AsyncGenerator[TextChunk, None]
 _NOTHING = TextChunk()
+# Members that most requests need: see `candidates.py`.
+_ASK, _ANSWER = Action.ASK, Action.ANSWER
+_ANSWERED, _CANCELLED = Outcome.ANSWERED, Outcome.CANCELLED
 
 
 class AnswerStream:
@@ -178,23 +181,23 @@ class Streamer:
         held: dict[str, _Held] = {}
         try:
             step = self._next(run, ())
-            while step.action is Action.ASK:
+            while step.action is _ASK:
                 run.steps.append(step)
                 await self._begin(run, step, held)
                 step = self._next(run, ())
             run.steps.append(step)
-            if step.action is not Action.ANSWER or step.tier is None:
+            if step.action is not _ANSWER or step.tier is None:
                 return
             chosen = held.pop(step.tier)
             for other in held.values():
-                await self._finish(run, other, Outcome.ANSWERED)
+                await self._finish(run, other, _ANSWERED)
             held = {step.tier: chosen}
             async with contextlib.aclosing(self._hand_out(run, chosen)) as pieces:
                 async for piece in pieces:
                     yield piece
         finally:
             for one in held.values():
-                await self._finish(run, one, Outcome.CANCELLED)
+                await self._finish(run, one, _CANCELLED)
 
     def _next(self, run: Run, more: tuple[Attempt, ...]) -> Step:
         now_s, system = self._clock.now_s(), self._system()
@@ -222,12 +225,12 @@ class Streamer:
         )
         begun = _Held(call, stream, ChunkRestorer(run.way_back(tier)))
         limit = _Limit(timeout_ms, _where(run, tier))
-        outcome = Outcome.CANCELLED
+        outcome = _CANCELLED
         failure: EdgewiseError | None = None
         try:
             with limit:
                 await self._read(run, begun)
-            outcome = Outcome.ANSWERED
+            outcome = _ANSWERED
         except DeadlineExceeded as late:
             outcome, failure = Outcome.TIMED_OUT, late
         except (TierUnavailable, InvalidModel, InvalidData) as wrong:
@@ -236,10 +239,10 @@ class Streamer:
                 raise
         finally:
             limit.close()
-            if outcome is not Outcome.ANSWERED:
+            if outcome is not _ANSWERED:
                 await stream.aclose()
                 run.attempts.append(call.end(outcome, failure=failure, usage=begun.usage(run)))
-        if outcome is Outcome.ANSWERED:
+        if outcome is _ANSWERED:
             begun.place = len(run.attempts)
             run.attempts.append(self._attempt_so_far(run, begun))
             run.answers[tier.name] = begun.answer(run)
@@ -249,9 +252,9 @@ class Streamer:
         """Read until the confidence is known; where nothing can replace it, to the first piece."""
         await begun.take()
         doubtful = Attempt(
-            tier=begun.call.tier.name, outcome=Outcome.ANSWERED, latency_ms=0.0, confidence=0.0
+            tier=begun.call.tier.name, outcome=_ANSWERED, latency_ms=0.0, confidence=0.0
         )
-        may_be_replaced = self._next(run, (doubtful,)).action is not Action.ANSWER
+        may_be_replaced = self._next(run, (doubtful,)).action is not _ANSWER
         tokens = _tokens_to_decide(run, begun.call.tier) if may_be_replaced else 0
         while not begun.ended:
             enough = tokens is not None and begun.told.tokens >= tokens
@@ -268,14 +271,14 @@ class Streamer:
             found = replace(found, logprobs=found.logprobs[:tokens])
         return Attempt(
             tier=tier.name,
-            outcome=Outcome.ANSWERED,
+            outcome=_ANSWERED,
             latency_ms=(self._clock.now_s() - begun.call.start_s) * 1000,
             confidence=confidence_of(tier, prediction_of(found), run.facts.input_length),
         )
 
     async def _hand_out(self, run: Run, chosen: _Held) -> Pieces:
         limit = _Limit(self._left_ms(run), _where(run, chosen.call.tier))
-        outcome = Outcome.CANCELLED
+        outcome = _CANCELLED
         failure: EdgewiseError | None = None
         try:
             while True:
@@ -285,7 +288,7 @@ class Streamer:
                     break
                 with limit:
                     await chosen.take()
-            outcome = Outcome.ANSWERED
+            outcome = _ANSWERED
         except DeadlineExceeded as late:
             outcome, failure = Outcome.TIMED_OUT, late
             raise _told_late(late, chosen) from None

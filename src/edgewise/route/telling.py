@@ -1,7 +1,7 @@
 """What a request that has ended tells: its caller the result, the log the decision."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, fields
+from operator import attrgetter
 from typing import Any, Protocol
 
 from edgewise.records import Action, Attempt, Decision, Generation, Outcome, TokenUsage
@@ -10,9 +10,13 @@ from edgewise.route.giving_up import gave_up
 from edgewise.route.result import InferenceResult
 from edgewise.route.running import Run
 
-_NOTHING: Mapping[str, float] = {}
 _ATTEMPT_KEYS = tuple(one.name for one in fields(Attempt))
+_attempt_values = attrgetter(*_ATTEMPT_KEYS)
 _USAGE_KEYS = tuple(one.name for one in fields(TokenUsage))
+
+
+# Members that each answer asks for: see `candidates.py`.
+_GIVE_UP, _ANSWERED = Action.GIVE_UP, Outcome.ANSWERED
 
 
 class DecisionSink(Protocol):
@@ -32,12 +36,10 @@ def result_of(run: Run, now_s: float) -> InferenceResult:
     """
     step = run.steps[-1]
     reasons = run.reasons()
-    if step.action is Action.GIVE_UP or step.tier is None:
+    if step.action is _GIVE_UP or step.tier is None:
         raise gave_up(run, reasons)
     answer = run.answers[step.tier]
-    kept = next(
-        one for one in run.attempts if one.tier == step.tier and one.outcome is Outcome.ANSWERED
-    )
+    kept = next(one for one in run.attempts if one.tier == step.tier and one.outcome is _ANSWERED)
     run.location = location_of(run.serving.policy, run.attempts, step.tier, reasons)
     run.confidence = kept.confidence
     labels = run.serving.policy.labels
@@ -52,7 +54,7 @@ def told(
     run: Run,
     now_s: float,
     label: str = "",
-    probabilities: Mapping[str, float] = _NOTHING,
+    probabilities: dict[str, float] | None = None,
     generation: dict[str, Any] | None = None,
 ) -> InferenceResult:
     """Give the result of a run whose location is known; without a label, one that waits."""
@@ -61,10 +63,10 @@ def told(
         label=label,
         confidence=run.confidence or 0.0,
         latency_ms=(now_s - run.start_s) * 1000,
-        cost=sum(one.cost_usd for one in run.attempts),
+        cost=sum([one.cost_usd for one in run.attempts]),
         location=run.location or "",
-        probabilities=dict(probabilities),
-        reasons=tuple(reason.value for reason in run.reasons()),
+        probabilities={} if probabilities is None else probabilities,
+        reasons=tuple([reason._value_ for reason in run.reasons()]),
         policy_version=run.serving.version,
         certificate=run.serving.certificate,
         warnings=run.serving.warnings,
@@ -87,8 +89,8 @@ def _told_generation(found: Generation, usage: TokenUsage | None) -> dict[str, A
 
 def _told_attempt(one: Attempt) -> dict[str, Any]:
     # Not `asdict`: its deep copy costs 30 microseconds an attempt.
-    found = {name: getattr(one, name) for name in _ATTEMPT_KEYS}
-    found["outcome"] = one.outcome.value
+    found = dict(zip(_ATTEMPT_KEYS, _attempt_values(one), strict=True))
+    found["outcome"] = one.outcome._value_
     found["usage"] = None if one.usage is None else _told_usage(one.usage)
     return found
 
@@ -106,12 +108,12 @@ def decision_of(run: Run, now_s: float, utc_s: float) -> Decision:
         at_s=utc_s,
         policy_version=run.serving.version,
         facts=run.facts,
-        allowed=allowed_tiers(policy, run.facts),
+        allowed=run.steps[0].allowed if run.steps else allowed_tiers(policy, run.facts),
         reasons=run.reasons(),
         attempts=tuple(run.attempts),
         location=run.location,
         latency_ms=(now_s - run.start_s) * 1000,
-        cost_usd=sum(one.cost_usd for one in run.attempts),
+        cost_usd=sum([one.cost_usd for one in run.attempts]),
         confidence=run.confidence,
         error=run.error,
         certificate_state="" if certificate is None else certificate["state"],

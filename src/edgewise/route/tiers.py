@@ -1,8 +1,8 @@
 """The tiers as the engine asks them: a local bundle in a worker thread, or an endpoint."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from typing import Protocol, runtime_checkable
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any, Protocol, runtime_checkable
 
 from edgewise.errors import DeadlineExceeded
 from edgewise.records import Input, Prediction, TextChunk
@@ -136,11 +136,11 @@ class RemoteTier:
         self._spare.prepare()
         self._models: dict[asyncio.AbstractEventLoop, RemoteModel] = {}
 
-    async def ask(
+    def ask(
         self, one: Input, timeout_ms: float | None, *, request_id: str = ""
-    ) -> Prediction:
+    ) -> Coroutine[Any, Any, Prediction]:
         """Answer one input over the network."""
-        return await self._model().apredict(one, timeout_ms=timeout_ms, request_id=request_id)
+        return self._model().apredict(one, timeout_ms=timeout_ms, request_id=request_id)
 
     def stream(
         self, one: Input, timeout_ms: float | None, *, request_id: str = ""

@@ -315,20 +315,21 @@ class RemoteModel:
         self._check_plain(answer)
         if not answer.whole:
             raise self._nonsense("the answer is too large", "ask with fewer inputs")
-        name, content = self._wire.name.value, answer.content
+        content = answer.content
         if not content:
-            raise self._nonsense("the answer is empty", f"is it a {name} endpoint?")
+            hint = f"is it a {self._wire.name.value} endpoint?"
+            raise self._nonsense("the answer is empty", hint)
         try:
             body = lane.decode(content)
         except (ValueError, RecursionError):
             known = _MEDIA_TYPE.match(answer.headers.get("content-type", "").lower())
             what = f"the answer is no JSON ({known[0] if known else 'of no known type'})"
-            hint = f"is it a {name} endpoint? a web page answers HTML"
+            hint = f"is it a {self._wire.name.value} endpoint? a web page answers HTML"
             raise self._nonsense(what, hint) from None
         try:
             return self._wire.decode(body, n, self._labels)
         except ValueError as wrong:
-            what = f"not an answer of protocol {name}: {wrong}"
+            what = f"not an answer of protocol {self._wire.name.value}: {wrong}"
             raise self._nonsense(what, "check protocol and labels") from None
 
     def _nonsense(self, what: str, hint: str) -> RemoteError:

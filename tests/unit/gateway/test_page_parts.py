@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from pages import POLICY, read
 
+from edgewise.gateway.counting import Counting
 from edgewise.gateway.pages.history import BUCKET_S, History, percentile
 from edgewise.gateway.pages.sections import news, sections
-from edgewise.gateway.pages.state import certificate_state
+from edgewise.gateway.pages.state import certificate_state, drift_state
 from edgewise.gateway.pages.words import WORDS
 from edgewise.records import (
     Attempt,
@@ -17,8 +18,11 @@ from edgewise.records import (
     Certificate,
     CertificateState,
     Decision,
+    DriftRules,
+    Histogram,
     Loss,
     Outcome,
+    PreRouteRules,
     Reason,
     RequestFacts,
 )
@@ -53,7 +57,8 @@ def shown(history: History, **more: Any) -> dict[str, Any]:
     state = {
         "at_s": 0.0, "model": "m", "ready": True, "draining": False, "in_flight": 0,
         "refused": 0, "policy_version": "p", "traffic": traffic, "tiers": [], "money": money,
-        "budget": None, "certificate": None, "rollout": None, "latest": [],
+        "budget": None, "certificate": None, "rollout": None, "latest": [], "drift": None,
+        "processes": 1,
     }  # fmt: skip
     return {**state, **more}
 
@@ -137,6 +142,84 @@ def test_an_audit_that_refutes_a_certificate_makes_it_void_here_too() -> None:
     assert (calm["state"], calm["e_value"], calm["void_from"]) == ("certified", 3.0, 20.0)
     assert refuted["state"] == "void"
     assert alone["e_value"] is None
+
+
+WATCHED = DriftRules(
+    window=200,
+    reference=tuple(
+        Histogram(name=name, edges=(1.0,), counts=(1, 1))
+        for name in ("length", "script", "confidence", "embedding_0")
+    ),
+)
+
+
+def test_each_thing_watched_of_the_inputs_has_its_state() -> None:
+    counting = Counting()
+    counting.compared("length", 0.01, differs=False)
+    counting.compared("script", 0.8125, differs=True)
+
+    state = drift_state(replace(POLICY, drift=WATCHED), counting.inputs([]))
+    html = sections(shown(History(lambda: POLICY), drift=state))["drift"]
+
+    read(html)
+    assert "200 requests at a time" in html
+    assert html.count("<tr>") == 5
+    rows = html.split("<tr>")[2:]
+    assert [row.split("</th>")[0].rpartition(">")[2] for row in rows] == [
+        "length of the input",
+        "language, by its script",
+        "score: the confidence of the nearest tier",
+        "embedding, along direction 0: what the nearest tier&#x27;s model makes of it",
+    ]
+    said = ("as before", "differs", "no window yet", "no window yet")
+    assert all(words in row for words, row in zip(said, rows, strict=True))
+    assert ("0.010" in rows[0], "0.812" in rows[1], "–" in rows[2]) == (True, True, True)
+    assert 'tabindex="0"' in html
+
+
+def test_without_a_reference_nothing_of_the_inputs_is_watched() -> None:
+    history = History(lambda: POLICY)
+
+    assert drift_state(POLICY, {}) is None
+    assert "nothing that inputs could be compared with" in sections(shown(history))["drift"]
+
+
+def test_what_a_chosen_part_tells_is_not_shown_as_watched() -> None:
+    policy = replace(POLICY, drift=WATCHED, preroute=PreRouteRules(min_gain=0.1))
+
+    state = drift_state(policy, {})
+
+    assert state is not None
+    assert [one["name"] for one in state["watched"]] == ["length", "script"]
+
+
+def test_inputs_differ_where_they_do_in_any_process() -> None:
+    here, there = Counting(), Counting()
+    here.compared("length", 0.9, differs=False)
+    there.compared("length", 0.4, differs=True)
+    there.compared("script", 0.1, differs=False)
+
+    found = here.inputs([there.metrics.state()])
+    whole = here.metrics.whole([there.metrics.state()]).text()
+
+    assert found == {"length": (0.9, True), "script": (0.1, False)}
+    assert 'edgewise_input_drift{what="length"} 1\n' in whole
+    assert 'edgewise_input_drift_distance{what="length"} 0.9\n' in whole
+
+
+def test_news_say_which_inputs_differ() -> None:
+    told = {"name": "length", "distance": 0.5, "differs": True}
+    other = {"name": "script", "distance": 0.5, "differs": False}
+    state = shown(History(lambda: POLICY), drift={"window": 9, "watched": [told, other]})
+
+    assert news(state) == "Requests are welcome. Inputs differ: length of the input."
+
+
+def test_of_several_processes_it_is_said_that_circuits_are_of_one() -> None:
+    history = History(lambda: POLICY)
+
+    assert "in one of 3 processes" in sections(shown(history, processes=3))["tiers"]
+    assert "processes" not in sections(shown(history))["tiers"]
 
 
 def test_shadow_and_canary_are_shown_side_by_side() -> None:

@@ -162,8 +162,9 @@ def test_the_state_says_where_traffic_went_and_what_it_saved() -> None:
     state = told["state"]
 
     assert sorted(state) == [
-        *("at_s", "budget", "certificate", "draining", "in_flight", "latest", "model", "money"),
-        *("policy_version", "ready", "refused", "rollout", "tiers", "traffic"),
+        *("at_s", "budget", "certificate", "draining", "drift", "in_flight", "latest", "model"),
+        *("money", "policy_version", "processes", "ready", "refused", "rollout", "tiers"),
+        "traffic",
     ]
     assert state["traffic"]["locations"] == {"edge": 3, "cloud_fallback": 1}
     assert state["traffic"]["reasons"]["low_confidence"] == 2

@@ -127,6 +127,15 @@ def test_a_request_is_logged_once_and_the_first_stands(tmp_path: Path) -> None:
     assert [one.location for one in log.read()] == ["edge", "edge"]
 
 
+def test_a_batch_of_any_size_is_written_in_order_and_once(tmp_path: Path) -> None:
+    numbers = [*range(140), 3, 139, *range(140, 151)]
+    with DecisionLog(tmp_path / "log.sqlite", interval_s=60.0) as log:
+        for number in numbers:
+            log.append(decision(number))
+
+    assert [one.request_id for one in log.read()] == [f"request-{n}" for n in range(151)]
+
+
 def test_threads_lose_nothing_and_a_second_opening_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "log.sqlite"
 

@@ -1,5 +1,6 @@
 """What the decision may know of an input."""
 
+import uuid
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from edgewise.errors import InvalidData, UsageError
 from edgewise.records import Input, Policy, PrivacyRules, RequestFacts, TierKind, TierPolicy
-from edgewise.route.facts import Asked, facts_of, size_bytes
+from edgewise.route.facts import Asked, facts_of, new_request_id, size_bytes
 
 POLICY = Policy(
     task="text-classification",
@@ -82,3 +83,12 @@ def test_every_kind_of_value_has_a_size(tmp_path: Path) -> None:
     assert size_bytes(image) == 3
     assert size_bytes(tmp_path / "absent.png") == 0
     assert size_bytes(True) == 0
+
+
+def test_ids_of_requests_are_random_uuids() -> None:
+    ids = [new_request_id() for _ in range(200)]
+
+    assert len(set(ids)) == 200
+    assert all(uuid.UUID(one).version == 4 and uuid.UUID(one).hex == one for one in ids)
+    assert all(uuid.UUID(one).variant == uuid.RFC_4122 for one in ids)
+    assert {one[16] for one in ids} == set("89ab")

@@ -9,6 +9,8 @@ from edgewise.records import Decision, Outcome, Policy
 BUCKET_S = 10
 _BUCKETS = 90
 _LATENCIES = 500
+# Looked up once: see `route/candidates.py`.
+_ANSWERED, _FAILURES = Outcome.ANSWERED, (Outcome.FAILED, Outcome.TIMED_OUT)
 
 
 class Bucket:
@@ -86,13 +88,15 @@ class History:
             self.locations[decision.location] += 1
             bucket.locations[decision.location] += 1
         for reason in decision.reasons:
-            self.reasons[reason.value] += 1
-            bucket.reasons[reason.value] += 1
+            code = reason._value_
+            self.reasons[code] += 1
+            bucket.reasons[code] += 1
         for attempt in decision.attempts:
             calls = self.calls_of(attempt.tier)
             calls.number += 1
-            calls.failed += attempt.outcome in (Outcome.FAILED, Outcome.TIMED_OUT)
-            if attempt.outcome is Outcome.ANSWERED:
+            if attempt.outcome in _FAILURES:
+                calls.failed += 1
+            if attempt.outcome is _ANSWERED:
                 calls.latencies_ms.append(attempt.latency_ms)
         self._pay(decision)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from edgewise.gateway.pages.markup import Html, element, figure, table, tiles
-from edgewise.gateway.pages.words import WORDS
+from edgewise.gateway.pages.words import WORDS, watched_words
 from edgewise.records import Reason
 from edgewise.report.chart import Chart, Line, Mark, draw
 from edgewise.units import format_ms, format_usd
@@ -32,6 +32,10 @@ def news(state: State) -> str:
         said += f" Left alone: {', '.join(out)}."
     if certificate is not None and certificate["state"] == "void":
         said += " The certificate is void."
+    watched = [] if state["drift"] is None else state["drift"]["watched"]
+    differs = [watched_words(one["name"]) for one in watched if one["differs"]]
+    if differs:
+        said += f" Inputs differ: {'; '.join(differs)}."
     return said
 
 
@@ -120,6 +124,9 @@ def _tiers(state: State) -> Html:
     heads = ["Tier", "Kind", "Model", "Circuit", "Under way", "Calls", "Failed"]
     heads += ["Latency p50", "Latency p95", "Network p50", "Network p95", "Lost"]
     caption = "Tiers: their circuit and network, and how long their last 500 answers took"
+    if state["processes"] > 1:
+        caption += f"; circuit, network and what is under way in one of {state['processes']} "
+        caption += "processes"
     return table(caption, heads, rows)
 
 
@@ -158,6 +165,27 @@ def _certificate(state: State) -> Html:
     limit = _NOTHING if one["void_from"] is None else f"{one['void_from']:g}"
     facts.append(("Evidence against it", f"{one['e_value']:.3g}, void from {limit}"))
     return element("div", tiles(facts), _evidence(state))
+
+
+def _drift(state: State) -> Html:
+    one = state["drift"]
+    if one is None:
+        return element("p", "The policy holds nothing that inputs could be compared with.")
+    rows = [
+        (watched_words(of["name"]), _differs(of["differs"]), _number(of["distance"]))
+        for of in one["watched"]
+    ]
+    caption = f"Inputs against the calibration split, {one['window']:,} requests at a time"
+    heads = ("Watched", "State", "Distance (stability index)")
+    said = "What differs is a warning: the certificate was made of other inputs."
+    return element("div", table(caption, heads, rows), element("p", said))
+
+
+def _differs(differs: object) -> Html:
+    if differs is None:
+        return element("span", "no window yet", class_="soft")
+    said, tone = ("differs", "no") if differs else ("as before", "yes")
+    return element("strong", said, class_=tone)
 
 
 def _evidence(state: State) -> Html:
@@ -255,6 +283,10 @@ def _tone(state: str) -> str:
     return {"certified": "yes", "void": "no"}.get(state, "soft")
 
 
+def _number(value: float | None) -> str:
+    return _NOTHING if value is None else f"{value:.3f}"
+
+
 def _ms(value: float | None) -> str:
     return _NOTHING if value is None else format_ms(value)
 
@@ -269,6 +301,7 @@ _SECTIONS: dict[str, Callable[[State], Html]] = {
     "tiers": _tiers,
     "money": _money,
     "certificate": _certificate,
+    "drift": _drift,
     "rollout": _rollout,
     "latest": _latest,
 }
@@ -278,6 +311,7 @@ TITLES = {
     "tiers": "Tiers, latency and network",
     "money": "Money and budget",
     "certificate": "Certificate",
+    "drift": "Inputs: are they still those of the certificate?",
     "rollout": "Shadow and canary",
     "latest": "Last decisions",
 }

@@ -1,11 +1,13 @@
 """What the dashboard shows, as one JSON object. No payload, no key, no URL's secret."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from edgewise.gateway.app import Gateway
 from edgewise.gateway.pages.history import BUCKET_S, History, percentile
 from edgewise.gateway.rollout import Rollout
+from edgewise.observe.drift import rules_of
 from edgewise.records import AuditState, BudgetRules, Decision, Policy, Spending
 
 _SHOWN = 25
@@ -17,7 +19,7 @@ async def state_of(gateway: Gateway, history: History, rollout: Rollout | None) 
     history = history.whole(one["history"] for one in others)
     latest = gateway.decisions.latest_with(one["decisions"] for one in others)
     loads = [one["admission"] for one in (*others, {"admission": gateway.admission.state()})]
-    policy = engine.policy
+    policy, counting = engine.policy, gateway.decisions.counting
     spent = await asyncio.to_thread(engine.outlook().spent)
     return {
         "at_s": engine.clock.utc_s(),
@@ -27,6 +29,7 @@ async def state_of(gateway: Gateway, history: History, rollout: Rollout | None) 
         "in_flight": sum(in_flight for in_flight, _ in loads),
         "refused": sum(refused for _, refused in loads),
         "policy_version": engine.policy_version,
+        "processes": 1 + len(others),
         "traffic": {
             "decisions": history.decisions,
             "failed": history.failed,
@@ -44,6 +47,7 @@ async def state_of(gateway: Gateway, history: History, rollout: Rollout | None) 
         },
         "budget": _budget(policy.budget, spent),
         "certificate": certificate_state(policy, engine.audit),
+        "drift": drift_state(policy, counting.inputs(one["metrics"] for one in others)),
         "rollout": None if rollout is None else rollout.state(),
         "latest": [_told(one) for one in list(latest)[: -_SHOWN - 1 : -1]],
     }
@@ -101,6 +105,26 @@ def certificate_state(policy: Policy, audit: AuditState | None) -> dict[str, Any
         "e_value": None if audit is None else audit.e_value,
         "void_from": None if audit is None else audit.void_from,
     }
+
+
+def drift_state(
+    policy: Policy, compared: Mapping[str, tuple[float, bool]]
+) -> dict[str, Any] | None:
+    """Give what inputs are watched for, and what the last window of each told; `None` for nothing.
+
+    Parameters
+    ----------
+    compared
+        The distance of the last window by what is watched, and whether it differs.
+    """
+    rules = rules_of(policy)
+    if not rules.reference:
+        return None
+    watched = []
+    for name in (one.name for one in rules.reference):
+        distance, differs = compared.get(name, (None, None))
+        watched.append({"name": name, "distance": distance, "differs": differs})
+    return {"window": rules.window, "watched": watched}
 
 
 def _told(one: Decision) -> dict[str, Any]:

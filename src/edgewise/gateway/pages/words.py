@@ -44,6 +44,22 @@ _ACTIONS = {
 }
 
 
+_WATCHED = {
+    "length": "length of the input",
+    "script": "language, by its script",
+    "confidence": "score: the confidence of the nearest tier",
+}
+_EMBEDDING = "embedding_"
+
+
+def watched_words(name: str) -> str:
+    """Say what of the inputs is watched, as `DriftRules` names it."""
+    if name.startswith(_EMBEDDING):
+        place = name.removeprefix(_EMBEDDING)
+        return f"embedding, along direction {place}: what the nearest tier's model makes of it"
+    return _WATCHED.get(name, name)
+
+
 def step_words(step: Step) -> str:
     """Say what a step does."""
     return _ACTIONS[step.action].format(step.tier)

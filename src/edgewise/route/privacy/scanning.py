@@ -32,7 +32,8 @@ class Scan:
     def __init__(self, text: str) -> None:
         self.original = text
         self.text = fold(text)
-        self.digits = sum(map(self.text.count, "0123456789"))
+        # Of a word, such as most keys are, nothing needs to be counted.
+        self.digits = 0 if self.text.isalpha() else sum(map(self.text.count, "0123456789"))
         self._runs: list[list[Place]] | None = None
         self._places: list[int] | None = None
 
