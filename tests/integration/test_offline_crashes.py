@@ -9,10 +9,12 @@ from edgewise.testing.crashes import crash_often
 
 pytestmark = pytest.mark.integration
 
+SLOW = (pytest.mark.slow, pytest.mark.timeout(900))
+
 
 @pytest.mark.parametrize(
     ("count", "points"),
-    [(1_500, 8), pytest.param(10_000, 200, marks=pytest.mark.slow)],
+    [(1_500, 8), pytest.param(10_000, 200, marks=SLOW)],
 )
 def test_a_kill_at_any_moment_loses_nothing_and_answers_nothing_twice(
     count: int, points: int, tmp_path: Path

@@ -7,7 +7,7 @@ from edgewise.calibrate import certify, disagreement_limit
 from edgewise.observe import EProcess
 from edgewise.records import CertificateState, Loss
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 DELTA = 0.05
 
 

@@ -8,7 +8,7 @@ from populations import Population, most_violations, tally
 
 from edgewise import certify
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ALPHA, DELTA, DRAWS, SIZE = 0.05, 0.05, 400, 20_000
 

@@ -13,7 +13,7 @@ import pytest
 from populations import Population, most_violations, tally
 from scipy.stats import binom, norm
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ALPHA, DELTA, N, DRAWS = 0.02, 0.05, 2000, 1000
 CLOUDS = {

@@ -5,7 +5,6 @@ from enum import Enum
 
 from edgewise.records.device import DeviceState
 from edgewise.records.generation import TokenUsage
-from edgewise.records.making import made_often
 
 
 class Reason(Enum):
@@ -52,7 +51,6 @@ class Reason(Enum):
     NO_TIER_LEFT = "no_tier_left"
 
 
-@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFacts:
     """What the decision may know of a request: never its payload."""
@@ -86,7 +84,6 @@ class RequestFacts:
     """For text generation: the most that may be answered."""
 
 
-@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TierState:
     """One tier at this moment, read from memory: no probe is made for a request."""
@@ -130,7 +127,6 @@ class Outcome(Enum):
     CANCELLED = "cancelled"
 
 
-@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One tier was asked."""
@@ -166,7 +162,6 @@ class Hedge:
     after_ms: float
 
 
-@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """The next thing to do for a request. Made by `decide`, carried out by the engine."""
@@ -185,7 +180,6 @@ class Step:
     hedge: Hedge | None = None
 
 
-@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What happened to one request, for the log: no payload, no probabilities."""

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgewise.records.generation import Generation
-from edgewise.records.making import made_often
 
 Input = Mapping[str, Any]
 """One request's input: `{"text": ...}`, `{"image": ...}` or `{"messages": ...}`, and what rides
 along with it."""
 
 
-@made_often
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """One answer of a model. Made by a task or a remote client, read by the engine."""

@@ -8,7 +8,6 @@ from typing import Any
 
 from edgewise.errors import InvalidData, UsageError
 from edgewise.records import Input, Policy, RequestFacts, Task
-from edgewise.records.making import made_often
 from edgewise.route.privacy import detect_in, judge, strings_of
 from edgewise.tasks.chat import most_input_tokens, prompt_of, read_chat
 
@@ -22,7 +21,6 @@ def new_request_id() -> str:
     return f"{drawn[:12]}4{drawn[13:16]}{_VARIANT[drawn[16]]}{drawn[17:]}"
 
 
-@made_often
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What a caller asks for beside the input."""

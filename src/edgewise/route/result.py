@@ -5,10 +5,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from edgewise.records import Action, Step
-from edgewise.records.making import made_often
 
 
-@made_often
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class InferenceResult(Mapping[str, Any]):
     """One answer and how it came about; reads as a mapping and as attributes. Made by the engine.
