@@ -9,7 +9,8 @@ from edgewise.testing.crashes import crash_often
 
 pytestmark = pytest.mark.integration
 
-SLOW = (pytest.mark.slow, pytest.mark.timeout(900))
+# Two million requests in all.
+SLOW = (pytest.mark.slow, pytest.mark.timeout(3600))
 
 
 @pytest.mark.parametrize(
