@@ -169,6 +169,15 @@ def test_residency_that_shuts_a_cheaper_way_binds() -> None:
     assert "its requests may not go there" in bound.text
 
 
+def test_memory_that_shuts_a_cheaper_way_binds() -> None:
+    near, far = sharing_site().profiles
+    found = place(sharing_site(profiles=(replace(near, peak_memory_bytes=2000), far)))
+
+    (bound,) = [one for one in found.bindings if one.constraint.limit is Limit.MEMORY]
+    assert "it shuts m on site/box" in bound.text
+    assert "box has too little memory" in bound.text
+
+
 def test_too_few_machines_conflict_with_residency() -> None:
     problem = sharing_site(
         pools=(
