@@ -23,7 +23,7 @@ from edgewise.testing.traffic import Answered, Asked, send
 
 _WARM_UP = 20
 _BURST = 16
-_PAUSE_S = 0.2
+_PAUSE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ def measure_pieces(
     lengths = [one.length for one in samples]
     warm = slice(_WARM_UP, None)
     alone_ms = np.array([one.engine_ms for one in near[warm]])
-    busy_ms = alone_ms * (_busy_ms(bursts) / np.median(alone_ms))
+    busy_ms = alone_ms * (_busy_ms(bursts) / alone_ms.mean())
     waited_ms = np.array([one.latency_ms for one in near[warm]])
     beyond_ms = np.sort(np.maximum(0.0, waited_ms - busy_ms)).tolist()
     return Pieces(
@@ -125,10 +125,10 @@ def _ask_in_bursts(gateway: str, samples: Sequence[Sample]) -> list[Answered]:
 
 
 def _busy_ms(bursts: Sequence[Answered]) -> float:
-    """Give the time that a request occupies its server: in the median burst, what each took."""
+    """Give the mean time that a request of a burst occupies its server."""
     ends_ms = np.array([one.late_ms + one.latency_ms for one in bursts]).reshape(-1, _BURST)
     starts_ms = np.array([one.late_ms for one in bursts]).reshape(-1, _BURST)
-    return float(np.median(ends_ms.max(axis=1) - starts_ms.min(axis=1))) / _BURST
+    return float((ends_ms.max(axis=1) - starts_ms.min(axis=1)).mean()) / _BURST
 
 
 def predict(folder: Path, policy: Path, trace: Path, pieces: Pieces) -> Any:
