@@ -98,6 +98,7 @@ class Gateway:
             name=name,
             clock=self._clock,
             ids=new_request_id,
+            most=settings.limits.batch,
         )
         self._plain = Plain(asking)
         self.together: Together | None = None
