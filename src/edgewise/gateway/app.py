@@ -32,7 +32,7 @@ from edgewise.route import HybridInferenceEngine
 from edgewise.route.breaker import CircuitState
 from edgewise.route.facts import new_request_id
 
-_LATE = "/late/"
+_LATE, _ADMIN = "/late/", "/admin/"
 Told = Callable[[], Response]
 Works = Callable[[Request, Asked], Awaitable[Response]]
 
@@ -118,9 +118,14 @@ class Gateway:
             return False
         return any(state is not CircuitState.OPEN for state in self.engine.circuits().values())
 
-    def shed(self) -> bytes | None:
-        """Give the answer for a request that there is no place for, or `None`."""
+    def shed(self, request: Request) -> bytes | None:
+        """Give the answer for a request that there is no place for, or `None`.
+
+        Who only looks takes no place, and the admin is wanted most when there is none.
+        """
         if self.admission.in_flight < self.admission.limit:
+            return None
+        if request.method != "POST" or request.path.startswith(_ADMIN):
             return None
         self.admission.refused += 1
         return _NO_PLACE

@@ -18,7 +18,7 @@ import httptools
 from edgewise.gateway.messages import FIELDS, Request, Response, head_of
 
 Answerer = Callable[[Request], Awaitable[Response]]
-Shedder = Callable[[], bytes | None]
+Shedder = Callable[[Request], bytes | None]
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LAST_CHUNK = b"0\r\n\r\n"
@@ -198,15 +198,17 @@ class Connection(asyncio.Protocol):
             if len(self._waiting) >= _MOST_WAITING:
                 self._transport.pause_reading()
             return
-        self._take(request, keep=keep)
-
-    def _take(self, request: Request, *, keep: bool) -> None:
-        shed = self._server.shed()
-        if shed is not None and request.method == "POST":
-            self._transport.write(shed)
+        if not self._take(request, keep=keep):
             self._turn(keep=keep)
-            return
+
+    def _take(self, request: Request, *, keep: bool) -> bool:
+        """Begin to answer a request, or refuse it at once and say so."""
+        shed = self._server.shed(request)
+        if shed is not None:
+            self._transport.write(shed)
+            return False
         self._task = self._server.loop.create_task(self._answer(request, keep=keep))
+        return True
 
     async def _answer(self, request: Request, *, keep: bool) -> None:
         parts = None
@@ -252,13 +254,14 @@ class Connection(asyncio.Protocol):
         """Go on with the next request, or close."""
         self._task = None
         self._since_s = self._server.now_s()
-        if not keep or self._closing:
-            self._transport.close()
-        elif self._waiting:
+        while self._waiting and keep and not self._closing:
             if len(self._waiting) >= _MOST_WAITING:
                 self._transport.resume_reading()
-            request, keep_next = self._waiting.popleft()
-            self._take(request, keep=keep_next)
+            request, keep = self._waiting.popleft()
+            if self._take(request, keep=keep):
+                return
+        if not keep or self._closing:
+            self._transport.close()
 
     def _refuse(self, status: int, what: str) -> None:
         """Say what is wrong, and end the connection: what follows can't be trusted."""
@@ -316,7 +319,7 @@ class HttpServer:
         answer: Answerer,
         *,
         limits: HttpLimits | None = None,
-        shed: Shedder = lambda: None,
+        shed: Shedder = lambda _: None,
         on_lag: Callable[[float], None] = lambda _: None,
         on_failure: Callable[[Exception], None] = lambda _: None,
     ) -> None:
