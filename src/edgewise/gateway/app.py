@@ -79,6 +79,7 @@ class Gateway:
     ) -> None:
         self.engine = engine
         self.name = name
+        self.callers = tuple(one.name for one in settings.callers)
         self.decisions = decisions
         self.events = decisions.events
         self.admission = Admission(settings.admission)
