@@ -173,6 +173,13 @@ class Gateway:
         """Add a route; what is beside the core joins so."""
         self._paths.setdefault(path, {})[method] = route
 
+    def route_of(self, path: str) -> str:
+        """Give a path as the table of paths has it; empty where it leads nowhere."""
+        for one in (path, unquote(path)):
+            if one in self._paths:
+                return one
+        return f"{_LATE}{{id}}" if path.startswith(_LATE) else ""
+
     async def handle(self, request: Request) -> Response:
         """Answer a request."""
         start_s = self._clock.now_s()
