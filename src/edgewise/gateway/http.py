@@ -104,9 +104,11 @@ class Connection(asyncio.Protocol):
         self._stuck_since_s = self._server.now_s()
 
     def resume_writing(self) -> None:
-        """Let it go on."""
+        """Let it go on, and what waited for its reader too."""
         self._writable.set()
         self._stuck_since_s = None
+        if self._task is None and self._waiting:
+            self._turn(keep=True)
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
@@ -193,7 +195,7 @@ class Connection(asyncio.Protocol):
         keep = bool(self._parser.should_keep_alive())
         self._reading = False
         self._begin()
-        if self._task is not None:
+        if self._task is not None or not self._writable.is_set():
             self._waiting.append((request, keep))
             if len(self._waiting) >= _MOST_WAITING:
                 self._transport.pause_reading()
@@ -251,10 +253,10 @@ class Connection(asyncio.Protocol):
         write(head + _LAST_CHUNK)
 
     def _turn(self, *, keep: bool) -> None:
-        """Go on with the next request, or close."""
+        """Go on with the next request, where its answer is read; or close."""
         self._task = None
         self._since_s = self._server.now_s()
-        while self._waiting and keep and not self._closing:
+        while self._waiting and keep and not self._closing and self._writable.is_set():
             if len(self._waiting) >= _MOST_WAITING:
                 self._transport.resume_reading()
             request, keep = self._waiting.popleft()
@@ -266,7 +268,9 @@ class Connection(asyncio.Protocol):
     def _refuse(self, status: int, what: str) -> None:
         """Say what is wrong, and end the connection: what follows can't be trusted."""
         self._closing = True
-        if self._task is None:
+        if self._task is None and self._waiting:
+            self._transport.close()  # an answer here would be taken for that of the first
+        elif self._task is None:
             body = f'{{"error":"{what}"}}'.encode()
             answer = Response(status=status, body=body)
             self._transport.write(head_of(answer, self._server.lines, close=True) + body)
