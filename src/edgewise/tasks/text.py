@@ -15,6 +15,8 @@ from edgewise.tasks.softmax import predictions
 
 _TEXTS_AHEAD = 64
 _LONGEST_AHEAD = 10_000  # characters: what is kept stays under a megabyte or two
+_HEAD_CHARACTERS = 16
+"""A text's beginning is tried with so many characters for each token that is wanted of it."""
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
@@ -76,6 +78,8 @@ class TextClassification:
             raise InvalidModel(what, where="max_length", hint=hint)
         tokenizer.no_padding()
         tokenizer.enable_truncation(max_length)
+        self._around, self._spare = around, _longest_word(tokenizer)
+        self._head = (max_length + self._spare) * _HEAD_CHARACTERS if self._spare else None
         self._ahead: dict[str, list[int]] = {}
 
     def encode(self, inputs: Sequence[Input]) -> dict[str, NDArray[np.generic]]:
@@ -119,10 +123,46 @@ class TextClassification:
         try:
             found = self._ahead.pop(text, None)
             if found is None:
-                found = self._tokenizer.encode(text).ids
+                found = self._ids_of_head(text) or self._tokenizer.encode(text).ids
         except TypeError as unfit:
             raise _not_text(text) from unfit
         return found
+
+    def _ids_of_head(self, text: Any) -> list[int] | None:
+        """Read the beginning of a long text, where that has more tokens than are wanted.
+
+        A tokenizer reads all of a text before it cuts: seconds for a megabyte. Words are read each
+        for itself, so a cut changes the tokens of the last word alone: as many as are spare here.
+        """
+        if self._head is None or not isinstance(text, str) or len(text) <= 2 * self._head:
+            return None
+        if not _is_whole(text):
+            return None
+        found = self._tokenizer.encode(text[: self._head])
+        beyond = sum(len(one.ids) - self._around for one in found.overflowing)
+        return found.ids if beyond > self._spare else None
+
+
+def _longest_word(tokenizer: Tokenizer) -> int:
+    """Give the most tokens that one word can have, and a token of the tokenizer's own beside it.
+
+    0 where texts are not split into words before anything else.
+    """
+    model = tokenizer.model
+    if type(tokenizer.pre_tokenizer).__name__ != "BertPreTokenizer" or not hasattr(
+        model, "max_input_chars_per_word"
+    ):
+        return 0
+    added = (len(one.content) for one in tokenizer.get_added_tokens_decoder().values())
+    return int(model.max_input_chars_per_word) + max(added, default=0)
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a pair: read it all, to be told so
+        return False
+    return True
 
 
 def _not_text(text: object) -> InvalidData:

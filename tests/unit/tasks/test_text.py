@@ -1,7 +1,11 @@
 import json
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from edgewise.errors import InvalidData, InvalidModel
@@ -202,3 +206,63 @@ def test_manifest_opens_its_task(folder: Path) -> None:
 
     assert task.labels == LABELS
     assert task.length({"text": "good good good"}) == 3
+
+
+class Noting:
+    """A tokenizer that notes how long the texts are that it reads."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self.read: list[int] = []
+
+    def encode(self, text: str) -> Any:
+        self.read.append(len(text))
+        return self._tokenizer.encode(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tokenizer, name)
+
+
+PIECES = (
+    "good",
+    "goodness",
+    "Good ",
+    " ",
+    "[SEP]",
+    "x!",
+    "é",
+    "e\u0301",
+    " \u0301",
+    "中",
+    "\n",
+    "Σ",
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=12), st.integers(1, 800))
+def test_a_long_texts_beginning_has_the_tokens_of_the_whole(pieces: list[str], times: int) -> None:
+    text = "".join(pieces) * times
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_vocabulary(Path(folder))
+        plain = load_tokenizer(path)
+        task = TextClassification(load_tokenizer(path), LABELS, 6)
+    plain.no_padding()
+    plain.enable_truncation(6)
+
+    assert task.encode([{"text": text}])["input_ids"].tolist() == [plain.encode(text).ids]
+
+
+def test_of_a_very_long_text_only_the_beginning_is_read(tmp_path: Path) -> None:
+    noting = Noting(load_tokenizer(write_vocabulary(tmp_path)))
+    task = TextClassification(noting, LABELS, 6)  # type: ignore[arg-type]
+
+    cut = [task.length({"text": text * 100_000}) for text in ("good ", "!", "中")]
+    begun = list(noting.read)
+    little = [task.length({"text": text * 100_000}) for text in (" ", "x")]
+    with pytest.raises(InvalidData, match="half of a surrogate pair"):
+        task.length({"text": "good " * 1000 + "\ud800"})
+
+    assert (cut, little) == ([6, 6, 6], [2, 3])
+    assert max(begun) < 2000
+    assert max(noting.read) == 100_000  # too few tokens in its beginning
