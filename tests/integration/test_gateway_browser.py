@@ -284,3 +284,35 @@ def test_the_playground_follows_its_sliders(url: str, browser: Any) -> None:
     assert browser.execute_script(BROKEN) == []
     keep(browser, "playground-light.png", sections=("ask", "seen"))
     assert complaints(browser) == []
+
+
+def test_with_keys_each_page_shows_what_it_has_once_one_is_given(
+    tmp_path: Path, browser: Any
+) -> None:
+    digest = hashlib.sha256(b"right").hexdigest()
+    config = tmp_path / "gateway.yaml"
+    config.write_text(f"callers: [{{name: me, key_sha256: {digest}}}]\n")
+    process, at = serving.start(tiny_text_bundle(tmp_path / "tiny"), "--config", str(config))
+    news = "return document.getElementById('news').textContent"
+    give = (
+        "document.getElementById('key').value = arguments[0];"
+        "document.querySelector('#key-form button').click()"
+    )
+    said = []
+    try:
+        for path, shown in (("/", "#overview dd"), ("/playground", "#seen dd")):
+            look(browser, at + path)
+            browser.execute_script("sessionStorage.clear()")
+            before = browser.execute_script(f"return !!document.querySelector('{shown}')")
+            browser.execute_script(give, "wrong")
+            refused = until(browser, f"{news}.startsWith('No news') && {news[7:]}")
+            browser.execute_script(give, "right")
+            until(browser, f"return !!document.querySelector('{shown}')")
+            said.append((before, refused))
+        last = browser.execute_script(news)
+    finally:
+        assert serving.stop(process) == 0
+
+    assert said == [(False, "No news: no key, or one that is not known.")] * 2
+    assert last == "Answered by edge, in 2 steps."
+    assert complaints(browser)  # of the wrong key alone

@@ -70,6 +70,7 @@ function dashboard() {
     setTimeout(turn, POLL_MS);
   };
   turn();
+  return () => refresh().catch(failed);
 }
 
 function playground() {
@@ -108,13 +109,13 @@ function playground() {
   });
   for (const one of [rtt, threshold]) one.addEventListener("input", soon);
   byId("private").addEventListener("change", soon);
+  return decide;
 }
 
+const again = byId("pause") ? dashboard() : playground();
 byId("key-form")?.addEventListener("submit", (event) => {
   event.preventDefault();
   sessionStorage.setItem("edgewise-key", byId("key").value);
   byId("key").value = "";
-  if (byId("pause")) refresh().catch(failed);
+  again();
 });
-if (byId("pause")) dashboard();
-if (byId("ask")) playground();
