@@ -143,3 +143,19 @@ def test_where_mlserver_fails_the_edge_answers_and_the_gateway_says_so(run: Path
     assert answer.headers["x-edgewise-location"] == "edge_fallback"
     assert failed["tier"] == "cloud"
     assert "the model broke" not in str(failed) + answer.text
+
+
+def test_mlservers_own_client_infers_from_the_gateway(run: Path, tmp_path: Path) -> None:
+    tensor = {"name": "text", "shape": [2], "datatype": "BYTES", "data": ["cloudy", "rain"]}
+    asked, found = tmp_path / "asked.jsonl", tmp_path / "found.jsonl"
+    asked.write_text(f"{json.dumps({'inputs': [tensor]})}\n" * 3)
+    with served(run) as (_, url):
+        command = [PROGRAM, "infer", "--url", url.removeprefix("http://"), "--transport", "rest"]
+        command += ["--model-name", "default", "--workers", "1"]
+        command += ["--input-data-path", str(asked), "--output-data-path", str(found)]
+        subprocess.run(command, capture_output=True, timeout=120, check=True)
+
+    answers = [json.loads(line) for line in found.read_text().splitlines()]
+    outputs = [{one["name"]: one["data"] for one in answer["outputs"]} for answer in answers]
+    assert [one["label"] for one in outputs] == [["positive", "negative"]] * 3
+    assert outputs[0]["probabilities"] == pytest.approx([0.03, 0.97, 0.94, 0.06])
