@@ -138,6 +138,15 @@ def test_openais_client_gets_its_own_errors(client: openai.OpenAI) -> None:
         client.completions.create(model="tiny", prompt=["a", "b"])
 
 
+def test_a_wrong_method_is_told_in_the_protocols_words(one: Running) -> None:
+    openais = one.client.get("/v1/chat/completions")
+    plain = one.client.get("/predict")
+
+    assert openais.json()["error"]["message"] == "another method is needed"
+    assert plain.json() == {"error": "another method is needed"}
+    assert [answer.headers["allow"] for answer in (openais, plain)] == ["POST", "POST"]
+
+
 def test_a_message_may_come_in_parts(client: openai.OpenAI) -> None:
     parts: Any = [{"type": "text", "text": "a good"}, {"type": "text", "text": "day"}]
 

@@ -192,7 +192,8 @@ class Gateway:
         if route is None and request.method == "HEAD":
             route = methods.get("GET")
         if route is None:
-            response = refused(Refusal(405, "another method is needed"), Form.PLAIN)
+            form = next(iter(methods.values())).form
+            response = refused(Refusal(405, "another method is needed"), form)
             response.headers.append(("allow", ", ".join(sorted(methods))))
             return self._counted("unknown", response, start_s)
         try:
