@@ -25,6 +25,23 @@ for (const e of document.querySelectorAll("body *")) {
 return low;
 """
 """Gives every text whose contrast with what is behind it is below 4.5."""
+BROKEN = """
+const found = [];
+for (const e of document.querySelectorAll("h1, h2, th, td, dt, dd, caption, figcaption, p")) {
+  for (const node of e.childNodes) {
+    if (node.nodeType !== 3) continue;
+    for (const word of node.textContent.matchAll(/[^\\s_-]+/g)) {
+      const range = document.createRange();
+      range.setStart(node, word.index);
+      range.setEnd(node, word.index + word[0].length);
+      const tops = new Set([...range.getClientRects()].map((one) => Math.round(one.top)));
+      if (tops.size > 1) found.push(word[0]);
+    }
+  }
+}
+return found;
+"""
+"""Gives every word that begins in one line and ends in another; code is not looked at."""
 
 
 @contextmanager

@@ -115,8 +115,8 @@ class Server:
     def now_s(self) -> float:
         return 0.0
 
-    def shed(self) -> None:
-        return None
+    def shed(self, request: Request) -> None:
+        del request
 
     def on_failure(self, failure: Exception) -> None:
         raise failure

@@ -118,9 +118,9 @@ def served(run: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], st
         process.communicate(timeout=20)
 
 
-def run_directory(folder: Path) -> Path:
+def run_directory(folder: Path, labels: tuple[str, str] = ("negative", "positive")) -> Path:
     """Make what a run leaves: a bundle and a policy that belongs to it."""
-    opened = open_bundle(tiny_text_bundle(folder / "bundle"))
+    opened = open_bundle(tiny_text_bundle(folder / "bundle", labels))
     policy = Policy(
         task="text-classification",
         labels=opened.labels,

@@ -79,13 +79,17 @@ async def test_a_doubtful_answer_waits_until_the_cloud_is_back(tmp_path: Path) -
         none_yet = await engine.late_answer(queued.request_id)
         logged_early = len(sink.decisions)
         late = await answer_of(engine, queued.request_id)
-        twice = await engine.late_answer(queued.request_id)
+        with pytest.raises(UsageError) as twice:
+            await engine.late_answer(queued.request_id)
         at_once = await engine.predict(TEXT, allow_late=True)
 
     assert (queued.location, queued.label, queued.confidence) == ("queued", "", 0.0)
     assert queued.reasons[-1] == "queued"
     assert queued.explain()[-2].endswith("queue: tier_failed, queued")
-    assert (none_yet, logged_early, twice) == (None, 0, None)
+    assert (none_yet, logged_early) == (None, 0)
+    assert twice.value.what == "no such request waits, and none has an answer"
+    assert twice.value.where == f"request {queued.request_id}"
+    assert "given once" in twice.value.hint
     assert (late["label"], late["location"], late["cost"]) == ("yes", "cloud", 0.25)
     assert late["request_id"] == queued.request_id
     assert at_once.location == "cloud_fallback"

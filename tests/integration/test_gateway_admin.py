@@ -6,18 +6,21 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from gateways import Running, running
 
 from edgewise.errors import RemoteError
 from edgewise.gateway.admin import Admin
 from edgewise.gateway.rollout import Rollout
-from edgewise.gateway.settings import AdminRules, Settings
+from edgewise.gateway.settings import AdminRules, CallerRules, Settings
 from edgewise.gateway.shadow import Shadow
 from edgewise.records import (
     Attempt,
+    BudgetRules,
     Decision,
     Input,
     Outcome,
@@ -25,6 +28,7 @@ from edgewise.records import (
     Prediction,
     Reason,
     RequestFacts,
+    SpendingLimit,
     TierKind,
     TierPolicy,
     encode,
@@ -76,14 +80,16 @@ STRICT = replace(POLICY, tiers=(replace(POLICY.tiers[0], threshold=0.9), POLICY.
 
 
 @contextmanager
-def administered(canary: float | None = 0.95) -> Iterator[Running]:
+def administered(
+    canary: float | None = 0.95, *, policy: Policy = POLICY, settings: Settings = SETTINGS
+) -> Iterator[Running]:
     """Run a gateway whose edge has confidence 0.8, and whose canary's tiers have another."""
     tiers = {"edge": Tier(0.8), "cloud": Tier(0.99)}
 
     def make(log: Any) -> HybridInferenceEngine:
-        return HybridInferenceEngine(policy=POLICY, tiers=tiers, decision_log=log)
+        return HybridInferenceEngine(policy=policy, tiers=tiers, decision_log=log)
 
-    with running(make, settings=SETTINGS) as one:
+    with running(make, settings=settings) as one:
         gateway = one.gateway
 
         async def swap(policy: Policy) -> str:
@@ -211,6 +217,60 @@ def test_nobody_else_administers() -> None:
         ]
 
     assert statuses == [401, 401]
+
+
+def test_the_admin_is_let_in_when_there_is_no_place_for_anybody_else() -> None:
+    with administered() as one:
+        admission = one.gateway.admission
+        while admission.enter():
+            pass
+        refused = one.client.post("/predict", json={"text": "x"})
+        staged = admin(one, "stage", encode(STRICT))
+        for _ in range(admission.in_flight):
+            admission.leave()
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert staged.status_code == 200
+
+
+def test_a_caller_whose_budget_is_spent_is_told_when_to_come_back_and_the_admin_sees_it(
+    tmp_path: Path,
+) -> None:
+    callers = tuple(
+        CallerRules(name=name, key_sha256=hashlib.sha256(name.encode()).hexdigest())
+        for name in ("app", "web")
+    )
+    budget = BudgetRules(
+        path=str(tmp_path / "budget"),
+        total=SpendingLimit(usd_per_month=5.0),
+        each_caller=SpendingLimit(usd_per_day=1.0),
+        callers={"web": SpendingLimit(usd_per_day=0.02)},
+    )
+    policy = replace(POLICY, budget=budget)
+    settings = msgspec.structs.replace(SETTINGS, callers=callers)
+    with administered(policy=policy, settings=settings) as one:
+        asks = {"authorization": "Bearer web", "x-edgewise-force-location": "cloud"}
+        answers = [one.client.post("/predict", json={"text": "x"}, headers=asks) for _ in range(3)]
+        budgets = admin(one, "budgets").json()
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert "budget_spent" in answers[2].json()["error"]
+    assert answers[2].headers["retry-after"] == "60"
+    web, app, total = budgets["callers"]["web"], budgets["callers"]["app"], budgets["total"]
+    assert web == {
+        "usd_per_day": 0.02,
+        "usd_per_month": None,
+        "day_usd": pytest.approx(0.02),
+        "month_usd": 0.0,
+    }
+    assert (app["usd_per_day"], app["day_usd"]) == (1.0, 0.0)
+    assert total["usd_per_month"] == 5.0
+    assert 0.02 <= total["month_usd"] < 0.2  # what is set aside counts
+
+
+def test_without_a_budget_there_is_none_to_see() -> None:
+    with administered() as one:
+        assert admin(one, "budgets").json() == {"total": None, "callers": {}}
 
 
 def decided(**attempt: Any) -> Decision:

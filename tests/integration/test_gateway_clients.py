@@ -295,14 +295,21 @@ def test_a_bundle_that_embeds_answers_embeddings(tmp_path: Path) -> None:
         async def embed(self, inputs: Any) -> Any:
             return await made[0].embed(inputs)
 
-    with running(make, embeds=Late()) as one:
+    few = Settings(limits=Limits(batch=2))
+    with running(make, embeds=Late(), settings=few) as one:
         with openai.OpenAI(base_url=f"{one.url}/v1", api_key="none", max_retries=0) as client:
             floats = client.embeddings.create(model="tiny", input=["good", "bad"])
             packed = client.embeddings.create(model="tiny", input="good", encoding_format="float")
-            wrongs: list[dict[str, Any]] = [{"input": []}, {"input": "x", "encoding_format": "i"}]
+            wrongs: list[dict[str, Any]] = [
+                {"input": []},
+                {"input": "x", "encoding_format": "i"},
+                {"input": ["x"] * 3},
+            ]
             for wrong in wrongs:
                 with pytest.raises(openai.BadRequestError):
                     client.post("/embeddings", body={"model": "tiny", **wrong}, cast_to=object)
+            with pytest.raises(openai.NotFoundError):
+                client.embeddings.create(model="gpt-9", input="x")
         labels = one.client.post("/predict", json={"text": "good"})
 
     assert [row.embedding for row in floats.data] == [[0.0, 1.0], [1.0, 0.0]]

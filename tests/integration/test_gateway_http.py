@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from edgewise.gateway.http import HttpLimits
 from edgewise.gateway.messages import Response, head_of, line_safe
+from edgewise.gateway.settings import AdmissionRules, Settings
 from edgewise.route import HybridInferenceEngine
 from edgewise.testing.models import tiny_text_bundle
 
@@ -226,3 +227,18 @@ def test_connections_beyond_the_bound_are_closed(tmp_path: Path) -> None:
             client.close()
 
     assert third == b""
+
+
+def test_what_was_sent_at_once_is_refused_in_turn_where_there_is_no_place(tmp_path: Path) -> None:
+    folder = tiny_text_bundle(tmp_path / "tiny")
+    one_place = Settings(admission=AdmissionRules(most_in_flight=1))
+    look = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
+    with running(
+        lambda log: HybridInferenceEngine(folder, decision_log=log), settings=one_place
+    ) as made:
+        assert made.gateway.admission.enter()  # somebody has the one place
+        received = talk(made, look + post() * 1500 + post(head=b"connection: close\r\n"))
+        made.gateway.admission.leave()
+
+    assert statuses(received) == [200] + [503] * 1501
+    assert received.count(b"retry-after: 1\r\n") == 1501

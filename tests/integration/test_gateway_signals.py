@@ -70,6 +70,24 @@ def test_reloaded_under_load_it_fails_no_request(tmp_path: Path) -> None:
     assert (refused["level"], refused["where"]) == ("error", str(run / "policy.json"))
 
 
+def test_a_reload_brings_the_bundle_of_the_policy_along(tmp_path: Path) -> None:
+    run = run_directory(tmp_path / "run")
+    with served(run) as (process, url), httpx2.Client(base_url=url) as client:
+        before = client.post("/predict", json={"text": "good"}).json()
+        run_directory(run, ("no", "yes"))
+        process.send_signal(signal.SIGHUP)
+        reload = next_event(process, "reload")
+        after = client.post("/predict", json={"text": "good"}).json()
+        metadata = client.get("/v2/models/default").json()
+
+    assert (before["label"], after["label"]) == ("positive", "yes")
+    assert (before["policy_version"], after["policy_version"]) == (
+        reload["before"],
+        reload["policy_version"],
+    )
+    assert json.loads(metadata["parameters"]["labels"]) == ["no", "yes"]
+
+
 def test_killed_under_load_its_log_opens_and_holds_what_was_written(tmp_path: Path) -> None:
     run, log = run_directory(tmp_path / "run"), tmp_path / "decisions.db"
     with served(run, "--log", str(log)) as (process, url), Load(url) as load:

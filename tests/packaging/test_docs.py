@@ -155,6 +155,16 @@ def test_the_questions_to_the_decision_log_work_as_written(tmp_path: Path) -> No
     assert (tmp_path / "decisions.parquet").is_file()
 
 
+def test_every_threat_names_what_holds_it_and_that_is_there() -> None:
+    text = (DOCS / "security.md").read_text("utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ")][2:]
+    named = [re.findall(r"`(tests/[\w/]+\.py)`", row.rsplit("|", 2)[1]) for row in rows]
+
+    assert len(rows) > 15
+    assert all(named)
+    assert [one for row in named for one in row if not (DOCS.parent / one).is_file()] == []
+
+
 def test_the_page_on_routing_names_every_reason_in_their_order() -> None:
     text = (DOCS / "routing.md").read_text("utf-8")
 

@@ -1,6 +1,8 @@
 """The admin's interface, under its own token: policies and what is known of tiers."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Any
 
 from edgewise.errors import InvalidData, InvalidRecord
@@ -9,7 +11,7 @@ from edgewise.gateway.asking import Asked
 from edgewise.gateway.bodies import read_object, to_json
 from edgewise.gateway.messages import Request, Response
 from edgewise.gateway.rollout import Rollout
-from edgewise.records import Policy, decode, encode
+from edgewise.records import Policy, Spending, SpendingLimit, decode, encode
 from edgewise.route import shown_policy
 
 Answers = Callable[[dict[str, Any]], Awaitable[Any]]
@@ -25,6 +27,7 @@ class Admin:
             ("GET", "policy", self._policy),
             ("GET", "diff", self._diff),
             ("GET", "decisions", self._decisions),
+            ("GET", "budgets", self._budgets),
             ("POST", "stage", self._stage),
             ("POST", "shadow", self._shadow),
             ("POST", "canary", self._canary),
@@ -57,6 +60,25 @@ class Admin:
 
     async def _decisions(self, _: dict[str, Any]) -> Any:
         return {"decisions": [encode(one) for one in self._gateway.decisions.latest]}
+
+    async def _budgets(self, _: dict[str, Any]) -> Any:
+        """Tell what may be spent and what is, by all and by each caller that is named."""
+        engine = self._gateway.engine
+        rules, outlook = engine.policy.budget, engine.outlook()
+        if rules is None:
+            return {"total": None, "callers": {}}
+        names = sorted({*rules.callers, *self._gateway.callers})
+
+        def read() -> dict[str, Any]:
+            limits = {name: rules.callers.get(name, rules.each_caller) for name in names}
+            return {
+                "total": _spending(rules.total, outlook.spent()),
+                "callers": {
+                    name: _spending(limit, outlook.spent(name)) for name, limit in limits.items()
+                },
+            }
+
+        return await asyncio.to_thread(read)
 
     async def _stage(self, body: dict[str, Any]) -> Any:
         try:
@@ -91,6 +113,10 @@ class Admin:
     async def _stop(self, _: dict[str, Any]) -> Any:
         self._drain()
         return {"draining": True}
+
+
+def _spending(limit: SpendingLimit, spent: Spending | None) -> dict[str, Any]:
+    return {**asdict(limit), **({} if spent is None else asdict(spent))}
 
 
 def _answering(answers: Answers) -> Callable[[Request, Asked], Awaitable[Response]]:

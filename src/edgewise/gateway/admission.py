@@ -48,6 +48,7 @@ class Admission:
     def lagged(self, lag_s: float) -> None:
         """Note how late the event loop was."""
         if lag_s > self._lag_s:
-            self.limit = max(_LEAST, int(min(self.limit, self.in_flight) * _SHRINK))
+            shrunk = int(min(self.limit, self.in_flight) * _SHRINK)
+            self.limit = min(self._most, max(_LEAST, shrunk))
         else:
             self.limit = min(self._most, self.limit + _GROW)

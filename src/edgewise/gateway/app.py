@@ -32,7 +32,7 @@ from edgewise.route import HybridInferenceEngine
 from edgewise.route.breaker import CircuitState
 from edgewise.route.facts import new_request_id
 
-_LATE = "/late/"
+_LATE, _ADMIN = "/late/", "/admin/"
 Told = Callable[[], Response]
 Works = Callable[[Request, Asked], Awaitable[Response]]
 
@@ -79,6 +79,7 @@ class Gateway:
     ) -> None:
         self.engine = engine
         self.name = name
+        self.callers = tuple(one.name for one in settings.callers)
         self.decisions = decisions
         self.events = decisions.events
         self.admission = Admission(settings.admission)
@@ -98,6 +99,7 @@ class Gateway:
             name=name,
             clock=self._clock,
             ids=new_request_id,
+            most=settings.limits.batch,
         )
         self._plain = Plain(asking)
         self.together: Together | None = None
@@ -117,9 +119,14 @@ class Gateway:
             return False
         return any(state is not CircuitState.OPEN for state in self.engine.circuits().values())
 
-    def shed(self) -> bytes | None:
-        """Give the answer for a request that there is no place for, or `None`."""
+    def shed(self, request: Request) -> bytes | None:
+        """Give the answer for a request that there is no place for, or `None`.
+
+        Who only looks takes no place, and the admin is wanted most when there is none.
+        """
         if self.admission.in_flight < self.admission.limit:
+            return None
+        if request.method != "POST" or request.path.startswith(_ADMIN):
             return None
         self.admission.refused += 1
         return _NO_PLACE
@@ -165,6 +172,13 @@ class Gateway:
     def add(self, path: str, method: str, route: Route) -> None:
         """Add a route; what is beside the core joins so."""
         self._paths.setdefault(path, {})[method] = route
+
+    def route_of(self, path: str) -> str:
+        """Give a path as the table of paths has it; empty where it leads nowhere."""
+        for one in (path, unquote(path)):
+            if one in self._paths:
+                return one
+        return f"{_LATE}{{id}}" if path.startswith(_LATE) else ""
 
     async def handle(self, request: Request) -> Response:
         """Answer a request."""

@@ -18,7 +18,7 @@ import httptools
 from edgewise.gateway.messages import FIELDS, Request, Response, head_of
 
 Answerer = Callable[[Request], Awaitable[Response]]
-Shedder = Callable[[], bytes | None]
+Shedder = Callable[[Request], bytes | None]
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LAST_CHUNK = b"0\r\n\r\n"
@@ -104,9 +104,11 @@ class Connection(asyncio.Protocol):
         self._stuck_since_s = self._server.now_s()
 
     def resume_writing(self) -> None:
-        """Let it go on."""
+        """Let it go on, and what waited for its reader too."""
         self._writable.set()
         self._stuck_since_s = None
+        if self._task is None and self._waiting:
+            self._turn(keep=True)
 
     def data_received(self, data: bytes) -> None:
         """Read on."""
@@ -193,20 +195,22 @@ class Connection(asyncio.Protocol):
         keep = bool(self._parser.should_keep_alive())
         self._reading = False
         self._begin()
-        if self._task is not None:
+        if self._task is not None or not self._writable.is_set():
             self._waiting.append((request, keep))
             if len(self._waiting) >= _MOST_WAITING:
                 self._transport.pause_reading()
             return
-        self._take(request, keep=keep)
-
-    def _take(self, request: Request, *, keep: bool) -> None:
-        shed = self._server.shed()
-        if shed is not None and request.method == "POST":
-            self._transport.write(shed)
+        if not self._take(request, keep=keep):
             self._turn(keep=keep)
-            return
+
+    def _take(self, request: Request, *, keep: bool) -> bool:
+        """Begin to answer a request, or refuse it at once and say so."""
+        shed = self._server.shed(request)
+        if shed is not None:
+            self._transport.write(shed)
+            return False
         self._task = self._server.loop.create_task(self._answer(request, keep=keep))
+        return True
 
     async def _answer(self, request: Request, *, keep: bool) -> None:
         parts = None
@@ -249,21 +253,24 @@ class Connection(asyncio.Protocol):
         write(head + _LAST_CHUNK)
 
     def _turn(self, *, keep: bool) -> None:
-        """Go on with the next request, or close."""
+        """Go on with the next request, where its answer is read; or close."""
         self._task = None
         self._since_s = self._server.now_s()
-        if not keep or self._closing:
-            self._transport.close()
-        elif self._waiting:
+        while self._waiting and keep and not self._closing and self._writable.is_set():
             if len(self._waiting) >= _MOST_WAITING:
                 self._transport.resume_reading()
-            request, keep_next = self._waiting.popleft()
-            self._take(request, keep=keep_next)
+            request, keep = self._waiting.popleft()
+            if self._take(request, keep=keep):
+                return
+        if not keep or self._closing:
+            self._transport.close()
 
     def _refuse(self, status: int, what: str) -> None:
         """Say what is wrong, and end the connection: what follows can't be trusted."""
         self._closing = True
-        if self._task is None:
+        if self._task is None and self._waiting:
+            self._transport.close()  # an answer here would be taken for that of the first
+        elif self._task is None:
             body = f'{{"error":"{what}"}}'.encode()
             answer = Response(status=status, body=body)
             self._transport.write(head_of(answer, self._server.lines, close=True) + body)
@@ -316,7 +323,7 @@ class HttpServer:
         answer: Answerer,
         *,
         limits: HttpLimits | None = None,
-        shed: Shedder = lambda: None,
+        shed: Shedder = lambda _: None,
         on_lag: Callable[[float], None] = lambda _: None,
         on_failure: Callable[[Exception], None] = lambda _: None,
     ) -> None:

@@ -53,7 +53,13 @@ class Labels:
 
 
 class OpenAi:
-    """Answers `/v1`. Made by the gateway."""
+    """Answers `/v1`. Made by the gateway.
+
+    Parameters
+    ----------
+    most
+        Texts that one request may have embedded.
+    """
 
     def __init__(
         self,
@@ -63,9 +69,11 @@ class OpenAi:
         name: str,
         clock: Clock,
         ids: Any,
+        most: int,
     ) -> None:
         self._completes, self._embeds = completes, embeds
         self._name, self._clock, self._ids = name, clock, ids
+        self._most = most
         self._made_s = int(clock.utc_s())
 
     def models(self) -> Response:
@@ -106,10 +114,14 @@ class OpenAi:
             hint = "serve a bundle of feature extraction"
             raise Refusal(404, "the model gives no embeddings", hint=hint)
         body = read_object(request.body)
+        self._check_model(body)
         given = body.get("input")
         texts = [given] if isinstance(given, str) else given
         if not isinstance(texts, list) or not texts or not all(isinstance(t, str) for t in texts):
             raise InvalidData("`input` is no text", where="input", hint="give texts")
+        if len(texts) > self._most:
+            what, hint = f"{len(texts)} texts", f"give 1 to {self._most}"
+            raise InvalidData(what, where="input", hint=hint)
         if body.get("encoding_format", "float") not in ("float", "base64"):
             raise InvalidData("no such `encoding_format`", where="input", hint="say float")
         vectors, tokens = await self._embeds.embed([{"text": text} for text in texts])
@@ -122,6 +134,10 @@ class OpenAi:
         told = {"object": "list", "data": data, "model": self._name, "usage": usage}
         return Response(body=to_json(told))
 
+    def _check_model(self, body: dict[str, Any]) -> None:
+        if body.get("model") not in (None, "", "default", self._name):
+            raise Refusal(404, "no such model", hint="see /v1/models")
+
     def _head(self, kind: str) -> dict[str, Any]:
         made = int(self._clock.utc_s())
         return {"id": f"{kind}-{self._ids()}", "created": made, "model": self._name}
@@ -131,9 +147,7 @@ class OpenAi:
     ) -> Response:
         if body.get("n", 1) not in (1, None):
             raise InvalidData("`n` is not 1", where="n", hint="ask once for each")
-        model = body.get("model")
-        if model not in (None, "", "default", self._name):
-            raise Refusal(404, "no such model", hint="see /v1/models")
+        self._check_model(body)
         completion = await self._completes.complete(one, body, asked)
         if body.get("stream") is True:
             parts = sse.Events(completion, shape)

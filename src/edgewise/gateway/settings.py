@@ -4,6 +4,7 @@ Every field is a key of the file, with its meaning. Paths are relative to the fi
 never in it: of a key there is its SHA-256.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from msgspec import Meta
 from edgewise.gateway.http import HttpLimits
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_OF_NOTHING = hashlib.sha256().hexdigest()
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -28,6 +30,8 @@ def _above_0(one: msgspec.Struct, *names: str) -> None:
 def _check_digest(name: str, digest: str, of: str) -> None:
     if not _SHA256.fullmatch(digest):
         raise ValueError(f"`{name}` is 64 hex digits: printf %s {of} | sha256sum")
+    if digest == _OF_NOTHING:  # who sends no key would have it
+        raise ValueError(f"`{name}` is the digest of nothing: {of} was empty")
 
 
 class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

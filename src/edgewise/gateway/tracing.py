@@ -51,7 +51,7 @@ class Tracing:
     """Answers as the gateway does, and traces it."""
 
     def __init__(self, gateway: Gateway, provider: TracerProvider) -> None:
-        self._handle = gateway.handle
+        self._handle, self._route_of = gateway.handle, gateway.route_of
         self._tracer = provider.get_tracer("edgewise.gateway")
         gateway.decisions.watchers.append(self.see)
 
@@ -69,9 +69,10 @@ class Tracing:
         try:
             response = await self._handle(request)
             span.set_attribute("http.response.status_code", response.status)
-            if response.status != 404:
-                span.set_attribute("http.route", request.path)
-                span.update_name(f"{request.method} {request.path}")
+            route = self._route_of(request.path)
+            if route:
+                span.set_attribute("http.route", route)
+                span.update_name(f"{request.method} {route}")
             if response.status >= 500:
                 span.set_attribute("error.type", str(response.status))
                 span.set_status(trace.StatusCode.ERROR)

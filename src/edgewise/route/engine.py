@@ -368,7 +368,7 @@ class HybridInferenceEngine:
         TierUnavailable
             When it ended without an answer: expired, rejected or given up.
         UsageError
-            When the policy has no offline rules.
+            When the policy has no offline rules, or no such request was stored.
         """
         store = self._opened_store()
         self._watch(self._serving)

@@ -57,10 +57,13 @@ class Outlook:
         """Give each tier as the decision sees it."""
         return self._serving.states(self._clock.now_s())
 
-    def spent(self) -> Spending | None:
-        """Give what all callers have spent; `None` where no money is counted. Reads a file."""
+    def spent(self, caller: str | None = None) -> Spending | None:
+        """Give what all callers, or one, have spent; `None` where no money is counted.
+
+        Reads a file.
+        """
         budget = self._serving.budget
-        return None if budget is None else budget.spent()
+        return None if budget is None else budget.spent(caller)
 
     async def look(self, one: Input, *, caller: str = "") -> Sight:
         """Give what a request would meet. No decision is made, logged or charged.

@@ -205,6 +205,13 @@ class OfflineQueue:
             with self._file.reading():
                 return self._file.answer(request_id)
 
+    def waits(self, request_id: str) -> bool:
+        """Say whether a request has no end yet: `False` too for one that is not known."""
+        with self._gate:
+            self._check_open()
+            with self._file.reading():
+                return self._file.waits(request_id)
+
     def answered_ids(self) -> list[str]:
         """Give the ids whose answers nobody has taken, the oldest answer first."""
         with self._gate:

@@ -12,7 +12,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edgewise.errors import EdgewiseError, InvalidData, InvalidRecord, TierUnavailable
+from edgewise.errors import (
+    EdgewiseError,
+    InvalidData,
+    InvalidRecord,
+    TierUnavailable,
+    UsageError,
+)
 from edgewise.records import Input, OfflineRules, Policy, RequestFacts, TierKind, decode, encode
 from edgewise.route.breaker import CircuitState
 from edgewise.route.clock import Clock
@@ -147,8 +153,15 @@ class Store:
         ------
         TierUnavailable
             When it ended without an answer.
+        UsageError
+            When it is not there: never stored, or its answer was taken.
         """
+        waits = await asyncio.to_thread(self._queue.waits, request_id)  # it may end meanwhile
         end = await asyncio.to_thread(self._queue.take_answer, request_id)
+        if end is None and not waits:
+            what = "no such request waits, and none has an answer"
+            hint = "an answer is given once: take the id of a request that was queued"
+            raise UsageError(what, where=f"request {request_id}", hint=hint)
         if end is None:
             return None
         if end.outcome is not LateOutcome.ANSWERED:

@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from edgewise.errors import DeadlineExceeded, EdgewiseError, TierUnavailable
+from edgewise.errors import DeadlineExceeded, EdgewiseError, TierUnavailable, UsageError
 from edgewise.records import OfflineRules, Policy, Protocol, TierKind, TierPolicy
 from edgewise.route import HybridInferenceEngine
 from edgewise.route.tiers import LocalTier, RemoteTier
@@ -263,8 +264,8 @@ async def late_answers(
                 found[name] = found.get(name, 0) + 1
         await asyncio.sleep(0.02)
     for name in ids:
-        if await engine.late_answer(name) is not None:
-            found[name] += 1
+        with suppress(UsageError):  # it was taken, as it should be
+            found[name] += await engine.late_answer(name) is not None
     return found
 
 

@@ -37,3 +37,11 @@ def test_never_more_than_the_limit_is_let_in_and_never_none(turns: list[bool | f
             admission.lagged(turn)
         assert 16 <= admission.limit <= 20
         assert 0 <= admission.in_flight <= 20
+
+
+def test_a_loop_that_is_late_lets_in_no_more_than_the_settings_allow() -> None:
+    admission = Admission(AdmissionRules(most_in_flight=3, lag_ms=50.0))
+
+    admission.lagged(0.2)
+
+    assert admission.limit == 3

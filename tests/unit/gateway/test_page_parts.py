@@ -9,9 +9,10 @@ from pages import POLICY, read
 
 from edgewise.gateway.counting import Counting
 from edgewise.gateway.pages.history import BUCKET_S, History, percentile
+from edgewise.gateway.pages.markup import element, tiles
 from edgewise.gateway.pages.sections import news, sections
 from edgewise.gateway.pages.state import certificate_state, drift_state
-from edgewise.gateway.pages.words import WORDS
+from edgewise.gateway.pages.words import LOSSES, WORDS
 from edgewise.records import (
     Attempt,
     AuditState,
@@ -101,7 +102,8 @@ def test_the_evidence_against_a_certificate_has_its_curve() -> None:
 
     assert html.count("<polyline") == 2
     assert 'class="mark"' in html
-    assert "25, void from 20" in html
+    assert "<dt>Evidence against it</dt><dd>25</dd>" in html
+    assert "<dt>Void from</dt><dd>20</dd>" in html
     read(html)
 
 
@@ -255,8 +257,9 @@ def test_news_say_what_is_out() -> None:
     )
 
 
-def test_every_reason_has_words() -> None:
+def test_every_reason_and_every_loss_has_words() -> None:
     assert set(WORDS) == set(Reason)
+    assert set(LOSSES) == set(Loss)
 
 
 def test_a_percentile_is_one_of_the_values() -> None:
@@ -287,3 +290,10 @@ def test_what_several_processes_remember_is_what_one_would_that_saw_it_all() -> 
     for name in ("sums", "locations", "reasons", "buckets"):
         assert whole.state()[name] == one.state()[name]
     assert parts[0].whole([]) is parts[0]
+
+
+def test_a_tiles_name_of_several_words_may_go_on_in_the_next_line() -> None:
+    made = tiles([("Place", "cloud_fallback"), ("Policy", element("code", "a_b"))])
+
+    assert "<dd>cloud_<wbr>fallback</dd>" in made
+    assert "<dd><code>a_b</code></dd>" in made

@@ -1,5 +1,6 @@
 """Settings read from their file; what is wrong in it is found by line and column."""
 
+import hashlib
 from pathlib import Path
 
 import jsonschema
@@ -11,6 +12,7 @@ from edgewise.gateway import Settings, explain_settings, read_settings, settings
 from edgewise.gateway.server import check_exposure
 from edgewise.gateway.settings import CallerRules, beside
 
+NOTHING = hashlib.sha256(b"").hexdigest()
 WHOLE = f"""
 host: 0.0.0.0
 port: 9000
@@ -84,6 +86,12 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
             "token_sha256: 64 hex digits",
         ),
         (
+            f"admin: {{token_sha256: {NOTHING}}}\n",
+            ":1:9",
+            "`admin.token_sha256` is the digest of nothing: TOKEN was empty",
+            "token_sha256: 64 hex digits",
+        ),
+        (
             "traces: {endpoint: 'ftp://x'}\n",
             ":1:10",
             "`traces.endpoint` is an http or https URL",
@@ -127,6 +135,7 @@ def test_what_can_not_be_is_found_by_its_place(
     [
         ("{name: 'a b', key_sha256: " + "a" * 64 + "}", 6, "`callers[0].name` is letters"),
         ("{name: a, key_sha256: hunter2}", 15, "`callers[0].key_sha256` is 64 hex digits"),
+        (f"{{name: a, key_sha256: {NOTHING}}}", 15, "`callers[0].key_sha256` is the digest of"),
         (
             "{name: a, burst: 0, key_sha256: " + "a" * 64 + "}",
             15,

@@ -159,6 +159,16 @@ async def test_a_path_that_is_not_there_gives_no_name_to_its_span() -> None:
     assert kept.get_finished_spans()[0].name == "POST"
 
 
+async def test_a_path_with_an_id_has_the_name_of_its_kind() -> None:
+    with traced(YES) as (handle, kept):
+        await handle(Request(method="GET", path="/late/abc", headers={"host": "localhost"}))
+
+    (span,) = kept.get_finished_spans()
+    assert span.name == "GET /late/{id}"
+    assert told(span)["http.route"] == "/late/{id}"
+    assert told(span)["url.path"] == "/late/abc"
+
+
 def test_nothing_is_traced_unless_the_settings_say_so() -> None:
     with traced(YES) as (handle, _):
         gateway = handle.__self__._handle.__self__

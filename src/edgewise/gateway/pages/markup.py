@@ -59,10 +59,15 @@ def _is_number(inside: object) -> bool:
 def tiles(pairs: Iterable[tuple[str, object]]) -> Html:
     """Give short facts, each with its name."""
     found = [
-        element("div", element("dt", name), element("dd", value), class_="tile")
+        element("div", element("dt", name), element("dd", _foldable(value)), class_="tile")
         for name, value in pairs
     ]
     return element("dl", *found, class_="tiles")
+
+
+def _foldable(value: object) -> Html:
+    """Let a name like `cloud_fallback` go on in the next line where a tile is narrow."""
+    return value if isinstance(value, Html) else Html(safe(value).replace("_", "_<wbr>"))
 
 
 def figure(caption: str, svg: str) -> Html:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from edgewise.gateway.pages.markup import Html, element, figure, table, tiles
-from edgewise.gateway.pages.words import WORDS, watched_words
-from edgewise.records import Reason
+from edgewise.gateway.pages.words import LOSSES, WORDS, watched_words
+from edgewise.records import Loss, Reason
 from edgewise.report.chart import Chart, Line, Mark, draw
 from edgewise.units import format_ms, format_usd
 
@@ -154,17 +154,17 @@ def _certificate(state: State) -> Html:
         return element("p", "The policy has no certificate: nothing is promised.")
     facts = [
         ("State", element("strong", one["state"], class_=_tone(one["state"]))),
-        ("Loss", one["loss"]),
-        ("Promised at most", f"{one['alpha']:g} with {1 - one['delta']:.0%} confidence"),
+        (f"Promised at most, with {1 - one['delta']:.0%} confidence", f"{one['alpha']:g}"),
         ("Bound", _NOTHING if one["bound"] is None else f"{one['bound']:.4f}"),
         ("Threshold", _NOTHING if one["threshold"] is None else f"{one['threshold']:.4f}"),
         ("Examples", f"{one['n']:,}"),
     ]
+    loss = element("p", f"The loss that is bounded, {one['loss']}: {LOSSES[Loss(one['loss'])]}.")
     if one["e_value"] is None:
-        return element("div", tiles(facts), element("p", "No audit watches it."))
+        return element("div", tiles(facts), loss, element("p", "No audit watches it."))
     limit = _NOTHING if one["void_from"] is None else f"{one['void_from']:g}"
-    facts.append(("Evidence against it", f"{one['e_value']:.3g}, void from {limit}"))
-    return element("div", tiles(facts), _evidence(state))
+    facts += [("Evidence against it", f"{one['e_value']:.3g}"), ("Void from", limit)]
+    return element("div", tiles(facts), loss, element("div", _evidence(state), class_="charts"))
 
 
 def _drift(state: State) -> Html:
@@ -176,7 +176,7 @@ def _drift(state: State) -> Html:
         for of in one["watched"]
     ]
     caption = f"Inputs against the calibration split, {one['window']:,} requests at a time"
-    heads = ("Watched", "State", "Distance (stability index)")
+    heads = ("Watched", "State", "Stability index")
     said = "What differs is a warning: the certificate was made of other inputs."
     return element("div", table(caption, heads, rows), element("p", said))
 

@@ -90,7 +90,9 @@ def _steps(walk: Walk) -> Html:
         ended = after.get(place)
         came = "–"
         if ended is not None:
-            came = f"{ended.outcome.value} in {format_ms(ended.latency_ms)}"
+            came = ended.outcome.value
+            if ended.latency_ms:  # of what is foreseen on this machine it is not known
+                came += f" in {format_ms(ended.latency_ms)}"
             if ended.confidence is not None:
                 came += f", confidence {ended.confidence:.3f}"
             if ended.error:

@@ -1,6 +1,6 @@
 """Reason codes in words, as the pages say them."""
 
-from edgewise.records import Action, Reason, Step
+from edgewise.records import Action, Loss, Reason, Step
 
 WORDS = {
     Reason.FORCED: "the caller named the tier",
@@ -34,6 +34,13 @@ WORDS = {
     Reason.FALLBACK: "another tier takes over",
     Reason.QUEUED: "it is stored and answered later",
     Reason.NO_TIER_LEFT: "no tier is left to ask",
+}
+
+LOSSES = {
+    Loss.NET: "how much more often always-cloud is right than tiers together",
+    Loss.REGRET: "the share of requests whose wrong answer was kept though the cloud is right",
+    Loss.KEPT_ERROR: "the share of wrong answers among those kept",
+    Loss.DISAGREEMENT: "the share of requests whose kept answer differs from the cloud's",
 }
 
 _ACTIONS = {

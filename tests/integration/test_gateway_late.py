@@ -1,0 +1,77 @@
+"""A request that may be answered late, by HTTP: stored, waited for and taken once."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from gateways import running
+
+from edgewise.errors import RemoteError
+from edgewise.records import OfflineRules, Policy, Prediction, RetryRules, TierKind, TierPolicy
+from edgewise.route import HybridInferenceEngine
+from edgewise.testing.virtual_time import TimedTier
+
+pytestmark = pytest.mark.integration
+DOWN = RemoteError("can't be reached", where="https://cloud", hint="is it running?")
+TIERS = (
+    TierPolicy(name="edge", kind=TierKind.DEVICE, threshold=0.8),
+    TierPolicy(name="cloud", kind=TierKind.CLOUD, rtt_p50_ms=1.0, usd_per_request=0.25),
+)
+
+
+def policy(folder: Path) -> Policy:
+    return Policy(
+        task="text-classification",
+        labels=("no", "yes"),
+        tiers=TIERS,
+        retry=RetryRules(most=0),
+        offline=OfflineRules(path=str(folder / "queue")),
+    )
+
+
+def answer_of(client: httpx2.Client, request_id: str) -> httpx2.Response:
+    """Ask until it is there."""
+    while (found := client.get(f"/late/{request_id}")).status_code == 202:
+        assert found.json() == {"request_id": request_id, "ready": False}
+    return found
+
+
+def test_what_no_tier_can_answer_now_is_stored_and_taken_once(tmp_path: Path) -> None:
+    edge = TimedTier((1.0, Prediction("no", 0.6, (0.6, 0.4))), remote=False)
+    cloud = TimedTier((1.0, DOWN), (1.0, Prediction("yes", 0.99, (0.01, 0.99))))
+
+    def make(log: Any) -> HybridInferenceEngine:
+        tiers = {"edge": edge, "cloud": cloud}
+        return HybridInferenceEngine(policy=policy(tmp_path), tiers=tiers, decision_log=log)
+
+    with running(make) as one:
+        allowed = {"x-edgewise-allow-late": "true"}
+        stored = one.client.post("/predict", json={"text": "a film"}, headers=allowed)
+        request_id = stored.headers["x-edgewise-request-id"]
+        late = answer_of(one.client, request_id)
+        again = one.client.get(f"/late/{request_id}")
+        places = [decision.location for decision in one.gateway.decisions.latest]
+
+    assert stored.status_code == 202
+    assert stored.json()["location"] == stored.headers["x-edgewise-location"] == "queued"
+    assert stored.headers["x-edgewise-reasons"].endswith("queued")
+    assert (late.status_code, late.json()["label"], late.json()["cost"]) == (200, "yes", 0.25)
+    assert late.json()["request_id"] == request_id
+    assert again.status_code == 400
+    assert again.json()["error"] == "no such request waits, and none has an answer"
+    assert again.json()["hint"].startswith("an answer is given once")
+    assert places == ["cloud"]
+
+
+def test_nothing_comes_late_where_the_policy_stores_nothing() -> None:
+    def make(log: Any) -> HybridInferenceEngine:
+        told = Policy(task="text-classification", labels=("no", "yes"), tiers=TIERS)
+        tiers = {"edge": TimedTier((1.0, DOWN)), "cloud": TimedTier((1.0, DOWN))}
+        return HybridInferenceEngine(policy=told, tiers=tiers, decision_log=log)
+
+    with running(make) as one:
+        answer = one.client.get("/late/x")
+
+    assert answer.status_code == 400
+    assert "offline" in answer.json()["error"] + answer.json()["hint"]

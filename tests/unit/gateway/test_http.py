@@ -1,0 +1,69 @@
+"""A connection whose other end does not read."""
+
+import asyncio
+
+from fuzzed import Server, Wire
+
+from edgewise.gateway.http import Connection, HttpLimits, HttpServer
+from edgewise.gateway.messages import Request, Response
+from edgewise.gateway.server import listen
+
+GET = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n"
+
+
+def connected() -> tuple[Connection, Server, Wire]:
+    """Give a connection that has answered a request, and whose reader then stands still."""
+    server, wire = Server(), Wire()
+    one = Connection(server)  # type: ignore[arg-type]
+    one.connection_made(wire)  # type: ignore[arg-type]
+    one.data_received(GET)
+    server.run()
+    one.pause_writing()
+    return one, server, wire
+
+
+def test_who_does_not_read_is_answered_no_further_until_it_does() -> None:
+    one, server, wire = connected()
+
+    for _ in range(3):
+        one.data_received(GET * 3)
+        server.run()
+    answered = len(server.requests)
+    one.resume_writing()
+    server.run()
+
+    assert answered == 1
+    assert len(server.requests) == len(wire.written) == 10
+
+
+def test_what_is_wrong_behind_requests_that_wait_is_not_answered_in_their_place() -> None:
+    one, server, wire = connected()
+    written = len(wire.written)
+
+    one.data_received(GET)
+    one.data_received(b"nonsense\r\n\r\n")
+    server.run()
+
+    assert len(wire.written) == written
+    assert wire.closing
+
+
+async def test_who_reads_nothing_for_too_long_is_cut_off() -> None:
+    asked: list[Request] = []
+
+    async def answer(request: Request) -> Response:
+        asked.append(request)
+        return Response(body=bytes(1_000_000))
+
+    listening = listen("127.0.0.1", 0)
+    server = HttpServer(answer, limits=HttpLimits(write_s=0.2))
+    await server.listen(listening)
+    _, writer = await asyncio.open_connection(*listening.getsockname())
+    writer.write(GET * 1000)
+    async with asyncio.timeout(20):
+        while not asked or server.connections:
+            await asyncio.sleep(0.01)
+    writer.close()
+    await server.drain(0.0)
+
+    assert len(asked) < 30  # what the kernel holds of them, and two
