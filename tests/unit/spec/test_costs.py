@@ -29,6 +29,22 @@ def test_a_file_without_costs_has_every_default(tmp_path: Path) -> None:
     assert read(tmp_path, "") == Costs()
 
 
+def test_numbers_of_a_plan_that_the_file_does_not_give_are_named(tmp_path: Path) -> None:
+    text = """tiers: {cloud: {usd_per_request: 0.002, rtt_ms: {p95: 200}}}
+workload: {devices: 1, requests_per_month: {p5: 1, p95: 10}}
+"""
+
+    found = load_spec(write(tmp_path, text)).defaults
+
+    assert found == (
+        "workload.device_usd",
+        "workload.horizon_months",
+        "workload.usd_per_device_month",
+        "workload.usd_per_kwh",
+        "tiers.cloud.rtt_ms.p50",
+    )
+
+
 def test_every_part_becomes_its_record(tmp_path: Path) -> None:
     found = read(
         tmp_path,
