@@ -206,6 +206,19 @@ def test_half_a_price_is_warned_of(cloud: CloudCosts, words: str) -> None:
     assert words in warned(basis(costs(cloud=cloud)))
 
 
+def test_a_rate_in_percent_is_warned_of() -> None:
+    assert "costs.discount_rate_per_year: 8 looks like percent: 0.08 is 8 % a year" in warned(
+        basis(costs(discount_rate_per_year=8))
+    )
+
+
+def test_a_trace_of_few_requests_is_told() -> None:
+    short, long = (replace(KNOWN, replay=replayed(requests=n)) for n in (99, 100))
+
+    assert "those of r.csv, whose 99 requests are few" in warned(basis(), short)
+    assert "are few" not in warned(basis(), long)
+
+
 def test_cents_and_no_traffic_are_warned_of() -> None:
     words = warned(basis(requests_per_month=0.0, usd_per_kwh=15.0))
 

@@ -177,6 +177,24 @@ def test_another_currency_needs_its_rate(tmp_path: Path) -> None:
     assert caught.value.hint
 
 
+def test_a_rate_without_its_currency_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        read(tmp_path, "costs: {usd_per_unit: 1.08}\n")
+
+    assert "usd_per_unit is for another currency" in caught.value.what
+    assert caught.value.where.endswith(":5:8")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("growth", ["5", "{low: 0, mode: 2, high: 5}"])
+def test_growth_in_percent_is_refused(tmp_path: Path, growth: str) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        read(tmp_path, f"costs: {{growth_per_month: {growth}}}\n")
+
+    assert "growth_per_month" in caught.value.what
+    assert "share" in caught.value.hint
+
+
 def test_percentiles_out_of_order_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidSpec) as caught:
         read(tmp_path, "costs: {assume: {p50_ms: 5, p95_ms: 2}}\n")
