@@ -118,6 +118,7 @@ if TYPE_CHECKING:
     )
     from edgewise.records.plan import CostPoint, Figure, MonthlyUsd, Option, Origin, Plan
     from edgewise.records.planning import (
+        BY_DEFAULT,
         BreakEvenSpread,
         CashMonth,
         Certainty,
@@ -201,6 +202,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "BY_DEFAULT",
     "DAY_S",
     "HOURS_PER_MONTH",
     "LATENCY_SHARES",
@@ -430,8 +432,8 @@ _NAMES = {
     ),
     "plan": "CostPoint Figure MonthlyUsd Option Origin Plan",
     "planning": (
-        "BreakEvenSpread CashMonth Certainty Complexity CostLine Flip PlanBasis Spread Swing "
-        "Tradeoff"
+        "BY_DEFAULT BreakEvenSpread CashMonth Certainty Complexity CostLine Flip PlanBasis Spread "
+        "Swing Tradeoff"
     ),
     "policy": "LatencyLimit Policy PreRouteRules PrivacyRules Protocol TierKind TierPolicy",
     "policy_diff": "Effect PolicyChange PolicyDiff",
