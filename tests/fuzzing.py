@@ -4,10 +4,14 @@ The folder holds the seeds, and what atheris adds to them. Ends with 0 where eve
 `tests/fuzzed.py` held; else it says which bytes broke it.
 """
 
+import resource
 import sys
 from pathlib import Path
 
 import atheris
+
+MOST_BYTES = 4 << 30
+"""Of addresses. Linux tells a child's most resident memory with its parent's in it."""
 
 with atheris.instrument_imports(include=["edgewise.gateway"]):
     import fuzzed
@@ -22,7 +26,8 @@ def main() -> None:
     }[name]
     for number, seed in enumerate(seeds):
         (Path(folder) / f"seed-{number}").write_bytes(seed)
-    atheris.Setup([sys.argv[0], folder, *options], check)
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+    atheris.Setup([sys.argv[0], folder, "-rss_limit_mb=0", *options], check)
     atheris.Fuzz()
 
 

@@ -3,8 +3,9 @@
 Public names load on first use (PEP 562), so `import edgewise` brings in nothing heavy.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from edgewise.lazy import lazily
 
 if TYPE_CHECKING:
     from edgewise.calibrate import certify
@@ -24,20 +25,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "CloudInferenceClient": "edgewise.route",
-    "EdgewiseError": "edgewise.errors",
-    "HybridInferenceEngine": "edgewise.route",
-    "ModelOptimizer": "edgewise.pipeline",
-    "PreRouter": "edgewise.preroute",
-    "certify": "edgewise.calibrate",
+    "CloudInferenceClient": "route",
+    "EdgewiseError": "errors",
+    "HybridInferenceEngine": "route",
+    "ModelOptimizer": "pipeline",
+    "PreRouter": "preroute",
+    "certify": "calibrate",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'edgewise' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -50,10 +50,13 @@ def format_bytes(size_bytes: float) -> str:
 
 
 def format_ms(duration_ms: float) -> str:
-    """Print a duration for people with three significant digits: `4.21 ms`, `1.35 s`."""
+    """Print a duration for people with three significant digits: `4.21 ms`, `1.35 s`.
+
+    Below a nanosecond it is 0.
+    """
     if duration_ms >= 1000:
         return f"{duration_ms / 1000:.3g} s"
-    return f"{duration_ms:.3g} ms"
+    return f"{duration_ms:.3g} ms" if abs(duration_ms) >= 1e-6 else "0 ms"
 
 
 def format_usd(usd: float) -> str:

@@ -158,6 +158,37 @@ def test_an_unstable_tier_is_named(folder: Path, capsys: pytest.CaptureFixture[s
     assert found["warnings"][0].startswith("cloud is unstable")
 
 
+@pytest.mark.parametrize(
+    ("moments", "words"),
+    [
+        ([*range(300), 9000], "no request came for 8701 s once: is the trace whole?"),
+        (range(0, 2_000_000, 1000), "requests come minutes apart, for weeks: is `t_s` in milli"),
+        ([1764e9 + 137 * k for k in range(9)], "begins after the year 5000: is `t_s` in milli"),
+    ],
+    ids=["a gap", "milliseconds", "milliseconds of the epoch"],
+)
+def test_a_trace_that_looks_wrong_is_warned_of(
+    folder: Path, capsys: pytest.CaptureFixture[str], moments: list[float], words: str
+) -> None:
+    (folder / "trace.csv").write_text(HEADER + "".join(f"{at_s:.0f},1,1\n" for at_s in moments))
+
+    found = shown(capsys, "--policy", "edgewise.yaml")
+
+    assert words in " ".join(found["warnings"])
+
+
+def test_a_request_that_comes_as_a_server_is_free_does_not_wait(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "trace.csv").write_text(HEADER + "".join(f"{k * 0.3:.1f},0,5\n" for k in range(500)))
+
+    found = shown(capsys, "--policy", "edgewise.yaml")
+
+    # A service takes 300 ms, in sums of which the last digits differ.
+    assert found["queue"]["cloud"]["share_waiting"] == 0
+    assert found["queue"]["cloud"]["mean_wait_ms"] < 1e-6
+
+
 def test_people_read_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "answers.csv").write_text("edge_confidence,edge_correct,cloud_correct\n0.9,1,1\n")
     (folder / "network.csv").write_text("t_s,up_mbps,rtt_ms\n0,1,20\n1,1,20\n")

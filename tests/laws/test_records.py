@@ -98,7 +98,12 @@ CHECKED: dict[Any, dict[str, st.SearchStrategy[Any]]] = {
     QueueRules: {"most_waiting": st.none() | COUNTS},
     TraceReplay: {"peak_ratio": st.none() | st.floats(1.0, 1e9)},
     ServiceFormula: {one.name: TIMES_MS for one in dataclasses.fields(ServiceFormula)},
-    TierPolicy: {"servers": st.none() | COUNTS},
+    TierPolicy: {
+        "servers": st.none() | COUNTS,
+        "usd_per_request": USD,
+        **dict.fromkeys(("rtt_p50_ms", "rtt_p95_ms"), TIMES_MS),
+    },
+    Policy: {"deadline_ms": st.none() | TIMES_S},
     AuditRules: {
         **dict.fromkeys(("share", "label_share"), SHARES),
         **dict.fromkeys(("per_hour", "per_day"), st.none() | COUNTS),

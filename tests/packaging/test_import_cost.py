@@ -127,11 +127,6 @@ for found in pkgutil.iter_modules(edgewise.__path__, "edgewise."):
     assert done.returncode == 0, done.stderr
 
 
-def test_an_unknown_public_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        _ = edgewise.nothing
-
-
 def test_a_device_predicts_without_any_extra(tmp_path: Path) -> None:
     bundle = tiny_text_bundle(tmp_path / "bundle")
     program = """

@@ -68,7 +68,14 @@ def test_sizes_are_printed_in_binary_units(size_bytes: int, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("duration_ms", "text"),
-    [(0, "0 ms"), (4.2149, "4.21 ms"), (0.01234, "0.0123 ms"), (1350, "1.35 s"), (999, "999 ms")],
+    [
+        (0, "0 ms"),
+        (1e-8, "0 ms"),
+        (4.2149, "4.21 ms"),
+        (0.01234, "0.0123 ms"),
+        (1350, "1.35 s"),
+        (999, "999 ms"),
+    ],
 )
 def test_durations_are_printed_with_three_digits(duration_ms: float, text: str) -> None:
     assert format_ms(duration_ms) == text

@@ -137,7 +137,8 @@ def _show_latency(plan: Plan) -> None:
 
 def _show_flip(flip: Flip, own: str) -> None:
     if flip.devices is not None:
-        say(f"flips        {own} is cheaper than cloud up to {flip.devices:,.0f} devices")
+        fleet = f"{flip.devices:,.0f}" if flip.devices >= 1 else f"{flip.devices:.2g}"
+        say(f"flips        {own} is cheaper than cloud up to {fleet} devices")
     if flip.device_usd is not None:
         say(
             f"flips        {own} is cheaper than cloud up to {format_usd(flip.device_usd)} a device"

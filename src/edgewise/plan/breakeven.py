@@ -45,11 +45,13 @@ class BreakEven:
         left = saved - self.fixed_usd / self.lifetime_months
         each = self.device_usd / self.lifetime_months + self.running_usd_per_month / self.devices
         price = (left - self.running_usd_per_month) * self.lifetime_months / self.devices
+        payback = self.payback_months(requests_per_month)
         reasons = list(self.reasons)
         if left < 0:
+            more = "more" if saved >= 0 else "less"
             reasons.append(
-                f"no fleet is small enough: calls cost {saved:,.2f} USD a month more than answers "
-                f"of the edge, and the fixed cost is {saved - left:,.2f} USD a month"
+                f"no fleet is small enough: calls cost {abs(saved):,.2f} USD a month {more} than "
+                f"answers of the edge, and the fixed cost is {saved - left:,.2f} USD a month"
             )
         elif each == 0 or left > each * _LARGEST_FLEET:
             reasons.append("no fleet is too large: a device costs nothing, or next to it")
@@ -58,10 +60,15 @@ class BreakEven:
                 f"no device is cheap enough: the fleet runs for {self.running_usd_per_month:,.2f} "
                 f"USD a month, and {left:,.2f} USD a month are there for it"
             )
+        if payback is None:
+            reasons.append(
+                f"it never pays back: what answers of the edge save is {saved:,.2f} USD a month, "
+                f"and the fleet runs for {self.running_usd_per_month:,.2f} USD a month"
+            )
         return Flip(
             devices=left / each if 0 <= left <= each * _LARGEST_FLEET and each > 0 else None,
             device_usd=price if price >= 0 else None,
-            payback_months=self.payback_months(requests_per_month),
+            payback_months=payback,
             reasons=tuple(reasons),
         )
 

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 from edgewise.plan.evidence import Evidence
 from edgewise.plan.load import peak_of
-from edgewise.records import NUMBERS, Costs, Figure, Origin, PlanBasis
+from edgewise.records import BY_DEFAULT, NUMBERS, Costs, Figure, Origin, PlanBasis
 
 _SHOWN = {
     "workload.requests_per_month",
@@ -25,14 +25,20 @@ def figures_of(
     """Give what was measured, then what the spec gives, then what is assumed."""
     work, cloud = basis.workload, basis.cloud
     life = numbers["costs.edge.lifetime_months"]
-    device_usd = basis.sources.get("workload.device_usd", "workload")
+    own_life = basis.costs.edge.lifetime_months is not None
+    life_of = "costs.edge.lifetime_months" if own_life else "workload.horizon_months"
+    each = "USD per device and month"
     rows = [
         *evidence.figures,
-        _given("requests", work.requests_per_month, "per month", "workload"),
-        _given("devices", float(work.devices), "devices", "workload"),
-        _given("device price", work.device_usd, "USD", device_usd),
-        _given("written off over", life, "months", "workload"),
-        _given("running cost", work.usd_per_device_month, "USD per device and month", "workload"),
+        _said(
+            basis, "workload.requests_per_month", "requests", work.requests_per_month, "per month"
+        ),
+        _said(basis, "workload.devices", "devices", float(work.devices), "devices"),
+        _said(basis, "workload.device_usd", "device price", work.device_usd, "USD"),
+        _said(basis, life_of, "written off over", life, "months"),
+        _said(
+            basis, "workload.usd_per_device_month", "running cost", work.usd_per_device_month, each
+        ),
     ]
     rows += _others(basis, numbers)
     rows.append(_assumed("hours", 730.0, "per month", "always on"))
@@ -48,9 +54,15 @@ def figures_of(
     )
     if cloud is not None:
         rows += [
-            _given("cloud price", cloud.usd_per_request, "USD per request", "tiers.cloud"),
-            _given("cloud round trip p50", cloud.rtt_p50_ms, "ms", "tiers.cloud"),
-            _given("cloud round trip p95", cloud.rtt_p95_ms, "ms", "tiers.cloud"),
+            _said(
+                basis,
+                "tiers.cloud.usd_per_request",
+                "cloud price",
+                cloud.usd_per_request,
+                "USD per request",
+            ),
+            _said(basis, "tiers.cloud.rtt_ms.p50", "cloud round trip p50", cloud.rtt_p50_ms, "ms"),
+            _said(basis, "tiers.cloud.rtt_ms.p95", "cloud round trip p95", cloud.rtt_p95_ms, "ms"),
         ]
     rows += _arrivals(evidence)
     if cloud is not None and numbers["costs.cloud.usd_per_gpu_hour"] > 0:
@@ -86,13 +98,26 @@ def _others(basis: PlanBasis, numbers: Mapping[str, float]) -> list[Figure]:
     rows = []
     for name, value in numbers.items():
         away = basis.cloud is None and "cloud" in name
-        if name in _SHOWN or away or value == usual.get(name, 0.0):
+        shown = name in _SHOWN or name in _measured_or_derived(basis)
+        if shown or away or value == usual.get(name, 0.0):
             continue
         source = basis.sources.get(name, "edgewise.yaml")
         rows.append(_given(name, value, NUMBERS[name].unit, source))
-    if numbers["workload.watts"] and numbers["workload.usd_per_kwh"] == 0.15:
-        rows.append(_assumed("workload.usd_per_kwh", 0.15, "USD per kWh", "the default"))
+    energy, price = "workload.usd_per_kwh", numbers["workload.usd_per_kwh"]
+    used = numbers["workload.watts"] or numbers.get("costs.edge.joules_per_request")
+    if used and price == usual[energy]:
+        rows.append(_said(basis, energy, energy, price, NUMBERS[energy].unit))
     return rows
+
+
+def _measured_or_derived(basis: PlanBasis) -> set[str]:
+    """Give numbers that are another's, or that the profile has: their own rows say it."""
+    found = set()
+    if basis.costs.edge.joules_per_request is None:
+        found.add("costs.edge.joules_per_request")
+    if basis.costs.cloud.usd_per_million_cached_tokens is None:
+        found.add("costs.cloud.usd_per_million_cached_tokens")
+    return found
 
 
 def _defaults() -> dict[str, float]:
@@ -106,6 +131,13 @@ def _defaults() -> dict[str, float]:
             if isinstance(value, float)
         }
     return found
+
+
+def _said(basis: PlanBasis, place: str, name: str, value: float, unit: str) -> Figure:
+    """Give a figure of the file, of a price table, or, where neither has it, of the default."""
+    source = basis.sources.get(place, place.rpartition(".")[0])
+    origin = Origin.ASSUMED if source == BY_DEFAULT else Origin.GIVEN
+    return Figure(name=name, value=value, unit=unit, origin=origin, source=source)
 
 
 def _given(name: str, value: float, unit: str, source: str) -> Figure:

@@ -167,7 +167,8 @@ def ledger_rows(
     """Give a row a day and tier of what was decided: calls by their price, own hardware by its use.
 
     Own hardware costs what the plan says, whatever it is asked, so each of its days has two rows: a
-    part used, by the seconds that attempts took of all its seconds, and a part unused.
+    part used, by the seconds that attempts took of all its seconds, and a part unused. It has them
+    on idle days too, from the log's first day to its last.
 
     Parameters
     ----------
@@ -185,6 +186,10 @@ def ledger_rows(
                 usd + attempt.cost_usd,
                 ms + attempt.latency_ms,
             )
+    days = [day for day, _ in calls]
+    for tier in {tier for _, tier in calls if tier in own}:
+        for ahead in range((max(days) - min(days)).days + 1):
+            calls.setdefault((min(days) + timedelta(days=ahead), tier), (0, 0.0, 0.0))
     fleet_usd = sum(
         one.usd_per_month
         for one in plan.bill

@@ -16,6 +16,7 @@ from edgewise.plan.plausible import warnings_of
 from edgewise.plan.prices import priced
 from edgewise.plan.volume import Crossing, crossing_of, curve_of, flip_of
 from edgewise.records import (
+    BY_DEFAULT,
     Certificate,
     CostLine,
     DecisionBin,
@@ -70,6 +71,7 @@ def basis_of(spec: ProjectSpec, tables: Sequence[PriceTable] = ()) -> PlanBasis:
         cloud=spec.cloud,
         objective=spec.objective,
         privacy=spec.privacy,
+        sources=dict.fromkeys(spec.defaults, BY_DEFAULT),
     )
     return priced(basis, tables)
 

@@ -8,6 +8,8 @@ from edgewise.records import CloudCosts, PlanBasis
 
 _ALIKE = 2.0
 """Times that a trace may be busier, or calmer, than the mean of the month before it is said."""
+_FEW = 100
+"""Requests of a trace, below which a p95 says little."""
 _TOKENS = "costs.cloud.usd_per_million_{}_tokens"
 
 
@@ -43,6 +45,9 @@ def _units(n: Mapping[str, float]) -> Iterator[str]:
                 f"{_TOKENS.format(kind)}: {price:g} USD per million tokens looks like a price per "
                 f"token or per thousand: per million, {price:g} a token is {price * 1e6:,.0f}"
             )
+    rate = n["costs.discount_rate_per_year"]
+    if rate > 1:
+        yield f"costs.discount_rate_per_year: {rate:g} looks like percent: 0.08 is 8 % a year"
     power = n["workload.usd_per_kwh"]
     if power > 2:
         yield f"workload.usd_per_kwh: {power:g} USD looks like cents"
@@ -84,6 +89,8 @@ def _unknown(basis: PlanBasis, evidence: Evidence) -> Iterator[str]:
 
 def _another_volume(evidence: Evidence, n: Mapping[str, float]) -> Iterator[str]:
     replay, per_s = evidence.replay, n["workload.requests_per_month"] / SECONDS_A_MONTH
+    if replay is not None and replay.requests < _FEW:
+        yield f"latencies are those of {replay.trace}, whose {replay.requests} requests are few"
     if replay is None or replay.per_s is None or per_s == 0:
         return
     if not 1 / _ALIKE <= replay.per_s / per_s <= _ALIKE:

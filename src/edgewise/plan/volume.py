@@ -37,12 +37,12 @@ def crossing_of(model: CostModel, numbers: Mapping[str, float], option: str) -> 
         near = np.broadcast_to(model.monthly(option, n), requests.shape)
         return np.asarray(near - model.monthly("cloud", n), dtype=np.float64)
 
-    start = float(difference(np.zeros(1))[0])
+    start, first = difference(np.array([0.0, 1.0])).tolist()
     if not _is_bent(model, numbers):
         return _straight(start, float(_saved(model, numbers, option)), numbers)
     turns = crossings(difference, [one.from_requests for one in model.discounts])
     after = [one for one in turns if difference(np.array([one * (1 + 1e-9) + 1e-9]))[0] < 0]
-    if start < 0:
+    if start < 0 or (start == 0 and first < 0):
         return Crossing(
             requests_per_month=0.0,
             reasons=_more(turns, "own devices are cheaper from the first request on"),
@@ -106,9 +106,10 @@ def _straight(start: float, saved: float, numbers: Mapping[str, float]) -> Cross
     if start == 0 and saved == 0:
         return Crossing(requests_per_month=None, reasons=none.reasons)
     price = numbers.get("tiers.cloud.usd_per_request", 0.0)
+    more = "as much" if saved == 0 else f"{-saved:g} USD more"
     what = (
-        f"never: one more request costs {-saved:g} USD more on own devices than in the cloud, "
-        f"whose price is {price:g} USD"
+        f"never: one more request costs {more} on own devices {'as' if saved == 0 else 'than'} in "
+        f"the cloud, whose price is {price:g} USD"
     )
     return Crossing(requests_per_month=None, reasons=(what,))
 
@@ -116,7 +117,8 @@ def _straight(start: float, saved: float, numbers: Mapping[str, float]) -> Cross
 def flip_of(model: CostModel, numbers: Mapping[str, float], option: str) -> Flip:
     """Give the fleet and the device price at which both cost the same at this volume.
 
-    Either changes a bill in a straight line, whatever bends it by volume.
+    Either changes a bill in a straight line, whatever bends it by volume. Where answers save
+    nothing there is neither: no fleet is small enough, and no device cheap enough.
     """
     n = numbers
     requests = n[_REQUESTS]
@@ -127,13 +129,16 @@ def flip_of(model: CostModel, numbers: Mapping[str, float], option: str) -> Flip
     away = float(sum(usd for line, usd in lines.items() if line not in own))
     each = n["costs.edge.share"] * (1 + n["costs.edge.spares"])
     saved = whole - away
+    if saved <= 0:
+        why = _nothing_saved(requests, saved)
+        return Flip(devices=None, device_usd=None, payback_months=None, reasons=(why,))
     one = break_even(
         devices=n["workload.devices"],
         device_usd=n["workload.device_usd"] * each,
         lifetime_months=n["costs.edge.lifetime_months"],
         opex_usd_per_device_month=running / n["workload.devices"],
         fixed_usd=n["workload.fixed_usd"] * n["costs.edge.lifetime_months"] / model.horizon_months,
-        usd_per_request=max(saved, 0.0),
+        usd_per_request=saved,
     )
     flip = one.flips(1.0)
     capital = float(model.purchase(n)) + n["workload.fixed_usd"]
@@ -142,13 +147,14 @@ def flip_of(model: CostModel, numbers: Mapping[str, float], option: str) -> Flip
         flip,
         device_usd=None if flip.device_usd is None else flip.device_usd / each,
         payback_months=capital / month if capital < month * _LONGEST_MONTHS else None,
-        reasons=flip.reasons if saved > 0 else (_nothing_saved(requests, saved),),
     )
 
 
 def _nothing_saved(requests: float, saved: float) -> str:
     if requests == 0:
         return "there are no requests, so nothing is saved"
+    if saved == 0:
+        return "own answers cost what the cloud's do, before any device"
     return f"own answers cost {-saved:,.2f} USD a month more than the cloud's, before any device"
 
 

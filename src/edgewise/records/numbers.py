@@ -24,7 +24,7 @@ NUMBERS: Mapping[str, Number] = {
     "workload.watts": Number(unit="W, of a device"),
     "workload.usd_per_kwh": Number(unit="USD per kWh"),
     "workload.fixed_usd": Number(unit="USD, once"),
-    "costs.growth_per_month": Number(unit="share a month", least=-0.99),
+    "costs.growth_per_month": Number(unit="share a month", least=-0.99, most=1.0),
     "costs.discount_rate_per_year": Number(unit="share a year", least=-0.99),
     "costs.edge.share": Number(unit="share of a device", least=1e-9, most=1.0),
     "costs.edge.spares": _SHARE,

@@ -7,6 +7,9 @@ from edgewise.records.costs import Costs
 from edgewise.records.policy import PrivacyRules
 from edgewise.records.project import CloudTier, EdgeTier, Objective, Workload
 
+BY_DEFAULT = "the default"
+"""Source of a number that nobody gave."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanBasis:
@@ -20,7 +23,8 @@ class PlanBasis:
     objective: Objective
     privacy: PrivacyRules
     sources: Mapping[str, str] = field(default_factory=dict)
-    """Where a number came from a price table: its place in the file, and the table's words."""
+    """Of numbers that the file does not give, by their place in it: a price table's words, or
+    `BY_DEFAULT`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

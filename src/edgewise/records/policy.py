@@ -1,5 +1,6 @@
 """All that a decision needs, as data."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -86,6 +87,13 @@ class TierPolicy:
         if self.servers is not None and self.servers < 1:
             what, hint = f"not 1 or more: {self.servers}", "leave it out for as many as are needed"
             raise InvalidRecord(what, where="TierPolicy.servers", hint=hint)
+        for name in ("usd_per_request", "rtt_p50_ms", "rtt_p95_ms"):
+            value = getattr(self, name)
+            if not 0.0 <= value < math.inf:
+                hint = "give a number from 0 on"
+                raise InvalidRecord(
+                    f"not 0 or more: {value}", where=f"TierPolicy.{name}", hint=hint
+                )
 
     def usd(self, input_tokens: int, output_tokens: int, cached_input_tokens: int = 0) -> float:
         """Give the price of one call: of a planned one with the most tokens that it may have."""
@@ -214,6 +222,9 @@ class Policy(_Beside):
         if len(set(runs)) != len(runs):
             what = "the tiers of a group do not follow each other"
             raise InvalidRecord(what, where="Policy.tiers", hint="put equal tiers side by side")
+        if self.deadline_ms is not None and not 0.0 < self.deadline_ms < math.inf:
+            what, hint = f"not above 0: {self.deadline_ms}", "leave it out for no deadline"
+            raise InvalidRecord(what, where="Policy.deadline_ms", hint=hint)
 
     @property
     def on_void(self) -> OnVoid:

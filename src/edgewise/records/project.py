@@ -160,6 +160,8 @@ class ProjectSpec:
     costs: Costs = field(default_factory=Costs)
     trace: Path | None = None
     """Requests of the workload, for the plan to replay; absolute path."""
+    defaults: tuple[str, ...] = ()
+    """Numbers that a plan shows and the file does not give, by their place in it."""
     path: Path = Path("edgewise.yaml")
     """The file it was read from."""
 

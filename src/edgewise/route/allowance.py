@@ -7,10 +7,11 @@ class Allowance:
     A failing endpoint then gets a tenth more traffic, not several times as much.
     """
 
-    __slots__ = ("_burst", "_left", "_share")
+    __slots__ = ("_burst", "_left", "share")
 
     def __init__(self, *, share: float = 0.1, burst: float = 10.0) -> None:
-        self._share = share
+        self.share = share
+        """May be changed: by a policy that is exchanged."""
         self._burst = burst
         self._left = burst
 
@@ -21,7 +22,7 @@ class Allowance:
 
     def deposit(self) -> None:
         """Note a call."""
-        self._left = min(self._burst, self._left + self._share)
+        self._left = min(self._burst, self._left + self.share)
 
     def withdraw(self) -> bool:
         """Take one; `False` when none is left."""

@@ -76,8 +76,13 @@ class Call:
 
 
 def begin(run: Run, step: Step, clock: Clock) -> Call | None:
-    """Set money aside and begin a call; `None` where there is none for it."""
+    """Set money aside and begin a call; `None` where there is none for it, or no place now.
+
+    Between the decision and this others may have begun: then the decision is asked again.
+    """
     tier, budget = run.serving.by_name[step.tier or ""], run.serving.budget
+    if not run.serving.monitors[tier.name].takes(clock.now_s()):
+        return None
     reserved = None
     if budget is not None:
         most_usd = most_usd_of(tier, run.facts)
@@ -87,6 +92,14 @@ def begin(run: Run, step: Step, clock: Clock) -> Call | None:
                 run.broke.add(tier.name)
                 return None
     return Call(run, tier, clock, reserved, retry=_RETRY in step.reasons)
+
+
+def may_try(run: Run, step: Step) -> bool:
+    """Say whether a step may go on: a retry needs one of its tier's budget, and takes it here.
+
+    Before its pause: of many that fail at once, those without a budget need not wait for it.
+    """
+    return _RETRY not in step.reasons or run.serving.monitors[step.tier or ""].take_retry()
 
 
 async def pause(step: Step, clock: Clock, rng: random.Random) -> float | None:

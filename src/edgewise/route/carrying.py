@@ -18,7 +18,7 @@ from edgewise.errors import (
 )
 from edgewise.records import Action, Hedge, Outcome, Reason, Step, SystemState
 from edgewise.route.allowance import Allowance
-from edgewise.route.calling import affordable, begin, confidence_of, pause, usage_of
+from edgewise.route.calling import affordable, begin, confidence_of, may_try, pause, usage_of
 from edgewise.route.clock import Clock
 from edgewise.route.decide import decide
 from edgewise.route.running import Run
@@ -92,7 +92,7 @@ class Carrier:
         hedge = step.hedge
         done = await _first(run, None if hedge is None else hedge.after_ms)
         if not done and hedge is not None:
-            if hedge.tier not in run.racing.values() and self._hedges.withdraw():
+            if self._may_race(run, hedge):
                 raced = _raced(step, hedge)
                 run.steps.append(raced)
                 self._start(run, raced)
@@ -101,12 +101,21 @@ class Carrier:
             del run.racing[task]
             task.result()
 
+    def _may_race(self, run: Run, hedge: Hedge) -> bool:
+        """Say whether a hedge may begin now, and count it: much may have changed meanwhile."""
+        if hedge.tier in run.racing.values():
+            return False
+        takes = run.serving.monitors[hedge.tier].takes(self._clock.now_s())
+        return takes and self._hedges.withdraw()
+
     def _start(self, run: Run, step: Step) -> None:
         task = asyncio.create_task(self._attempt(run, step))
         run.racing[task] = step.tier or ""
 
     async def _attempt(self, run: Run, step: Step) -> None:
         """Ask a tier once, and tell its monitor how that ended."""
+        if not may_try(run, step):
+            return
         timeout_ms = step.timeout_ms
         if step.pause_ms or step.jitter_ms:
             timeout_ms = await pause(step, self._clock, self._rng)

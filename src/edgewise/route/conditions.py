@@ -37,6 +37,7 @@ class Conditions:
 
     def serve(self, policy: Policy) -> None:
         """Look at what a policy has rules over, from now on."""
+        self._hedges.share = 0.0 if policy.hedge is None else policy.hedge.share
         if self._device is None and policy.device:
             self._device = DeviceMonitor(self._read)
 

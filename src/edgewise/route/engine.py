@@ -143,8 +143,7 @@ class HybridInferenceEngine:
         )
         self._serving = Serving(*open_tiers(self._setup, self._clock, tiers), clock=self._clock)
         self._store = self._open_store()
-        hedge = self.policy.hedge
-        hedges = Allowance(share=0.0 if hedge is None else hedge.share)
+        hedges = Allowance(share=0.0)  # a policy in service says how many
         rng = random.Random() if rng is None else rng
         self._conditions = Conditions(
             self._clock, hedges, read_device, queue_open=self._store is not None

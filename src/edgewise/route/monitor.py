@@ -100,16 +100,27 @@ class TierMonitor:
         """Give the circuit's state."""
         return self._breaker.state(now_s)
 
+    def takes(self, now_s: float) -> bool:
+        """Say whether a call may begin: others may have begun since the decision to ask."""
+        free = self._most is None or self._in_flight < self._most
+        resting = self._rest_until_s is not None and now_s < self._rest_until_s
+        return free and not resting and self._breaker.allows(now_s)
+
+    def take_retry(self) -> bool:
+        """Take one retry from the budget, before its pause; `False` when none is left."""
+        return self._retries.withdraw()
+
     def begin(self, now_s: float, *, retry: bool = False) -> int:
-        """Note that the tier is asked; give the number to end the call with."""
+        """Note that the tier is asked; give the number to end the call with.
+
+        A retry was taken from the budget by `take_retry`; any other call earns a share of one.
+        """
         if self._in_doubt(now_s):
             self._trying = True
             self._link.try_again(now_s)
         self._in_flight += 1
         self.last_call_s = now_s
-        if retry:
-            self._retries.withdraw()
-        else:
+        if not retry:
             self._retries.deposit()
         return self._breaker.begin(now_s)
 

@@ -40,6 +40,7 @@ from edgewise.route.calling import (
     begin,
     confidence_of,
     estimated_input_tokens,
+    may_try,
     pause,
 )
 from edgewise.route.clock import Clock
@@ -214,6 +215,8 @@ class Streamer:
 
     async def _begin(self, run: Run, step: Step, held: dict[str, _Held]) -> None:
         """Ask a tier, and read it until the decision can tell what becomes of it."""
+        if not may_try(run, step):
+            return
         timeout_ms = await pause(step, self._clock, self._rng)
         call = begin(run, step, self._clock)
         if call is None:

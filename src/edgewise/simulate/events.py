@@ -169,7 +169,9 @@ class Events:
         assert hedge is not None
 
         def late(then_s: float) -> None:
-            if run.turn != turn or hedge.tier in run.calls or not self._hedges.withdraw():
+            if run.turn != turn or hedge.tier in run.calls:
+                return
+            if not self._monitors[hedge.tier].takes(then_s) or not self._hedges.withdraw():
                 return
             run.reasons[Reason.HEDGED._value_] = None
             left_ms = None if step.timeout_ms is None else step.timeout_ms - hedge.after_ms
@@ -179,8 +181,10 @@ class Events:
         self._clockwork.at(now_s + hedge.after_ms / 1000, run.number, late)
 
     def _start(self, run: Run, step: Step, now_s: float) -> bool:
-        """Ask a tier, after a pause where one is said; `False` where the money is not there."""
+        """Ask a tier, after a pause where one is said; `False` where money or place is wanting."""
         name = step.tier or ""
+        if Reason.RETRY in step.reasons and not self._monitors[name].take_retry():
+            return False
         pause_ms = step.pause_ms
         if step.jitter_ms:
             pause_ms += float(self._draws.stream("jitter").random()) * step.jitter_ms
@@ -202,9 +206,7 @@ class Events:
 
     def _ask(self, run: Run, name: str, step: Step, timeout_ms: float | None, now_s: float) -> bool:
         tier, monitor = self._by_name[name], self._monitors[name]
-        price_usd = tier.usd_per_request
-        if self._book is not None and price_usd and not self._book.reserve(now_s, price_usd):
-            run.broke.add(name)
+        if not monitor.takes(now_s) or not self._can_pay(run, tier, now_s):
             return False
         began = monitor.begin(now_s, retry=Reason.RETRY in step.reasons)
         call = Call(tier=name, began_s=now_s, number=began)
@@ -238,6 +240,13 @@ class Events:
             at(now_s + sent_s, run.number, arrive)
         else:
             arrive(now_s)
+        return True
+
+    def _can_pay(self, run: Run, tier: TierPolicy, now_s: float) -> bool:
+        price_usd = tier.usd_per_request
+        if self._book is not None and price_usd and not self._book.reserve(now_s, price_usd):
+            run.broke.add(tier.name)
+            return False
         return True
 
     def _is_out(self, name: str, now_s: float) -> bool:

@@ -18,7 +18,7 @@ from edgewise.simulate.deciding import Decider
 from edgewise.simulate.draws import Draws
 from edgewise.simulate.scenario import Scenario, is_remote
 from edgewise.simulate.stations import EachDevice, station_of
-from edgewise.simulate.tally import Tally
+from edgewise.simulate.tally import NO_WAIT_S, Tally
 from edgewise.simulate.times import TierTimes
 from edgewise.simulate.trace import TraceBlock
 
@@ -371,5 +371,5 @@ class TierFlow:
         tally.service_s += float(service_s.sum())
         if self._tier.servers is not None or not self._shared:
             waits_s = begins_s - at_s
-            tally.waiting += int(np.count_nonzero(waits_s > 0.0))
+            tally.waiting += int(np.count_nonzero(waits_s > NO_WAIT_S))
             tally.waits_s.add(waits_s)

@@ -21,6 +21,8 @@ from edgewise.simulate.times import TierTimes
 _Z = 1.959963984540054
 _BURSTY_CV2 = 2.0
 _LONG_GAPS = 100.0
+_RARE_PER_S = 2e-3
+_YEAR_5000_S = 1e11
 
 
 def report_of(
@@ -160,8 +162,10 @@ def _warnings(tally: Tally, queue: dict[str, QueueReport]) -> tuple[str, ...]:
     gaps = tally.requests - 1
     if gaps > 1 and tally.longest_gap_s > _LONG_GAPS * tally.span_s / gaps and cv2 is not None:
         found.append(f"no request came for {tally.longest_gap_s:.4g} s once: is the trace whole?")
-    if tally.span_s > 0.0 and gaps / tally.span_s < 1e-3 and tally.span_s > 1e6:
-        found.append("requests come hours apart: is `t_s` in milliseconds?")
+    if tally.first_s > _YEAR_5000_S:
+        found.append("the trace begins after the year 5000: is `t_s` in milliseconds?")
+    elif tally.span_s > 1e6 and gaps / tally.span_s < _RARE_PER_S:
+        found.append("requests come minutes apart, for weeks: is `t_s` in milliseconds?")
     return tuple(found)
 
 

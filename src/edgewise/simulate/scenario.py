@@ -39,6 +39,9 @@ class Drift:
         if not (self.from_s >= 0.0 and 0.0 <= self.wrong_share <= 1.0):
             what = f"a share of {self.wrong_share} from {self.from_s} s on"
             raise InvalidRecord(what, where="Drift", hint="give a share from 0 to 1, a time from 0")
+        if self.found_after_s is not None and not self.found_after_s >= 0.0:
+            what = f"found {self.found_after_s} s after it began"
+            raise InvalidRecord(what, where="Drift", hint="give a time from 0, or none for never")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

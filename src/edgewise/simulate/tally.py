@@ -11,6 +11,8 @@ from edgewise.simulate.samples import Sample
 
 Floats = NDArray[np.float64]
 _AT_ONCE = 8192
+NO_WAIT_S = 1e-6
+"""A wait up to this is rounding: times may be seconds of the epoch, which have no more digits."""
 
 
 @dataclass(slots=True)
@@ -38,7 +40,7 @@ class TierTally:
         self.served += len(waits_s)
         self.service_s += takes_s
         for wait_s in waits_s:
-            self.waiting += wait_s > 0.0
+            self.waiting += wait_s > NO_WAIT_S
         self._unsaid_s += waits_s
         if len(self._unsaid_s) >= _AT_ONCE:
             self.flush()
@@ -47,7 +49,7 @@ class TierTally:
         """Note a request whose service begins alone."""
         self.served += 1
         self.service_s += takes_s
-        self.waiting += wait_s > 0.0
+        self.waiting += wait_s > NO_WAIT_S
         self._unsaid_s.append(wait_s)
         if len(self._unsaid_s) >= _AT_ONCE:
             self.flush()

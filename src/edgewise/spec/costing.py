@@ -1,6 +1,8 @@
-"""The `costs` of a checked file become a record."""
+"""The `costs` of a checked file become a record, and what the file does not give is named."""
 
 from collections.abc import Mapping
+
+from pydantic import BaseModel
 
 from edgewise.records import (
     Assumptions,
@@ -12,6 +14,32 @@ from edgewise.records import (
     VolumeDiscount,
 )
 from edgewise.spec import costs as shape
+
+_SHOWN = (
+    "workload.requests_per_month",
+    "workload.devices",
+    "workload.device_usd",
+    "workload.horizon_months",
+    "workload.usd_per_device_month",
+    "workload.usd_per_kwh",
+    "tiers.cloud.usd_per_request",
+    "tiers.cloud.rtt_ms.p50",
+    "tiers.cloud.rtt_ms.p95",
+)
+"""Numbers that a plan shows, whether the file gives them or not."""
+
+
+def defaults_of(project: BaseModel) -> tuple[str, ...]:
+    """Name the numbers that a plan shows and the file does not give, by their place in it."""
+    return tuple(name for name in _SHOWN if not _is_given(project, name.split(".")))
+
+
+def _is_given(section: object, path: list[str]) -> bool:
+    for part in path:
+        if not isinstance(section, BaseModel) or part not in section.model_fields_set:
+            return False
+        section = getattr(section, part)
+    return True
 
 
 def costs_record(costs: shape.Costs, uncertain: Mapping[str, Distribution]) -> Costs:

@@ -106,8 +106,8 @@ class Costs(Section):
     discount_rate_per_year: Annotated[float, Field(gt=-1.0, allow_inf_nan=False)] = Field(
         0.0, description="of money to come"
     )
-    growth_per_month: Annotated[float, Field(gt=-1.0, allow_inf_nan=False)] = Field(
-        0.0, description="of the requests, as a share"
+    growth_per_month: Annotated[float, Field(gt=-1.0, le=1.0)] = Field(
+        0.0, description="of the requests, as a share up to 1: 0.05 is 5 %"
     )
     edge: EdgeCosts = Field(default_factory=EdgeCosts, description="what own devices cost")
     cloud: CloudCosts = Field(default_factory=CloudCosts, description="what the cloud bills")
@@ -120,4 +120,6 @@ class Costs(Section):
     def _rated(self) -> "Costs":
         if self.currency != "USD" and self.usd_per_unit is None:
             raise ValueError(f"{self.currency} needs usd_per_unit, the USD that one of it is worth")
+        if self.currency == "USD" and self.usd_per_unit not in (None, 1.0):
+            raise ValueError("usd_per_unit is for another currency: name it under currency")
         return self

@@ -34,7 +34,7 @@ from edgewise.records import (
 )
 from edgewise.spec import model as shape
 from edgewise.spec.chat_model import ChatProject
-from edgewise.spec.costing import costs_record
+from edgewise.spec.costing import costs_record, defaults_of
 from edgewise.spec.marked import Marks, explained, parse, place_of, read_text
 from edgewise.spec.routed import key_of, routing_of
 from edgewise.spec.serving import queue_of, service_of
@@ -205,6 +205,7 @@ def _spec(project: shape.Project, routing: RoutingSpec, path: Path) -> ProjectSp
         audit=_audit(project.audit),
         workload=Workload(**project.workload.model_dump(exclude={"trace"})),
         trace=at(project.workload.trace) if project.workload.trace else None,
+        defaults=defaults_of(project),
         path=path,
     )
 

@@ -198,7 +198,7 @@ class Workload(Section):
     )
     devices: int = Field(1, gt=0, description="how many")
     device_usd: Usd = Field(0.0, description="price of one")
-    horizon_months: int = Field(24, gt=0, description="over which it is written off")
+    horizon_months: int = Field(24, gt=0, le=600, description="over which it is written off")
     usd_per_device_month: Usd = Field(0.0, description="support and updates")
     watts: Finite = Field(0.0, ge=0, description="of one, always on")
     usd_per_kwh: Usd = Field(0.15, description="price of energy")

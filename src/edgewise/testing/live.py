@@ -21,9 +21,10 @@ from edgewise.profile.measure import buckets, percentile
 from edgewise.records import Profile, write_json
 from edgewise.testing.traffic import Answered, Asked, send
 
-_WARM_UP = 20
+_PARTS = 10
+_WARM_UP = 3
 _BURST = 16
-_PAUSE_S = 0.1
+_PAUSE_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,8 @@ def measure_pieces(
 ) -> Pieces:
     """Ask the edge through its gateway, then the cloud, one request after the other.
 
+    They are asked in ten parts by turns, so that all see the same machine: one whose processor is
+    shared is slower for seconds, and what is measured within seconds is then as slow.
     The edge is also asked in bursts, which tell how long it is busy with a request: the gateway's
     own work is part of that, and a model that is kept busy is faster than one that rests. Times of
     single answers are scaled to it; what a caller waits beyond that occupies nobody.
@@ -94,24 +97,37 @@ def measure_pieces(
         Mean pause between requests: a model that rests between two requests is slower than one
         that does not.
     """
-    near = send(gateway, [Asked(text=one.text, location="edge") for one in samples], gap_ms=gap_ms)
-    far = send(cloud, [Asked(text=one.text) for one in samples[:calls]], gap_ms=gap_ms)
-    bursts = _ask_in_bursts(gateway, samples)
-    if any(one.status != 200 for one in (*near, *far, *bursts)):
+    near: list[tuple[Sample, Answered]] = []
+    far: list[tuple[Sample, Answered]] = []
+    bursts: list[Answered] = []
+    size = len(samples) // _PARTS
+    for start in range(0, size * _PARTS, size):
+        part = samples[start : start + size]
+        near += _ask_in_turn(gateway, part, location="edge", gap_ms=gap_ms)
+        bursts += _ask_in_bursts(gateway, part)
+        far += _ask_in_turn(cloud, part[: calls // _PARTS], location="", gap_ms=gap_ms)
+    if any(one.status != 200 for one in (*bursts, *(one for _, one in (*near, *far)))):
         raise ValueError("a request was refused while the pieces were measured")
-    lengths = [one.length for one in samples]
-    warm = slice(_WARM_UP, None)
-    alone_ms = np.array([one.engine_ms for one in near[warm]])
+    alone_ms = np.array([one.engine_ms for _, one in near])
     busy_ms = alone_ms * (_busy_ms(bursts) / alone_ms.mean())
-    waited_ms = np.array([one.latency_ms for one in near[warm]])
+    waited_ms = np.array([one.latency_ms for _, one in near])
     beyond_ms = np.sort(np.maximum(0.0, waited_ms - busy_ms)).tolist()
     return Pieces(
-        edge=_profile(lengths[warm], busy_ms.tolist()),
+        edge=_profile([sample.length for sample, _ in near], busy_ms.tolist()),
         gateway_ms=(percentile(beyond_ms, 0.50), percentile(beyond_ms, 0.95)),
-        cloud=_profile(lengths[warm], [one.engine_ms for one in far[warm]]),
-        rtt_ms=tuple(max(0.0, one.latency_ms - one.engine_ms) for one in far[warm]),
-        confidence=tuple(one.confidence for one in near),
+        cloud=_profile([sample.length for sample, _ in far], [one.engine_ms for _, one in far]),
+        rtt_ms=tuple(max(0.0, one.latency_ms - one.engine_ms) for _, one in far),
+        confidence=tuple(one.confidence for _, one in near),
     )
+
+
+def _ask_in_turn(
+    url: str, samples: Sequence[Sample], *, location: str, gap_ms: float
+) -> list[tuple[Sample, Answered]]:
+    """Ask for one after the other; before them some of them, to warm connections up."""
+    asked = [Asked(text=one.text, location=location) for one in samples]
+    answers = send(url, [*asked[:_WARM_UP], *asked], gap_ms=gap_ms)[_WARM_UP:]
+    return list(zip(samples, answers, strict=True))
 
 
 def _ask_in_bursts(gateway: str, samples: Sequence[Sample]) -> list[Answered]:

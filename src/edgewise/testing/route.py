@@ -246,7 +246,7 @@ def policies(draw: st.DrawFn) -> Policy:
         labels=("no", "yes"),
         tiers=tiers,
         privacy=PrivacyRules(residency=residency),
-        deadline_ms=draw(st.none() | _TIMES_MS),
+        deadline_ms=draw(st.none() | st.floats(0.001, 1000.0)),
         retry=RetryRules(most=draw(st.integers(0, 2))),
         hedge=draw(st.none() | hedges),
         device=tuple(draw(st.lists(rules, max_size=2))),

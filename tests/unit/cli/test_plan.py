@@ -11,7 +11,7 @@ import pytest
 
 from edgewise.cli import main
 from edgewise.observe import DecisionLog
-from edgewise.records import Attempt, Decision, Outcome, Plan, RequestFacts, decode
+from edgewise.records import Attempt, Decision, Origin, Outcome, Plan, RequestFacts, decode
 
 SPEC = """name: shop
 task: text-classification
@@ -50,6 +50,9 @@ def test_a_project_file_is_planned_by_what_it_assumes(
     assert plan.monthly_usd.hybrid == pytest.approx(700)
     assert plan.certainty is not None
     assert plan.certainty.draws == 10_000
+    origins = {one.name: (one.origin, one.source) for one in plan.figures}
+    assert origins["requests"] == (Origin.GIVEN, "workload")
+    assert origins["cloud round trip p95"] == (Origin.ASSUMED, "the default")
 
 
 def test_the_trace_of_the_workload_is_replayed(

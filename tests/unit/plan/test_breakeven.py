@@ -111,6 +111,32 @@ def test_a_volume_too_small_for_any_fleet_says_so() -> None:
     )
 
 
+def test_answers_that_cost_more_than_calls_flip_nowhere_and_never_pay_back() -> None:
+    found = break_even(device_usd=80, usd_per_request=0.0001, edge_usd_per_request=0.0002)
+
+    flip = found.flips(1000)
+
+    assert (flip.devices, flip.device_usd, flip.payback_months) == (None, None, None)
+    assert flip.reasons[1:] == (
+        "no fleet is small enough: calls cost 0.10 USD a month less than answers of the edge, "
+        "and the fixed cost is 0.00 USD a month",
+        "no device is cheap enough: the fleet runs for 0.00 USD a month, "
+        "and -0.10 USD a month are there for it",
+        "it never pays back: what answers of the edge save is -0.10 USD a month, "
+        "and the fleet runs for 0.00 USD a month",
+    )
+
+
+def test_without_requests_nothing_pays_back_and_it_is_said_why() -> None:
+    flip = break_even(device_usd=80, usd_per_request=0.002).flips(0)
+
+    assert flip.payback_months is None
+    assert flip.reasons == (
+        "it never pays back: what answers of the edge save is 0.00 USD a month, "
+        "and the fleet runs for 0.00 USD a month",
+    )
+
+
 def test_devices_that_cost_nothing_can_not_be_too_many() -> None:
     flip = break_even(usd_per_request=0.002).flips(1000)
 

@@ -110,6 +110,8 @@ def test_a_log_is_a_row_a_day_and_tier_with_own_hardware_at_its_real_use() -> No
         ("2026-11-03", "edge"),
         ("2026-11-03", "edge"),
         ("2026-11-04", "cloud"),
+        ("2026-11-04", "edge"),
+        ("2026-11-04", "edge"),
     ]
     assert total(rows, "BilledCost", ProviderName="cloud") == pytest.approx(0.005)
     # A day of a fleet of 200 USD a month; one second of 100 devices' day was used.
@@ -117,8 +119,26 @@ def test_a_log_is_a_row_a_day_and_tier_with_own_hardware_at_its_real_use() -> No
     used = total(rows, "EffectiveCost", CapacityReservationStatus="Used")
     unused = total(rows, "EffectiveCost", CapacityReservationStatus="Unused")
     assert used == pytest.approx(day_usd * busy, abs=1e-9)
-    assert used + unused == pytest.approx(day_usd)
-    assert [row["ConsumedQuantity"] for row in rows] == ["1", "2", "", "1"]
+    assert used + unused == pytest.approx(2 * day_usd)
+    assert [row["ConsumedQuantity"] for row in rows] == ["1", "2", "", "1", "0", ""]
+
+
+def test_own_hardware_costs_its_days_without_a_request_too() -> None:
+    decisions = [
+        answered(3, "edge", 0.0, 500.0),
+        answered(5, "cloud", 0.002, 80.0),
+        answered(6, "edge", 0.0, 500.0),
+    ]
+
+    rows = ledger_rows(decisions, planned())
+
+    fleet = [row for row in rows if row["ResourceId"] == "edge"]
+    days = [row["ChargePeriodStart"][8:10] for row in fleet]
+    assert days == ["03", "03", "04", "04", "05", "05", "06", "06"]
+    assert total(tuple(fleet), "EffectiveCost") == pytest.approx(4 * 200 * 24 / 730)
+    idle = tuple(row for row in fleet if row["ChargePeriodStart"][8:10] == "04")
+    assert total(idle, "EffectiveCost", CapacityReservationStatus="Used") == 0
+    assert [row["ConsumedQuantity"] for row in idle] == ["0", ""]
 
 
 def test_a_fleet_is_never_used_more_than_it_is_there() -> None:

@@ -9,6 +9,7 @@ from edgewise.errors import UsageError
 from edgewise.plan import Evidence, plan_from, plan_unmeasured
 from edgewise.plan.planning import model_of
 from edgewise.records import (
+    BY_DEFAULT,
     Assumptions,
     CloudCosts,
     CloudTier,
@@ -205,6 +206,19 @@ def test_half_a_price_is_warned_of(cloud: CloudCosts, words: str) -> None:
     assert words in warned(basis(costs(cloud=cloud)))
 
 
+def test_a_rate_in_percent_is_warned_of() -> None:
+    assert "costs.discount_rate_per_year: 8 looks like percent: 0.08 is 8 % a year" in warned(
+        basis(costs(discount_rate_per_year=8))
+    )
+
+
+def test_a_trace_of_few_requests_is_told() -> None:
+    short, long = (replace(KNOWN, replay=replayed(requests=n)) for n in (99, 100))
+
+    assert "those of r.csv, whose 99 requests are few" in warned(basis(), short)
+    assert "are few" not in warned(basis(), long)
+
+
 def test_cents_and_no_traffic_are_warned_of() -> None:
     words = warned(basis(requests_per_month=0.0, usd_per_kwh=15.0))
 
@@ -311,7 +325,10 @@ def test_numbers_of_the_file_have_figures_with_their_source() -> None:
     cloud = CloudCosts(usd_per_gpu_hour=1.5, gpu_s_per_request=0.1, arrival_cv2=8)
     given = replace(
         basis(costs(cloud=cloud), watts=5.0),
-        sources={"costs.cloud.usd_per_gpu_hour": "table aws of 2026"},
+        sources={
+            "costs.cloud.usd_per_gpu_hour": "table aws of 2026",
+            "workload.usd_per_kwh": BY_DEFAULT,
+        },
     )
 
     figures = {one.name: one for one in plan_from(given, KNOWN).figures}
@@ -322,6 +339,37 @@ def test_numbers_of_the_file_have_figures_with_their_source() -> None:
     assert figures["cloud arrivals' CV²"].value == 8
     assert figures["cloud arrivals' CV²"].origin is Origin.ASSUMED
     assert "costs.edge.share" not in figures
+
+
+def test_a_number_that_nobody_gave_is_assumed_by_the_default() -> None:
+    places = ("workload.devices", "workload.horizon_months", "tiers.cloud.rtt_ms.p95")
+    given = replace(basis(), sources=dict.fromkeys(places, BY_DEFAULT))
+    lasting = replace(given, costs=costs(edge=EdgeCosts(lifetime_months=48)))
+
+    figures = {one.name: one for one in plan_from(given, KNOWN).figures}
+    longer = {one.name: one for one in plan_from(lasting, KNOWN).figures}
+
+    for name in ("devices", "written off over", "cloud round trip p95"):
+        assert (figures[name].origin, figures[name].source) == (Origin.ASSUMED, BY_DEFAULT)
+    for name, source in (("requests", "workload"), ("cloud round trip p50", "tiers.cloud.rtt_ms")):
+        assert (figures[name].origin, figures[name].source) == (Origin.GIVEN, source)
+    life = longer["written off over"]
+    assert (life.value, life.origin, life.source) == (48, Origin.GIVEN, "costs.edge")
+
+
+def test_a_number_that_was_measured_or_is_anothers_is_not_called_given() -> None:
+    tokens = CloudCosts(input_tokens=10, usd_per_million_input_tokens=2.5)
+    given = basis(costs(cloud=tokens))
+
+    found = plan_from(given, replace(KNOWN, joules_per_request=0.5)).figures
+    said = plan_from(basis(costs(edge=EdgeCosts(joules_per_request=2))), KNOWN).figures
+
+    names = {one.name for one in found}
+    assert "costs.edge.joules_per_request" not in names
+    assert "costs.cloud.usd_per_million_cached_tokens" not in names
+    # The energy of an answer is paid for, so its price is a figure.
+    assert "workload.usd_per_kwh" in names
+    assert {one.name: one.origin for one in said}["costs.edge.joules_per_request"] is Origin.GIVEN
 
 
 def test_energy_measured_by_the_profile_is_paid_for() -> None:

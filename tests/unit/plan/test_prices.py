@@ -120,6 +120,7 @@ def test_prices_in_another_currency_are_turned_into_usd_and_grams_are_not() -> N
             "prices are in EUR, and no rate turns them into USD",
             "",
         ),
+        ("# usd_per_unit: 1.1\n" + HEAD, "a rate, and prices in USD", ""),
         (
             "# currency: EUR\n# usd_per_unit: some\n" + HEAD,
             "prices are in EUR, and no rate turns them into USD",

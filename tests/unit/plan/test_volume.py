@@ -84,6 +84,16 @@ def test_a_minimum_above_the_fleet_makes_own_devices_cheaper_from_the_first_requ
     assert crossing.reasons == ("own devices are cheaper from the first request on",)
 
 
+def test_devices_that_cost_nothing_are_cheaper_from_the_first_request_whatever_bends() -> None:
+    cut = CostModel(horizon_months=24, discounts=(VolumeDiscount(from_requests=50_000, share=0.2),))
+    free = numbers({"workload.device_usd": 0.0})
+
+    crossings = [crossing_of(one, free, "edge") for one in (cut, model())]
+
+    assert [one.requests_per_month for one in crossings] == [0, 0]
+    assert crossings[0].reasons == ("own devices are cheaper from the first request on",)
+
+
 def test_servers_that_stay_cheaper_at_any_volume_are_said_to() -> None:
     free = {"tiers.cloud.usd_per_request": 0.0, "costs.cloud.usd_per_gpu_hour": 0.01}
     n = numbers({**free, "workload.device_usd": 1e12})
@@ -134,15 +144,28 @@ def test_payback_is_the_purchase_over_what_a_month_saves() -> None:
 def test_without_requests_nothing_flips_and_it_is_said_why() -> None:
     flip = flip_of(model(), numbers({VOLUME: 0.0}), "edge")
 
-    assert flip.payback_months is None
+    assert (flip.devices, flip.device_usd, flip.payback_months) == (None, None, None)
     assert flip.reasons == ("there are no requests, so nothing is saved",)
+
+
+def test_a_hybrid_that_sends_all_on_saves_nothing_and_says_so() -> None:
+    n = numbers(deferral=1.0)
+
+    flip, crossing = flip_of(model(), n, "hybrid"), crossing_of(model(), n, "hybrid")
+
+    assert (flip.devices, flip.device_usd) == (None, None)
+    assert flip.reasons == ("own answers cost what the cloud's do, before any device",)
+    assert crossing.requests_per_month is None
+    assert crossing.reasons == (
+        "never: one more request costs as much on own devices as in the cloud, whose price is "
+        "0.002 USD",
+    )
 
 
 def test_answers_dearer_than_the_clouds_are_said_to_be() -> None:
     flip = flip_of(model(), numbers({"costs.edge.joules_per_request": 72e6}), "edge")
 
-    assert flip.payback_months is None
-    assert flip.device_usd is None or flip.device_usd == 0
+    assert (flip.devices, flip.device_usd, flip.payback_months) == (None, None, None)
     assert flip.reasons == (
         "own answers cost 2,998,000.00 USD a month more than the cloud's, before any device",
     )

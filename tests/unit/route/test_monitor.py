@@ -193,12 +193,27 @@ def test_retries_are_a_share_of_the_calls() -> None:
     monitor = watch()
 
     before = monitor.state(0.0).retries_left
+    taken = [monitor.take_retry(), monitor.take_retry()]
     monitor.abandoned(monitor.begin(0.0, retry=True), 1.0, 0.0)
     spent = monitor.state(0.0).retries_left
     for _ in range(2):
         monitor.abandoned(monitor.begin(0.0), 1.0, 0.0)
 
+    assert taken == [True, False]
     assert (before, spent, monitor.state(0.0).retries_left) == (True, False, True)
+
+
+def test_a_call_may_begin_where_there_is_place_and_the_tier_is_not_left_alone() -> None:
+    full, resting, shut = watch(), watch(), watch()
+
+    for _ in range(2):
+        full.begin(0.0)
+    resting.failed(resting.begin(0.0), 0.0, retry_after_s=3.0)
+    for _ in range(2):
+        shut.failed(shut.begin(0.0), 0.0)
+
+    assert [one.takes(0.0) for one in (full, resting, shut, watch())] == [False, False, False, True]
+    assert [one.takes(3.0) for one in (full, resting, shut)] == [False, True, True]
 
 
 @given(st.lists(st.booleans(), max_size=200), st.floats(0.01, 0.5), st.floats(1.0, 10.0))

@@ -69,6 +69,10 @@ def test_keys_of_the_scenario_are_its_own() -> None:
         ("colour=3", "unknown field `colour`"),
         ("tiers.cloud.servers=0", "not 1 or more: 0"),
         ("deadline_ms=soon", "should be a number: 'soon'"),
+        ("deadline_ms=-5.5", "not above 0: -5.5"),
+        ("tiers.cloud.usd_per_request=-0.5", "not 0 or more: -0.5"),
+        ("tiers.cloud.rtt_p95_ms=-1.5", "not 0 or more: -1.5"),
+        ("drift.found_after_s=-5", "found -5.0 s after it began"),
     ],
 )
 def test_a_change_that_can_not_be_is_named(change: str, what: str) -> None:

@@ -29,6 +29,22 @@ def test_a_file_without_costs_has_every_default(tmp_path: Path) -> None:
     assert read(tmp_path, "") == Costs()
 
 
+def test_numbers_of_a_plan_that_the_file_does_not_give_are_named(tmp_path: Path) -> None:
+    text = """tiers: {cloud: {usd_per_request: 0.002, rtt_ms: {p95: 200}}}
+workload: {devices: 1, requests_per_month: {p5: 1, p95: 10}}
+"""
+
+    found = load_spec(write(tmp_path, text)).defaults
+
+    assert found == (
+        "workload.device_usd",
+        "workload.horizon_months",
+        "workload.usd_per_device_month",
+        "workload.usd_per_kwh",
+        "tiers.cloud.rtt_ms.p50",
+    )
+
+
 def test_every_part_becomes_its_record(tmp_path: Path) -> None:
     found = read(
         tmp_path,
@@ -159,6 +175,24 @@ def test_another_currency_needs_its_rate(tmp_path: Path) -> None:
     assert "EUR needs usd_per_unit" in caught.value.what
     assert caught.value.where.endswith(":5:8")
     assert caught.value.hint
+
+
+def test_a_rate_without_its_currency_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        read(tmp_path, "costs: {usd_per_unit: 1.08}\n")
+
+    assert "usd_per_unit is for another currency" in caught.value.what
+    assert caught.value.where.endswith(":5:8")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("growth", ["5", "{low: 0, mode: 2, high: 5}"])
+def test_growth_in_percent_is_refused(tmp_path: Path, growth: str) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        read(tmp_path, f"costs: {{growth_per_month: {growth}}}\n")
+
+    assert "growth_per_month" in caught.value.what
+    assert "share" in caught.value.hint
 
 
 def test_percentiles_out_of_order_are_refused(tmp_path: Path) -> None:

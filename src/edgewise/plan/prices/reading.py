@@ -91,6 +91,9 @@ def _check_head(said: dict[str, str], where: str) -> None:
 def _rate(said: dict[str, str], where: str) -> float:
     currency = said.get("currency", "USD")
     if currency == "USD":
+        if "usd_per_unit" in said:
+            what, hint = "a rate, and prices in USD", "name the other currency: `# currency: EUR`"
+            raise InvalidData(what, where=where, hint=hint)
         return 1.0
     try:
         rate = float(said.get("usd_per_unit", "nan"))
