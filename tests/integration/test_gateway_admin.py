@@ -31,6 +31,7 @@ from edgewise.records import (
     SpendingLimit,
     TierKind,
     TierPolicy,
+    digest,
     encode,
 )
 from edgewise.route import HybridInferenceEngine
@@ -169,6 +170,23 @@ def test_a_canary_that_answers_keeps_its_share_until_it_is_stopped() -> None:
     assert not state["taken_back"]
     assert 10 < state["requests"] < 50
     assert stopped["canary"] is None
+
+
+def test_no_other_policy_is_staged_while_one_is_tried() -> None:
+    other = replace(STRICT, deadline_ms=500.0)
+    with administered() as one:
+        admin(one, "stage", encode(STRICT))
+        admin(one, "canary", {"share": 0.5})
+        refused = admin(one, "stage", encode(other))
+        again = admin(one, "stage", encode(STRICT))
+        state = admin(one, "state").json()
+        admin(one, "rollback", {})
+        taken = admin(one, "stage", encode(other))
+
+    assert refused.status_code == 400
+    assert "is tried" in refused.json()["error"]
+    assert again.status_code == taken.status_code == 200
+    assert state["staged"] == state["canary"]["policy_version"] == digest(STRICT)
 
 
 def test_the_admin_sees_the_policy_the_state_and_the_latest_decisions() -> None:

@@ -71,9 +71,18 @@ class Rollout:
             self.shadow.see(decision)
 
     def stage(self, policy: Policy) -> dict[str, Any]:
-        """Take a policy to be put in service; gives what it would change."""
-        self.staged, self.shadow = policy, None
+        """Take a policy to be put in service; gives what it would change.
+
+        Raises
+        ------
+        UsageError
+            When another one is tried: what is promoted then would be one that was not.
+        """
         version = digest(policy)
+        if self.canary is not None and self.canary.policy_version != version:
+            what = f"policy {self.canary.policy_version[:16]} is tried"
+            raise UsageError(what, where="stage", hint="promote it or roll it back first")
+        self.staged, self.shadow = policy, None
         self._events.say("stage", f"policy {version[:16]} is staged", policy_version=version)
         return {"staged": version, "diff": self.diff()}
 
