@@ -60,6 +60,20 @@ def test_the_profile_gives_the_times_by_length_and_the_replay_is_kept(tmp_path: 
     assert dict(slower.latency[0].points)[0.75] == pytest.approx(10.0)
 
 
+def test_a_replay_says_how_far_the_profiles_lognormals_are_off(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("t_s,input_tokens,output_tokens\n0,1,1\n1,1,1\n")
+    spread = replace(
+        PROFILE, p50_ms=10, p95_ms=20, buckets=(), latency_quantiles=((0.9, 10.0), (0.95, 20.0))
+    )
+
+    found = plan_measured(project(tmp_path, "r.csv"), spread, KNOWN, Cache(tmp_path / "c"))
+
+    words = (
+        "edge: latencies are lognormal with the measured p50 and p95, off by up to 40.0% of the "
+    )
+    assert any(one.source.startswith(words) for one in found.figures)
+
+
 def test_without_a_trace_nothing_is_replayed(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "c")
 
