@@ -4,9 +4,13 @@ Claims: `placement_100x3x10_gap` at most 0.01 within `placement_100x3x10_s` of a
 of three problems drawn from seeds. Every placement is checked by the independent checker. Beside
 it, on the first problem, the plain programme without the two steps gets the same ten seconds.
 
+`placement_unshared_ms` at most 500: the first problem where nothing is shared, for every machine is
+paid by the request and nothing costs once. Each workload is then decided by itself.
+
     .venv/bin/python -m benchmarks.plan_placement
 """
 
+import statistics
 import sys
 import time
 from dataclasses import replace
@@ -16,12 +20,13 @@ from typing import Any
 from benchmarks.results import claim, write
 
 from edgewise.plan.placement import Effort, check_placement, place
-from edgewise.records import Placement, PlacementProblem
+from edgewise.records import Placement, PlacementMethod, PlacementProblem
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from placements import large_problem
 
 SEEDS = (0, 1, 2)
+UNSHARED_RUNS = 7
 EFFORT = Effort(seconds=9.0, gap_share=0.002)
 
 
@@ -33,6 +38,32 @@ def timed(problem: PlacementProblem, effort: Effort) -> tuple[Placement, float]:
 
 def gap_of(found: Placement) -> float:
     return 1.0 if found.gap_share is None else found.gap_share
+
+
+def unshared(problem: PlacementProblem) -> PlacementProblem:
+    """Give a problem without what workloads share: machines, fixed costs, totals."""
+    return replace(
+        problem,
+        pools=tuple(replace(one, max_units=None, usd_per_month=0.0) for one in problem.pools),
+        tiers=tuple(replace(one, usd_per_month=0.0) for one in problem.tiers),
+        workloads=tuple(replace(one, availability=None) for one in problem.workloads),
+        budget_usd_per_month=None,
+        joules_per_month=None,
+    )
+
+
+def claims_of_unshared() -> list[dict[str, Any]]:
+    """Give the claim of a problem that falls apart."""
+    problem = unshared(large_problem(100, 3, 10, seed=SEEDS[0]))
+    took_ms = []
+    for _ in range(UNSHARED_RUNS):
+        found, took_s = timed(problem, EFFORT)
+        assert found.method is PlacementMethod.ENUMERATION
+        assert check_placement(problem, found) == ()
+        took_ms.append(took_s * 1000)
+    value = round(statistics.median(took_ms), 1)
+    print(f"nothing shared: {value} ms")
+    return [claim("placement_unshared_ms", value, 500.0, runs=UNSHARED_RUNS)]
 
 
 def claims_of_placement() -> list[dict[str, Any]]:
@@ -65,6 +96,7 @@ def claims_of_placement() -> list[dict[str, Any]]:
             runs=runs,
             peers={"programme_at_once": plain_s},
         ),
+        *claims_of_unshared(),
     ]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from edgewise.plan import Evidence
 from edgewise.plan.cost import CostModel
 from edgewise.plan.numbers import numbers_of
 from edgewise.records import (
@@ -12,10 +13,44 @@ from edgewise.records import (
     Objective,
     PlanBasis,
     PrivacyRules,
+    Profile,
+    Target,
     Workload,
 )
 
 ROOT = Path(__file__).parents[1]
+MIB = 2**20
+PROFILE = Profile(
+    bundle_sha256="ab",
+    target=Target(
+        cpu="a cpu",
+        cpu_features=(),
+        cores=2,
+        memory_bytes=2**30,
+        threads=1,
+        runtime="onnxruntime",
+        runtime_version="1",
+    ),
+    n=50,
+    cold_start_ms=300,
+    load_ms=100,
+    p50_ms=10,
+    p95_ms=20,
+    p99_ms=30,
+    buckets=(),
+    peak_memory_bytes=128 * MIB,
+    size_bytes=32 * MIB,
+)
+KNOWN = Evidence(
+    p50_ms=10,
+    p95_ms=20,
+    peak_memory_bytes=MIB,
+    size_bytes=MIB,
+    edge_loss=0.01,
+    hybrid_loss=0.0,
+    deferral_share=0.25,
+)
+"""Of an edge that loses little, and a hybrid that defers a quarter."""
 
 
 def basis(costs: Costs | None = None, **workload: float) -> PlanBasis:

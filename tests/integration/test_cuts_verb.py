@@ -153,6 +153,17 @@ def test_what_can_not_be_is_refused(
     assert "hint: " in said
 
 
+def test_a_model_that_is_not_there_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (tmp_path / "gone.onnx", tmp_path):
+        assert main(["cuts", str(path)]) == 1
+
+        said = capsys.readouterr().err
+        assert f"{path}: no such file" in said
+        assert "hint: give an ONNX file" in said
+
+
 def test_the_guides_example_is_a_placement() -> None:
     text = GUIDE.read_text("utf-8")
     shown = text[text.index("    cuts:\n") :].partition("```")[0]

@@ -33,6 +33,8 @@ class WholeModel:
     """
 
     def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise InvalidModel("no such file", where=str(path), hint="give an ONNX file")
         try:
             self.model = onnx.load(str(path))
             onnx.checker.check_model(self.model)

@@ -1,13 +1,14 @@
 """Where a workload should run and what it costs.
 
-A spec, a `Profile`, a `Certificate` and a `Quality` go in, a `Plan` comes out. Pure; numpy alone.
+`basis_of` takes what a plan reads of a spec, `measured` or `assumed` gives the evidence, and
+`plan_from` makes the `Plan` of both. Pure; numpy alone.
 Read `numbers.py`, `cost.py` and `planning.py` first.
 """
 
 from edgewise.plan.breakeven import BreakEven, Fleet, break_even, fleets_at
 from edgewise.plan.evidence import Evidence, assumed, measured
 from edgewise.plan.placement import check_placement, place
-from edgewise.plan.planning import basis_of, plan, plan_from, plan_unmeasured
+from edgewise.plan.planning import basis_of, plan_from
 
 __all__ = [
     "BreakEven",
@@ -20,7 +21,5 @@ __all__ = [
     "fleets_at",
     "measured",
     "place",
-    "plan",
     "plan_from",
-    "plan_unmeasured",
 ]

@@ -7,7 +7,7 @@ from edgewise.plan.cashflow import cash_flow
 from edgewise.plan.complexity import complexity
 from edgewise.plan.cost import CostModel
 from edgewise.plan.deciding import certainty, uncertain_numbers
-from edgewise.plan.evidence import Evidence, assumed, measured
+from edgewise.plan.evidence import Evidence
 from edgewise.plan.figures import figures_of
 from edgewise.plan.latency import latency_curves
 from edgewise.plan.numbers import numbers_of
@@ -17,42 +17,17 @@ from edgewise.plan.prices import priced
 from edgewise.plan.volume import Crossing, crossing_of, curve_of, flip_of
 from edgewise.records import (
     BY_DEFAULT,
-    Certificate,
     CostLine,
-    DecisionBin,
     MonthlyUsd,
     Option,
     Plan,
     PlanBasis,
     PriceTable,
-    Profile,
     ProjectSpec,
-    Quality,
 )
 from edgewise.units import format_usd
 
 DRAWS, SEED = 10_000, 0
-
-
-def plan(
-    spec: ProjectSpec,
-    profile: Profile,
-    certificate: Certificate,
-    quality: Quality,
-    *,
-    tables: Sequence[PriceTable] = (),
-    deferral_curve: Sequence[tuple[float, float]] = (),
-    decisions: Sequence[DecisionBin] = (),
-) -> Plan:
-    """Hold each way to serve the workload against the objective and price it.
-
-    Costs come from the spec's prices and the tables, latencies from the profile and the spec's
-    round trip, quality from the test split, the deferral share from the certificate. Other
-    thresholds, as (share deferred, quality lost), are trade-offs to look at; the decisions are
-    what becomes of the test split by confidence.
-    """
-    evidence = measured(profile, certificate, quality, tuple(deferral_curve), tuple(decisions))
-    return plan_from(basis_of(spec, tables), evidence)
 
 
 def basis_of(spec: ProjectSpec, tables: Sequence[PriceTable] = ()) -> PlanBasis:
@@ -74,11 +49,6 @@ def basis_of(spec: ProjectSpec, tables: Sequence[PriceTable] = ()) -> PlanBasis:
         sources=dict.fromkeys(spec.defaults, BY_DEFAULT),
     )
     return priced(basis, tables)
-
-
-def plan_unmeasured(basis: PlanBasis, *, draws: int = DRAWS, seed: int = SEED) -> Plan:
-    """Plan before anything was measured, from what the spec assumes."""
-    return plan_from(basis, assumed(basis.costs.assume), draws=draws, seed=seed)
 
 
 def plan_from(

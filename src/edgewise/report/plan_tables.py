@@ -230,4 +230,8 @@ def _percent(value: float | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "never" if value is None else f"{value:,.1f}".removesuffix(".0")
+    if value is None:
+        return "never"
+    if value < 1:
+        return f"{value:.2g}"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:,.1f}".removesuffix(".0")

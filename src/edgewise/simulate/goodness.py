@@ -9,12 +9,17 @@ A² of a sample that is from the family, its parameters fitted to it, exceeds `a
 and 4.21). It is given where the numbers are independent and the family's table is known.
 """
 
+import math
 from collections.abc import Callable
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewise.records import Profile
+
 Floats = NDArray[np.float64]
+_NORMAL = NormalDist()
 _TINY = np.finfo(np.float64).tiny
 _EXPONENTIAL_5 = 1.321
 _NORMAL_5 = 0.752
@@ -56,3 +61,35 @@ def gamma_5(shape: float) -> float | None:
     if shape < _GAMMA_SHAPES[0]:
         return None
     return float(np.interp(1.0 / shape, 1.0 / np.array(_GAMMA_SHAPES)[::-1], _GAMMA_5[::-1]))
+
+
+def misfit(profile: Profile) -> float | None:
+    """Give how far the lognormals of a profile's lengths are off its timed answers, 0 to 1.
+
+    That is the largest gap between both distribution functions at the quantiles that the profile
+    keeps; `None` where it keeps none.
+    """
+    if not profile.latency_quantiles:
+        return None
+    whole = [(profile.n, profile.p50_ms, profile.p95_ms)]
+    parts = [(one.n, one.p50_ms, one.p95_ms) for one in profile.buckets] or whole
+    n = sum(count for count, _, _ in parts)
+    gaps = [0.0]
+    for ms in {ms for _, ms in profile.latency_quantiles}:
+        shares = [share for share, other in profile.latency_quantiles if other == ms]
+        below, within = (
+            sum(count * _share(ms, p50_ms, p95_ms, tie=tie) for count, p50_ms, p95_ms in parts) / n
+            for tie in (0.0, 1.0)
+        )
+        gaps += [min(shares) - within, below - max(shares)]
+    return max(gaps)
+
+
+def _share(ms: float, p50_ms: float, p95_ms: float, *, tie: float) -> float:
+    """Give the share of a lognormal below a time; `tie` where all of it is one time, and this."""
+    if not 0.0 < p50_ms < p95_ms:
+        return tie if ms == p50_ms else float(ms > p50_ms)
+    if ms <= 0.0:
+        return 0.0
+    sigma = math.log(p95_ms / p50_ms) / _NORMAL.inv_cdf(0.95)
+    return _NORMAL.cdf(math.log(ms / p50_ms) / sigma)

@@ -8,11 +8,13 @@ from edgewise.records import (
     EnergyReport,
     LatencyQuantiles,
     LateReport,
+    Profile,
     QueueReport,
     SimulatedQuality,
     Simulation,
     digest,
 )
+from edgewise.simulate.goodness import misfit
 from edgewise.simulate.queueing import mmc_wait_s
 from edgewise.simulate.scenario import Scenario, is_remote, prerouted
 from edgewise.simulate.tally import LateTally, Tally, TierTally
@@ -201,6 +203,12 @@ def _late(scenario: Scenario, late: LateTally) -> LateReport | None:
     )
 
 
+def _off(profile: Profile | None) -> str:
+    """Say how well a profile's lognormals fit what was timed."""
+    gap = None if profile is None else misfit(profile)
+    return "" if gap is None else f", off by up to {gap:.1%} of the timed answers"
+
+
 def _assumed(scenario: Scenario) -> tuple[str, ...]:
     several = len(scenario.policy.tiers) > 1
     found = [scenario.answers.assumed] if several and scenario.answers.assumed else []
@@ -209,7 +217,10 @@ def _assumed(scenario: Scenario) -> tuple[str, ...]:
         if not times.known and not (is_remote(tier) and (tier.rtt_p50_ms or scenario.network)):
             found.append(f"{tier.name}: answers at once, for want of a profile or a `service`")
         elif times.service_varies:
-            found.append(f"{tier.name}: latencies are lognormal with the measured p50 and p95")
+            found.append(
+                f"{tier.name}: latencies are lognormal with the measured p50 and p95"
+                f"{_off(scenario.profiles.get(tier.name))}"
+            )
         if tier.servers is None:
             found.append(f"{tier.name}: as many servers as are needed, for want of `servers`")
         if is_remote(tier) and scenario.network is None and times.rtt_varies:

@@ -16,8 +16,10 @@ Marks = dict[tuple[str | int, ...], tuple[int, int]]
 _MOST_VALUES = 100_000
 
 
-def read_text(path: Path) -> str:
-    """Read a project file.
+def read_text(
+    path: Path, *, kind: str = "project file", hint: str = "write one with `edgewise init`"
+) -> str:
+    """Read a project file, or one of another kind; `hint` is for one that is absent.
 
     Raises
     ------
@@ -27,13 +29,12 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as absent:
-        hint = "write one with `edgewise init`"
-        raise InvalidSpec("no such project file", where=str(path), hint=hint) from absent
+        raise InvalidSpec(f"no such {kind}", where=str(path), hint=hint) from absent
     except UnicodeDecodeError as broken:
         what = f"not UTF-8 (byte {broken.start})"
         raise InvalidSpec(what, where=str(path), hint="save it as UTF-8 text") from broken
     except OSError as failure:
-        what, hint = f"can't be read: {failure.strerror}", "give the path of a project file"
+        what, hint = f"can't be read: {failure.strerror}", f"give the path of a {kind}"
         raise InvalidSpec(what, where=str(path), hint=hint) from failure
 
 

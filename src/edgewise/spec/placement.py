@@ -40,7 +40,8 @@ def load_placement(path: Path) -> PlacementProblem:
     InvalidSpec
         With the file, line and column, when anything in it can't be.
     """
-    values, marks = parse(read_text(path), path)
+    hint = "write one as docs/guides/placement.md shows, or begin with one of examples/"
+    values, marks = parse(read_text(path, kind="placement file", hint=hint), path)
     try:
         found = shape.PlacementFile.model_validate(values)
     except ValidationError as wrong:

@@ -115,6 +115,19 @@ def test_people_read_options_flips_and_what_matters(
         assert words in shown
 
 
+def test_a_fleet_of_less_than_one_device_is_not_rounded_to_none(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec.write_text(SPEC.replace("1_000_000", "100"))
+
+    assert main(["plan", str(spec)]) == 0
+    assert "hybrid is cheaper than cloud up to 0.075 devices" in capsys.readouterr().out
+    assert main(["plan", str(spec), "--format", "md"]) == 0
+    shown = capsys.readouterr().out
+    assert "| devices | 0.075 |" in shown
+    assert "| requests a month | 133,333 |" in shown
+
+
 def test_people_read_why_there_is_no_crossing(
     spec: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,55 +3,30 @@
 from dataclasses import replace
 from pathlib import Path
 
+import plan_numbers
 import pytest
 from plan_numbers import basis
 
 from edgewise.errors import InvalidData
 from edgewise.pipeline.cache import Cache
 from edgewise.pipeline.planning import check_trace, plan_measured
-from edgewise.plan import Evidence
 from edgewise.records import (
     DataSpec,
     LatencyBucket,
     ModelSpec,
-    Profile,
     ProjectSpec,
-    Target,
     Task,
 )
 
-KNOWN = Evidence(
-    p50_ms=10,
-    p95_ms=10,
-    peak_memory_bytes=1,
-    size_bytes=1,
-    edge_loss=0.0,
-    hybrid_loss=0.0,
-    deferral_share=0.25,
-)
-PROFILE = Profile(
-    bundle_sha256="ab",
-    target=Target(
-        cpu="a cpu",
-        cpu_features=(),
-        cores=2,
-        memory_bytes=2**30,
-        threads=1,
-        runtime="onnxruntime",
-        runtime_version="1",
-    ),
-    n=50,
-    cold_start_ms=300,
-    load_ms=100,
-    p50_ms=10,
+KNOWN = replace(plan_numbers.KNOWN, p95_ms=10, edge_loss=0.0)
+PROFILE = replace(
+    plan_numbers.PROFILE,
     p95_ms=10,
     p99_ms=10,
     buckets=(
         LatencyBucket(above_length=0, up_to_length=10, n=25, p50_ms=5, p95_ms=5, p99_ms=5),
         LatencyBucket(above_length=10, up_to_length=99, n=25, p50_ms=50, p95_ms=50, p99_ms=50),
     ),
-    peak_memory_bytes=1,
-    size_bytes=1,
 )
 
 
@@ -83,6 +58,20 @@ def test_the_profile_gives_the_times_by_length_and_the_replay_is_kept(tmp_path: 
     assert same == found
     assert (first.done, later.cached, later.done) == (["replay"], ["replay"], ["replay"])
     assert dict(slower.latency[0].points)[0.75] == pytest.approx(10.0)
+
+
+def test_a_replay_says_how_far_the_profiles_lognormals_are_off(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("t_s,input_tokens,output_tokens\n0,1,1\n1,1,1\n")
+    spread = replace(
+        PROFILE, p50_ms=10, p95_ms=20, buckets=(), latency_quantiles=((0.9, 10.0), (0.95, 20.0))
+    )
+
+    found = plan_measured(project(tmp_path, "r.csv"), spread, KNOWN, Cache(tmp_path / "c"))
+
+    words = (
+        "edge: latencies are lognormal with the measured p50 and p95, off by up to 40.0% of the "
+    )
+    assert any(one.source.startswith(words) for one in found.figures)
 
 
 def test_without_a_trace_nothing_is_replayed(tmp_path: Path) -> None:

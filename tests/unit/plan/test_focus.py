@@ -5,22 +5,15 @@ import io
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
+import plan_numbers
 import pytest
 from plan_numbers import basis
 
-from edgewise.plan import Evidence, plan_from
+from edgewise.plan import plan_from
 from edgewise.plan.focus import COLUMNS, MANDATORY, Row, focus_csv, ledger_rows, plan_rows
 from edgewise.records import Attempt, Decision, Outcome, Plan, RequestFacts, Workload
 
-KNOWN = Evidence(
-    p50_ms=10,
-    p95_ms=20,
-    peak_memory_bytes=1,
-    size_bytes=1,
-    edge_loss=0.5,
-    hybrid_loss=0.0,
-    deferral_share=0.25,
-)
+KNOWN = replace(plan_numbers.KNOWN, edge_loss=0.5)
 NULLABLE = {
     "BillingAccountName",
     "ChargeClass",

@@ -2,21 +2,15 @@
 
 from dataclasses import replace
 
+import plan_numbers
 import pytest
 from plan_numbers import basis
 
-from edgewise.plan import Evidence
 from edgewise.plan.latency import latency_curves, mean_ms, mixture_p95, mixture_quantile, quantile
 from edgewise.records import LATENCY_SHARES, OptionReplay, TraceReplay
 
-KNOWN = Evidence(
-    p50_ms=10,
-    p95_ms=20,
-    peak_memory_bytes=None,
-    size_bytes=None,
-    edge_loss=None,
-    hybrid_loss=None,
-    deferral_share=0.25,
+KNOWN = replace(
+    plan_numbers.KNOWN, peak_memory_bytes=None, size_bytes=None, edge_loss=None, hybrid_loss=None
 )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from plan_numbers import basis
+from plan_numbers import KNOWN, basis
 
 from edgewise.plan import Evidence, plan_from
 from edgewise.plan.load import overloaded, peak_of
@@ -22,15 +22,7 @@ from edgewise.records import (
     TraceReplay,
 )
 
-TENTH = Evidence(
-    p50_ms=100.0,
-    p95_ms=100.0,
-    peak_memory_bytes=None,
-    size_bytes=None,
-    edge_loss=0.0,
-    hybrid_loss=0.0,
-    deferral_share=0.25,
-)
+TENTH = replace(KNOWN, p50_ms=100.0, p95_ms=100.0, edge_loss=0.0)
 DAY = TraceReplay(
     trace="day.csv",
     requests=1000,

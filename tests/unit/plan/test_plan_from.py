@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from plan_numbers import basis
+from plan_numbers import KNOWN, basis
 
 from edgewise.errors import UsageError
-from edgewise.plan import Evidence, plan_from, plan_unmeasured
+from edgewise.plan import Evidence, assumed, plan_from
 from edgewise.plan.planning import model_of
 from edgewise.records import (
     BY_DEFAULT,
@@ -27,15 +27,6 @@ from edgewise.records import (
     Tradeoff,
 )
 
-KNOWN = Evidence(
-    p50_ms=10,
-    p95_ms=20,
-    peak_memory_bytes=2**20,
-    size_bytes=2**20,
-    edge_loss=0.01,
-    hybrid_loss=0.0,
-    deferral_share=0.25,
-)
 PRICE, VOLUME = "workload.device_usd", "workload.requests_per_month"
 
 
@@ -145,7 +136,7 @@ def test_before_anything_is_measured_a_plan_stands_on_what_is_assumed() -> None:
         p50_ms=10, p95_ms=20, deferral_share=0.2, edge_quality_loss=0.5, hybrid_quality_loss=0.01
     )
 
-    found = plan_unmeasured(basis(costs(assume=assume)))
+    found = plan_from(basis(costs(assume=assume)), assumed(assume))
 
     assert found.choice == "hybrid"
     assert found.monthly_usd.hybrid == pytest.approx(200 + 400)
@@ -160,7 +151,7 @@ def test_what_is_neither_measured_nor_assumed_is_said() -> None:
         basis(), objective=Objective(latency_p95_ms=50), edge=EdgeTier(memory_bytes=2**20)
     )
 
-    found = plan_unmeasured(strict)
+    found = plan_from(strict, assumed(strict.costs.assume))
 
     assert found.warnings == (
         "the edge's latency is neither measured nor assumed, so nothing is held against it",

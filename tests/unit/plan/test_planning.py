@@ -4,8 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from plan_numbers import MIB, PROFILE
 
-from edgewise.plan import measured, plan
+from edgewise.plan import basis_of, measured, plan_from
 from edgewise.records import (
     Certificate,
     CertificateState,
@@ -23,12 +24,9 @@ from edgewise.records import (
     Profile,
     ProjectSpec,
     Quality,
-    Target,
     Task,
     Workload,
 )
-
-MIB = 2**20
 
 # 100 devices of 48 USD over 24 months are 200 USD a month; a million calls are 2,000 USD.
 SPEC = ProjectSpec(
@@ -40,27 +38,6 @@ SPEC = ProjectSpec(
     cloud=CloudTier(usd_per_request=0.002, rtt_p50_ms=60, rtt_p95_ms=180),
     objective=Objective(latency_p95_ms=200, max_quality_loss=0.02),
     workload=Workload(requests_per_month=1_000_000, devices=100, device_usd=48),
-)
-PROFILE = Profile(
-    bundle_sha256="ab",
-    target=Target(
-        cpu="a cpu",
-        cpu_features=(),
-        cores=2,
-        memory_bytes=2**30,
-        threads=1,
-        runtime="onnxruntime",
-        runtime_version="1",
-    ),
-    n=50,
-    cold_start_ms=300,
-    load_ms=100,
-    p50_ms=10,
-    p95_ms=20,
-    p99_ms=30,
-    buckets=(),
-    peak_memory_bytes=128 * MIB,
-    size_bytes=32 * MIB,
 )
 CERTIFICATE = Certificate(
     state=CertificateState.CERTIFIED,
@@ -81,7 +58,7 @@ def make(
     certificate: Certificate = CERTIFICATE,
     quality: Quality = QUALITY,
 ) -> Plan:
-    return plan(spec, profile, certificate, quality)
+    return plan_from(basis_of(spec), measured(profile, certificate, quality))
 
 
 def option(found: Plan, name: str) -> Option:

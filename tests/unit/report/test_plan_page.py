@@ -6,10 +6,11 @@ import io
 import re
 from dataclasses import replace
 
+import plan_numbers
 import pytest
 from plan_numbers import basis
 
-from edgewise.plan import Evidence, plan_from
+from edgewise.plan import plan_from
 from edgewise.records import (
     Costs,
     DecisionBin,
@@ -30,15 +31,7 @@ from edgewise.report.plan_tables import plan_tables
 from edgewise.report.table import Table
 from edgewise.report.tornado import draw_tornado
 
-KNOWN = Evidence(
-    p50_ms=10,
-    p95_ms=20,
-    peak_memory_bytes=1,
-    size_bytes=1,
-    edge_loss=0.5,
-    hybrid_loss=0.0,
-    deferral_share=0.25,
-)
+KNOWN = replace(plan_numbers.KNOWN, edge_loss=0.5)
 UNSURE = {
     "workload.device_usd": Distribution(shape=Shape.TRIANGULAR, low=40, mode=48, high=900),
     "workload.requests_per_month": Distribution(shape=Shape.LOGNORMAL, low=5e4, high=5e6),

@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from plan_numbers import PROFILE
 
+from edgewise.records import LatencyBucket, Profile
 from edgewise.simulate.fitting import Fit, fit_arrivals, fit_times
-from edgewise.simulate.goodness import distances, gamma_5
+from edgewise.simulate.goodness import distances, gamma_5, misfit
 
 Floats = NDArray[np.float64]
 RNG = np.random.default_rng
@@ -60,6 +63,39 @@ def test_a_heavy_tail_is_found_where_the_middle_fits() -> None:
     assert one.ad is not None
     assert one.ad_5 is not None
     assert one.ad > 3 * one.ad_5
+
+
+def timed(quantiles: list[tuple[float, float]], *buckets: LatencyBucket) -> Profile:
+    return replace(PROFILE, p50_ms=10, p95_ms=20, buckets=buckets, latency_quantiles=(*quantiles,))
+
+
+def lasting(p50_ms: float, p95_ms: float, n: int = 50) -> LatencyBucket:
+    return LatencyBucket(
+        above_length=0, up_to_length=9, n=n, p50_ms=p50_ms, p95_ms=p95_ms, p99_ms=p95_ms
+    )
+
+
+def test_a_profile_whose_answers_are_lognormal_is_not_off() -> None:
+    sigma = math.log(2) / 1.6448536269514722
+    z = {0.05: -1.6448536269514722, 0.5: 0.0, 0.95: 1.6448536269514722}
+    fits = [(share, 10 * math.exp(sigma * one)) for share, one in z.items()]
+
+    assert misfit(timed(fits)) == pytest.approx(0.0, abs=1e-9)
+    assert misfit(timed([])) is None
+
+
+def test_a_profile_is_off_by_the_largest_gap_of_its_quantiles() -> None:
+    # Of one lognormal, half is below 10 ms and nearly all below 100 ms.
+    halves = [(0.1, 10.0), (0.5, 10.0), (0.6, 100.0), (0.99, 100.0)]
+
+    assert misfit(timed(halves)) == pytest.approx(0.0, abs=0.02)
+    assert misfit(timed([(0.9, 10.0)])) == pytest.approx(0.4)
+    assert misfit(timed([(0.1, 10.0)])) == pytest.approx(0.4)
+    # By length, each kind is of one time.
+    kinds = (lasting(10, 10), lasting(100, 100))
+    assert misfit(timed(halves, *kinds)) == 0.0
+    assert misfit(timed([(0.1, 50.0)], *kinds)) == pytest.approx(0.4)
+    assert misfit(timed([(0.1, 0.0)])) == pytest.approx(0.1)
 
 
 def test_a_shape_without_a_table_has_no_limit() -> None:

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
+import plan_numbers
 import pytest
 from plan_numbers import basis
 
-from edgewise.plan import Evidence
 from edgewise.records import (
     LATENCY_SHARES,
     CloudTier,
@@ -18,14 +18,13 @@ from edgewise.records import (
 from edgewise.simulate import replay_options
 
 HEADER = "t_s,input_tokens,output_tokens"
-KNOWN = Evidence(
-    p50_ms=10,
+KNOWN = replace(
+    plan_numbers.KNOWN,
     p95_ms=10,
     peak_memory_bytes=None,
     size_bytes=None,
     edge_loss=None,
     hybrid_loss=None,
-    deferral_share=0.25,
 )
 UNKNOWN = replace(KNOWN, p50_ms=None, p95_ms=None)
 FAR = CloudTier(usd_per_request=0.002, rtt_p50_ms=100.0, rtt_p95_ms=100.0)

@@ -78,6 +78,15 @@ def test_a_mistake_is_shown_where_it_stands(
     assert hint in caught.value.hint
 
 
+def test_a_file_that_is_not_there_is_asked_for_as_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        load_placement(tmp_path / "gone.yaml")
+
+    assert caught.value.what == "no such placement file"
+    assert caught.value.where == str(tmp_path / "gone.yaml")
+    assert caught.value.hint.startswith("write one as docs/guides/placement.md shows")
+
+
 def test_what_no_single_key_shows_is_refused_too(tmp_path: Path) -> None:
     twice = SHORT.replace(
         "[{tier: cloud, device_class: api}]",

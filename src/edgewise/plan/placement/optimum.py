@@ -68,8 +68,11 @@ def _apart(book: Book, routes: Sequence[Route], effort: Effort) -> Found:
     """Decide each group of workloads that shares nothing with the others by itself."""
     chosen: list[Choice] = []
     bound, method = 0.0, PlacementMethod.ENUMERATION
+    by_workload: dict[str, list[Route]] = {name: [] for name in book.workloads}
+    for route in routes:
+        by_workload[route.workload].append(route)
     for names in parts_of(book, routes):
-        mine = [route for route in routes if route.workload in set(names)]
+        mine = [route for name in names for route in by_workload[name]]
         if can_enumerate(book, names, mine):
             best = enumerate_ways(book, mine)
             if best is None:

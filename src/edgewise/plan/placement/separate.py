@@ -68,7 +68,10 @@ def can_enumerate(book: Book, names: Sequence[str], routes: Sequence[Route]) -> 
 def enumerate_ways(book: Book, routes: Sequence[Route]) -> Choice | None:
     """Give the cheapest way of one workload that goes one way; `None` where there is none."""
     best, least = None, float("inf")
-    for route in routes:
+    for route in sorted(routes, key=lambda one: one.usd_per_request):
+        requests = book.workloads[route.workload].requests_per_month
+        if requests * route.usd_per_request >= least:
+            break  # requests alone cost what the best way does, and machines come on top
         for levels in _ways_to_run(book, route):
             choice = Choice(chosen=(Chosen(route=route, share=1.0, reserved=1.0),), levels=levels)
             usd = _usd_if_feasible(book, choice)
