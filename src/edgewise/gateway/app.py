@@ -5,7 +5,7 @@ leaves as an answer, whatever happens.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from edgewise.gateway.admission import Admission
 from edgewise.gateway.asking import NOTHING_ASKED, Asked, Asking, asked_of
 from edgewise.gateway.bodies import to_json
 from edgewise.gateway.counting import Decisions
+from edgewise.gateway.describing import describe
 from edgewise.gateway.doors import Doors
 from edgewise.gateway.messages import Request, Response, head_of
 from edgewise.gateway.oip import Oip
@@ -111,6 +112,7 @@ class Gateway:
         }
         """What several processes on one port add up."""
         self._paths = self._table()
+        self.add("/openapi.json", "GET", _described(name, settings))
         self._gauges()
 
     def is_ready(self) -> bool:
@@ -172,6 +174,10 @@ class Gateway:
     def add(self, path: str, method: str, route: Route) -> None:
         """Add a route; what is beside the core joins so."""
         self._paths.setdefault(path, {})[method] = route
+
+    def routes(self) -> Mapping[str, Mapping[str, Route]]:
+        """Give the table: of each path, what answers which method."""
+        return self._paths
 
     def route_of(self, path: str) -> str:
         """Give a path as the table of paths has it; empty where it leads nowhere."""
@@ -334,6 +340,16 @@ class Gateway:
 
 def _alive() -> Response:
     return Response(body=b'{"live":true,"ready":true}')
+
+
+def _described(name: str, settings: Settings) -> Route:
+    """Give what tells of the interface: it holds no secret, and tools ask for it without a key."""
+    keys, admin = bool(settings.callers), settings.admin is not None
+
+    def told() -> Response:
+        return Response(body=to_json(describe(name, keys=keys, admin=admin)))
+
+    return Route(name="openapi", told=told, looks=not keys)
 
 
 class _Placed:
