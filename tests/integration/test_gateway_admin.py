@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
-from gateways import Running, running
+from gateways import Running, run_directory, running, served
 
 from edgewise.errors import RemoteError
 from edgewise.gateway.admin import Admin
@@ -39,7 +40,8 @@ from edgewise.route import HybridInferenceEngine
 pytestmark = pytest.mark.integration
 
 TOKEN = {"authorization": "Bearer root"}
-SETTINGS = Settings(admin=AdminRules(token_sha256=hashlib.sha256(b"root").hexdigest()))
+DIGEST = hashlib.sha256(b"root").hexdigest()
+SETTINGS = Settings(admin=AdminRules(token_sha256=DIGEST))
 
 
 class Tier:
@@ -225,6 +227,42 @@ def test_what_the_admin_can_not_do_is_400(path: str, body: Any, said: str) -> No
     assert answer.status_code == 400
     assert said in answer.json()["error"]
     assert answer.json()["hint"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"bundle_sha256": "0" * 64}, "the policy is for bundle 000"),
+        ({"labels": ["a", "b", "c"]}, "the policy's labels are a, b, c"),
+        ({"api_key": {"env": "EDGEWISE_NOT_THERE"}}, "$EDGEWISE_NOT_THERE: the variable is not"),
+    ],
+)
+def test_a_policy_that_can_not_be_put_in_service_is_the_admins_to_mend(
+    tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    run, config = run_directory(tmp_path / "run"), tmp_path / "gateway.yaml"
+    config.write_text(f"admin: {{token_sha256: {DIGEST}}}\n")
+    policy = json.loads((run / "policy.json").read_text())
+    cloud = {"name": "cloud", "kind": "cloud", "endpoint": "http://127.0.0.1:9", **change}
+    staged = {**policy, "tiers": [*policy["tiers"], cloud]} if "api_key" in change else change
+    with (
+        served(run, "--config", str(config)) as (_, url),
+        httpx2.Client(base_url=url, headers=TOKEN) as client,
+    ):
+        client.post("/admin/stage", json={**policy, **staged})
+        refused = [
+            client.post("/admin/canary", json={"share": 0.5}),
+            client.post("/admin/promote", json={}),
+        ]
+        (run / "policy.json").write_text("{}")
+        refused.append(client.post("/admin/reload", json={}))
+        kept = client.post("/predict", json={"text": "good"})
+
+    assert [answer.status_code for answer in refused] == [400, 400, 400]
+    assert all(said in answer.json()["error"] for answer in refused[:2])
+    assert f"{run / 'policy.json'}" in refused[2].json()["error"]
+    assert all(answer.json()["hint"] for answer in refused)
+    assert kept.json()["label"] == "positive"
 
 
 def test_nobody_else_administers() -> None:

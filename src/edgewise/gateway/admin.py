@@ -5,15 +5,25 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
 
-from edgewise.errors import InvalidData, InvalidRecord
+from edgewise.errors import (
+    IntegrityError,
+    InvalidData,
+    InvalidModel,
+    InvalidRecord,
+    InvalidSpec,
+    MissingExtra,
+)
 from edgewise.gateway.app import Gateway, Route
 from edgewise.gateway.asking import Asked
 from edgewise.gateway.bodies import read_object, to_json
 from edgewise.gateway.messages import Request, Response
+from edgewise.gateway.refusing import Refusal
 from edgewise.gateway.rollout import Rollout
 from edgewise.records import Policy, Spending, SpendingLimit, decode, encode
 from edgewise.route import shown_policy
 
+_CANT_BE = (IntegrityError, InvalidModel, InvalidRecord, InvalidSpec, MissingExtra)
+"""What a policy may be that can't be put in service: the admin's to mend, and no fault here."""
 Answers = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
@@ -123,6 +133,11 @@ def _answering(answers: Answers) -> Callable[[Request, Asked], Awaitable[Respons
     async def works(request: Request, asked: Asked) -> Response:
         del asked
         body = read_object(request.body) if request.body else {}
-        return Response(body=to_json(await answers(body)))
+        try:
+            told = await answers(body)
+        except _CANT_BE as wrong:
+            what = f"{wrong.where}: {wrong.what}" if wrong.where else wrong.what
+            raise Refusal(400, what, hint=wrong.hint) from wrong
+        return Response(body=to_json(told))
 
     return works
