@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -134,6 +135,33 @@ async def test_a_gateway_audits_what_its_policy_says(bundle: Path, tmp_path: Pat
             await answered(engine, 1)
 
     assert len(list(read_samples(tmp_path / "audit.sqlite"))) == 1
+
+
+async def test_a_gateways_metrics_say_that_the_certificate_is_void(
+    bundle: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "policy.json"
+    with FakeEndpoint([cloud_says("negative")]) as endpoint, ExitStack() as stack:
+        write_json(path, policy_for(bundle, endpoint.url))
+        opened = open_gateway(Subject(policy=path, bundle=bundle), Settings(), stack=stack)
+
+        def told() -> tuple[float, float]:
+            text = opened.decisions.counting.metrics.text(open_metrics=False)
+            found = dict(re.findall(r"^edgewise_certificate_(\w+) (\S+)$", text, re.MULTILINE))
+            return float(found["void"]), float(found["evidence"])
+
+        async with opened.engine as engine:
+            before = told()
+            count = 0
+            while engine.audit is not None and not engine.audit.void:
+                await engine.predict(SURE)
+                count += 1
+                await answered(engine, count)
+            after = told()
+
+    assert before == (0.0, 1.0)
+    assert after[0] == 1.0
+    assert after[1] > 1.0
 
 
 async def test_a_gateway_whose_policy_may_not_be_written_to_audits_where_it_is_told(

@@ -1,5 +1,6 @@
 """What certificates are made from: checked arrays, the losses, and the sequence of thresholds."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,7 +84,7 @@ def measured(
     InvalidData
         When lengths differ, there is no example, or a value is not finite or out of range.
     """
-    c = np.asarray(confidence, dtype=float)
+    c = _numbers(confidence)
     if c.ndim != 1 or len(c) == 0 or not np.isfinite(c).all():
         what = "confidences are empty, not a vector, or not finite"
         raise InvalidData(
@@ -91,7 +92,7 @@ def measured(
         )
     found = []
     for name, values in (("edge_correct", edge), ("cloud_correct", cloud)):
-        array = np.asarray(values, dtype=float)
+        array = _numbers(values)
         # `not (0 <= x <= 1)` is how NaN is caught too.
         if array.shape != c.shape or not ((array >= 0.0) & (array <= 1.0)).all():
             what = f"not one number from 0 to 1 for each of {len(c)} examples"
@@ -110,13 +111,28 @@ def names_of(values: ArrayLike, n: int, where: str) -> NDArray[np.generic]:
     Raises
     ------
     InvalidData
-        When there is not.
+        When there is not, or one is `None` or NaN: what is missing is no name of its own.
     """
-    names = np.asarray(values)
+    # A list's objects, as an array of words would spell what is missing.
+    names = np.asarray(values, dtype=getattr(values, "dtype", object))
     if names.shape != (n,):
         what = f"{where} of shape {names.shape} for {n} examples"
         raise InvalidData(what, where=where, hint="give one for each example")
-    return names
+    missing = [
+        one for one in names.tolist() if one is None or (isinstance(one, float) and math.isnan(one))
+    ]
+    if missing:
+        what = f"{len(missing)} of {n} examples have none"
+        raise InvalidData(what, where=where, hint="name each, or leave these examples out")
+    return names.astype(str) if names.dtype == object else names
+
+
+def _numbers(values: ArrayLike) -> Floats:
+    """Give an array of numbers; of what are none NaN, which is refused where it is looked at."""
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        return np.full(1, np.nan)
 
 
 def sequence_of(confidence: Floats, losses: Floats) -> Sequence:

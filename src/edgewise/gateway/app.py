@@ -28,7 +28,7 @@ from edgewise.gateway.settings import Settings
 from edgewise.gateway.texts import Texts
 from edgewise.gateway.together import Shared, Together
 from edgewise.observe.metrics import OPEN_METRICS, TEXT
-from edgewise.records import Policy, Task
+from edgewise.records import CertificateState, Policy, Task
 from edgewise.route import HybridInferenceEngine
 from edgewise.route.breaker import CircuitState
 from edgewise.route.facts import new_request_id
@@ -336,6 +336,24 @@ class Gateway:
             lambda: sum(one is CircuitState.OPEN for one in self.engine.circuits().values()),
             of_all=max,
         )
+        gauge(
+            "edgewise_certificate_void",
+            "1 while the certificate of the policy in service is void",
+            lambda: float(_is_void(self.engine)),
+            of_all=max,
+        )
+        gauge(
+            "edgewise_certificate_evidence",
+            "E-value of the audit's test by answers; 1 where nothing is audited",
+            lambda: 1.0 if self.engine.audit is None else self.engine.audit.e_value,
+            of_all=max,
+        )
+
+
+def _is_void(engine: HybridInferenceEngine) -> bool:
+    certificate, audit = engine.policy.certificate, engine.audit
+    made_void = certificate is not None and certificate.state is CertificateState.VOID
+    return made_void or (audit is not None and audit.void)
 
 
 def _alive() -> Response:

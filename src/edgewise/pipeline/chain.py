@@ -304,7 +304,8 @@ def _certificate(
     cache: Cache,
     progress: Progress,
 ) -> Certificate:
-    alpha, delta = spec.objective.max_quality_loss, 1.0 - spec.objective.confidence
+    alpha = spec.objective.max_quality_loss
+    delta = round(1.0 - spec.objective.confidence, 12)  # 0.05, where floats would make it more
     if caller is None or spec.cloud is None:
         bare = Certificate(
             state=CertificateState.UNCERTIFIED,

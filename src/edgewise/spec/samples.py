@@ -62,7 +62,7 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, tuple[str, ...]]
         With the file and line, when a column is not there or a cell is empty.
     """
     rows = _rows(path)
-    check_columns(path, list(rows[0][1]), list(names))
+    check_columns(path, list(rows[0][1]), list(names), "name one of these")
     return {name: tuple(_word(path, line, row, name) for line, row in rows) for name in names}
 
 

@@ -178,8 +178,15 @@ def _check_header(path: Path, header: Sequence[str]) -> None:
             raise InvalidData(what, where=f"{path}:1", hint="give each column a name of its own")
 
 
-def check_columns(path: Path, there: list[str], wanted: list[str]) -> None:
+def check_columns(
+    path: Path, there: list[str], wanted: list[str], hint: str = "set data.columns"
+) -> None:
     """See that a file has the columns wanted.
+
+    Parameters
+    ----------
+    hint
+        Where no column looks like the one wanted.
 
     Raises
     ------
@@ -189,9 +196,9 @@ def check_columns(path: Path, there: list[str], wanted: list[str]) -> None:
     for name in wanted:
         if name not in there:
             near = difflib.get_close_matches(name, there, n=1)
-            hint = f"did you mean `{near[0]}`?" if near else "set data.columns"
             what = f"no column `{name}`; there are: {', '.join(there)}"
-            raise InvalidData(what, where=f"{path}:1", hint=hint)
+            advice = f"did you mean `{near[0]}`?" if near else hint
+            raise InvalidData(what, where=f"{path}:1", hint=advice)
 
 
 def image_at(path: Path, line: int, value: str) -> Path:

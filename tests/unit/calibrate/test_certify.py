@@ -2,6 +2,7 @@
 
 import inspect
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,12 +54,15 @@ def test_exactly_enough_perfect_labels_certify_everything(loss: str) -> None:
     assert certificate.bound <= 0.02
 
 
-def test_hopeless_scores_say_that_the_surest_lose_too_much() -> None:
+def test_of_scores_that_tell_nothing_no_more_is_kept_than_alpha() -> None:
     n = 1000
 
     certificate = certify(np.linspace(0, 1, n), np.zeros(n), np.ones(n))
 
-    assert certificate.state is CertificateState.CERTIFIED or certificate.labels_missing == 0
+    assert certificate.state is CertificateState.CERTIFIED
+    assert certificate.empirical_loss == pytest.approx(1.0 - certificate.deferral_rate)
+    assert certificate.empirical_loss is not None
+    assert 0.0 < certificate.empirical_loss <= 0.02
 
 
 @pytest.mark.parametrize("loss", ["net", "regret"])
@@ -127,6 +131,10 @@ def test_a_group_with_too_few_labels_is_named() -> None:
         ([0.5], [np.nan], [1], "edge_correct"),
         ([0.5], [1], [-0.1], "cloud_correct"),
         ([0.5, 0.6], [1, 0], [1], "cloud_correct"),
+        (["sure"], [1], [1], "edge_confidence"),
+        ([[0.5], [0.5, 0.6]], [1], [1], "edge_confidence"),
+        ([0.5], ["right"], [1], "edge_correct"),
+        ([0.5], [1], [{}], "cloud_correct"),
     ],
 )
 def test_unusable_arrays_are_named(
@@ -144,6 +152,31 @@ def test_groups_of_another_length_are_refused() -> None:
         certify([0.5], [1], [1], groups=[1, 2])
 
     assert caught.value.where == "groups"
+
+
+@pytest.mark.parametrize("name", ["groups", "clusters"])
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_group_or_cluster_that_is_missing_is_told(name: str, missing: object) -> None:
+    named: dict[str, Any] = {name: ["a", "a", missing]}
+    numbers: dict[str, Any] = {name: [1.0, 2.0, np.nan]}
+
+    with pytest.raises(InvalidData) as caught:
+        certify([0.5] * 3, [1] * 3, [1] * 3, **named)
+    with pytest.raises(InvalidData) as numbered:
+        certify([0.5] * 3, [1] * 3, [1] * 3, **numbers)
+
+    for one in (caught, numbered):
+        assert one.value.what == "1 of 3 examples have none"
+        assert one.value.where == name
+        assert one.value.hint == "name each, or leave these examples out"
+
+
+def test_names_of_several_types_are_told_apart_by_their_words() -> None:
+    ones, groups = np.ones(800), [1] * 400 + ["a"] * 400
+
+    certificate = certify(ones, ones, ones, groups=groups)
+
+    assert "each of 2 groups too" in certificate.method
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,10 @@ def test_columns_are_read_as_words_row_by_row(tmp_path: Path) -> None:
         read_columns(tmp_path / "labels.csv", ["users"])
     with pytest.raises(InvalidData) as empty:
         read_columns(tmp_path / "holes.csv", ["gpt"])
+    with pytest.raises(InvalidData) as unlike:
+        read_columns(tmp_path / "labels.csv", ["zone"])
     assert absent.value.hint == "did you mean `user`?"
+    assert unlike.value.hint == "name one of these"
     assert empty.value.where == f"{tmp_path / 'holes.csv'}:2"
 
 
