@@ -130,6 +130,24 @@ async def test_what_waits_is_sent_after_a_restart_without_another_request(tmp_pa
         assert engine.late_answers() == [queued.request_id]
 
 
+async def test_a_policy_put_in_service_sends_what_waits_without_another_request(
+    tmp_path: Path,
+) -> None:
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, DOWN))
+    async with engine_of(policy(tmp_path), edge, cloud) as engine:
+        queued = await engine.predict(TEXT, allow_late=True)
+    up = TimedTier((1.0, FAR))
+    engine = engine_of(policy(tmp_path), edge, up)  # made before a loop ran, as it may be
+
+    await engine.swap_policy(policy(tmp_path), tiers={"edge": edge, "cloud": up})
+    async with asyncio.timeout(20):
+        while not engine.late_answers():
+            await asyncio.sleep(0.02)
+    await engine.aclose()
+
+    assert up.ids == [queued.request_id]
+
+
 async def test_a_caller_that_goes_away_while_its_request_is_stored_leaves_one_decision(
     tmp_path: Path,
 ) -> None:

@@ -232,6 +232,7 @@ class HybridInferenceEngine:
             await asyncio.to_thread(self._audits.begin, self._serving)
         self._inputs.begin(self._serving)
         self._conditions.serve(self.policy)
+        self._watch(self._serving)
         if before.in_flight == 0:
             await before.aclose(keep=self._serving)
         return before.version
