@@ -207,6 +207,25 @@ async def test_a_request_that_the_cloud_refuses_ends_and_is_logged(tmp_path: Pat
     ]
 
 
+async def test_what_ended_without_an_answer_is_logged_once_though_nobody_asks_for_it(
+    tmp_path: Path,
+) -> None:
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, DOWN), (1.0, WRONG))
+    sink = ListSink()
+    async with engine_of(policy(tmp_path), edge, cloud, sink) as engine:
+        queued = await engine.predict(TEXT, allow_late=True)
+        async with asyncio.timeout(20):
+            while not sink.decisions:
+                await asyncio.sleep(0.02)
+    async with engine_of(policy(tmp_path), edge, cloud, sink) as engine:
+        with pytest.raises(TierUnavailable, match="rejected RemoteError"):
+            await answer_of(engine, queued.request_id)
+
+    assert [(one.request_id, one.error) for one in sink.decisions] == [
+        (queued.request_id, "rejected")
+    ]
+
+
 async def test_a_stored_request_of_another_version_is_rejected(tmp_path: Path) -> None:
     edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, DOWN))
     async with engine_of(policy(tmp_path), edge, cloud) as engine:

@@ -45,7 +45,7 @@ async def drain(queue: OfflineQueue, send: Send, *, at_once: int = 1) -> Drained
     answered = ended = 0
     try:
         while True:
-            claimed = await _to_end(lambda: queue.claim(at_once))
+            claimed = await to_end(lambda: queue.claim(at_once))
             if not claimed:
                 return Drained(answered=answered, ended=ended)
             ends: list[LateAnswer] = []
@@ -58,11 +58,11 @@ async def drain(queue: OfflineQueue, send: Send, *, at_once: int = 1) -> Drained
                 raise defects.exceptions[0] from None
             finally:
                 settled = list(ends)
-                await _to_end(lambda: queue.settle(settled))  # noqa: B023 - awaited here
+                await to_end(lambda: queue.settle(settled))  # noqa: B023 - awaited here
             answered += sum(one.outcome is LateOutcome.ANSWERED for one in ends)
             ended += sum(one.outcome is not LateOutcome.ANSWERED for one in ends)
             if failures:
-                gave_up = await _to_end(lambda: _count_tries(queue, failures))  # noqa: B023
+                gave_up = await to_end(lambda: _count_tries(queue, failures))  # noqa: B023
                 return _stopped(answered, ended + gave_up, failures)
     finally:
         queue.release()
@@ -120,7 +120,7 @@ def _stopped(
     )
 
 
-async def _to_end(work: Callable[[], T]) -> T:
+async def to_end(work: Callable[[], T]) -> T:
     """Do blocking work in a thread, and see it end even when cancelled."""
     task = asyncio.ensure_future(asyncio.to_thread(work))
     try:

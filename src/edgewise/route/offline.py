@@ -219,6 +219,27 @@ class OfflineQueue:
             with self._file.reading():
                 return [*self._file.answered_ids(), *self._unwritten]
 
+    def unanswered(self) -> list[tuple[int, LateAnswer]]:
+        """Give the ends without an answer that `note_told` does not cover, each with its place.
+
+        Raises
+        ------
+        StorageError
+            When ends that memory holds can't be written.
+        """
+        with self._gate:
+            self._check_open()
+            self._write_rest()
+            with self._file.reading():
+                return self._file.unanswered()
+
+    def note_told(self, place: int) -> None:
+        """Remember that ends were told up to a place, over restarts too."""
+        with self._gate:
+            self._check_open()
+            with self._file.storing():
+                self._file.note_told(max(place, self._file.told()))
+
     def expire(self) -> int:
         """End what has waited too long, drop answers that nobody took; give how many of both.
 

@@ -187,6 +187,26 @@ class QueueFile:
         rows = self._connection.execute("select request_id from answers order by place")
         return [name for (name,) in rows.fetchall()]
 
+    def unanswered(self) -> list[tuple[int, LateAnswer]]:
+        """Give the ends without an answer that were not told yet, each with its place."""
+        sql = (
+            "select place, request_id, outcome, error from answers "
+            "where place > ? and outcome != ? order by place"
+        )
+        rows = self._connection.execute(sql, (self.told(), LateOutcome.ANSWERED.value)).fetchall()
+        return [
+            (place, LateAnswer(request_id=name, outcome=LateOutcome(outcome), error=error))
+            for place, name, outcome, error in rows
+        ]
+
+    def told(self) -> int:
+        """Give the place of the last end that was told."""
+        return int(self._fact("told") or 0)
+
+    def note_told(self, place: int) -> None:
+        """Remember that ends were told up to a place; a writer."""
+        self._set_fact("told", float(place))
+
     def drop(self, names: Sequence[str]) -> None:
         """Turn answers into the memory that they were there; a writer."""
         now_s = self.time_s()

@@ -22,7 +22,7 @@ from edgewise.errors import (
 from edgewise.records import Input, OfflineRules, Policy, RequestFacts, TierKind, decode, encode
 from edgewise.route.breaker import CircuitState
 from edgewise.route.clock import Clock
-from edgewise.route.draining import drain
+from edgewise.route.draining import drain, to_end
 from edgewise.route.late import (
     AT_ONCE,
     LOOK_EVERY_S,
@@ -62,7 +62,7 @@ class Store:
     answer
         Called for each stored request while a remote tier is there.
     ended
-        Told of each request that ended without an answer.
+        Told once of each request that ended without an answer.
     """
 
     def __init__(
@@ -84,6 +84,8 @@ class Store:
             clock=clock,
         )
         self._waiting = self._queue.state().waiting
+        self._told = 0
+        """The place of the last end that was told by this process."""
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -157,15 +159,18 @@ class Store:
             When it is not there: never stored, or its answer was taken.
         """
         waits = await asyncio.to_thread(self._queue.waits, request_id)  # it may end meanwhile
-        end = await asyncio.to_thread(self._queue.take_answer, request_id)
-        if end is None and not waits:
+        there = await asyncio.to_thread(self._queue.peek_answer, request_id) is not None
+        if waits and not there:
+            return None
+        end = None
+        if there:
+            await self._tell()
+            end = await asyncio.to_thread(self._queue.take_answer, request_id)
+        if end is None:
             what = "no such request waits, and none has an answer"
             hint = "an answer is given once: take the id of a request that was queued"
             raise UsageError(what, where=f"request {request_id}", hint=hint)
-        if end is None:
-            return None
         if end.outcome is not LateOutcome.ANSWERED:
-            self._ended(end)
             what = f"the stored request ended as {end.outcome.value} {end.error}".rstrip()
             hint = "send it again, or let it wait longer: offline.max_age_s"
             raise TierUnavailable(what, where=f"request {request_id}", hint=hint)
@@ -195,7 +200,22 @@ class Store:
             with contextlib.suppress(EdgewiseError):  # a full disk: tried again
                 done = await drain(self._queue, self._send_one, at_once=AT_ONCE)
                 rest_s = min(done.retry_after_s or 0.0, _LONGEST_REST_S)
+                await self._tell()
                 self._waiting = (await asyncio.to_thread(self._queue.state)).waiting
+
+    async def _tell(self) -> None:
+        """Tell of the requests that ended without an answer, whether anybody asks for them or not.
+
+        They are told before that is noted: after a crash between the two they are told again, and
+        of two decisions with one id a log keeps the first.
+        """
+        found = await asyncio.to_thread(self._queue.unanswered)
+        for place, end in found:
+            if place > self._told:  # another task may have been faster
+                self._ended(end)
+                self._told = place
+        if found:
+            await to_end(lambda: self._queue.note_told(self._told))
 
     async def _send_one(self, late: LateRequest) -> bytes:
         try:
