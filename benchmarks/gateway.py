@@ -299,7 +299,7 @@ def measure_start(_folder: Path) -> list[dict[str, Any]]:
     bundle = Path(named) if named else DEMO
     if not bundle.exists():
         raise SystemExit(f"{bundle} is not there; `make demo` makes the demo's")
-    # Installing compiles a package; where Python is kept from it, as `make` does, each start would.
+    # As it is where it was installed: compiled.
     compileall.compile_dir(Path(edgewise.__file__).parent, quiet=1)
     taken_s, held = [], []
     for _ in range(RUNS):
