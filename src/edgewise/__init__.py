@@ -33,5 +33,5 @@ _HOMES = {
     "certify": "calibrate",
 }
 
-if not TYPE_CHECKING:
+if not TYPE_CHECKING:  # pragma: no branch
     __getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -37,5 +37,5 @@ _HOMES = {
     "run_markdown": "page",
 }
 
-if not TYPE_CHECKING:
+if not TYPE_CHECKING:  # pragma: no branch
     __getattr__, __dir__ = lazily(__name__, _HOMES)
