@@ -354,10 +354,13 @@ def test_a_number_that_was_measured_or_is_anothers_is_not_called_given() -> None
 
     found = plan_from(given, replace(KNOWN, joules_per_request=0.5)).figures
     said = plan_from(basis(costs(edge=EdgeCosts(joules_per_request=2))), KNOWN).figures
+    cached = replace(tokens, usd_per_million_cached_tokens=0.5)
+    priced = plan_from(basis(costs(cloud=cached)), KNOWN).figures
 
     names = {one.name for one in found}
     assert "costs.edge.joules_per_request" not in names
     assert "costs.cloud.usd_per_million_cached_tokens" not in names
+    assert "costs.cloud.usd_per_million_cached_tokens" in {one.name for one in priced}
     # The energy of an answer is paid for, so its price is a figure.
     assert "workload.usd_per_kwh" in names
     assert {one.name: one.origin for one in said}["costs.edge.joules_per_request"] is Origin.GIVEN
