@@ -13,6 +13,7 @@ from edgewise.plan.placement import highs as door
 from edgewise.plan.placement.availability import reached
 from edgewise.plan.placement.conflict import find_conflict
 from edgewise.plan.placement.highs import Outcome, Rows, solve
+from edgewise.plan.placement.large import solve_large
 from edgewise.plan.placement.optimum import Found
 from edgewise.plan.placement.programme import fates_of, write
 from edgewise.plan.placement.pruning import without_dominated
@@ -735,3 +736,11 @@ def test_many_steps_of_a_latency_are_thinned_and_still_enough() -> None:
     found = place(problem)
 
     assert place(relaxed(problem, found.relaxation)).feasible
+
+
+def test_two_steps_give_nothing_where_the_first_finds_nothing_in_its_time() -> None:
+    book = Book(sharing_site())
+
+    found = solve_large(book, without_dominated(book, book.routes), seconds=0.0, gap_share=0.0)
+
+    assert found is None
