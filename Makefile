@@ -11,11 +11,15 @@ MLSERVER_STAMP := $(MLSERVER_VENV)/.installed
 WHOLE := */records/*,*/calibrate/*,*/plan/*,*/route/decide.py,*/route/candidates.py
 # Two at once, a file whole in one of them: some tests time one thing against another.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
+# The fast tests draw the same examples each time, so that a failure is about the change at hand;
+# `make test-laws` draws others each time.
+SAME := --hypothesis-profile ci
+LAW_ROUNDS ?= 10
 export OMP_NUM_THREADS := 1
 # Hundreds of tests start a command: it is compiled once, as where it is installed.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test test-all test-heavy lint bench lock clean
+.PHONY: setup demo test test-all test-heavy test-laws lint bench lock clean
 
 setup: $(STAMP)
 
@@ -35,7 +39,7 @@ lint: $(STAMP)
 	$(BIN)/lint-imports --no-cache
 
 test: lint
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow and not heavy" --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(SAME) -m "not slow and not heavy" --cov --cov-report=term-missing:skip-covered
 	$(BIN)/coverage report --include="$(WHOLE)" --fail-under=100
 
 test-all: lint
@@ -44,6 +48,12 @@ test-all: lint
 
 test-heavy: $(HEAVY_STAMP) $(MLSERVER_STAMP)
 	$(HEAVY)/bin/python -m pytest -m heavy
+
+# Every law, with examples that were not drawn before, in as many rounds as asked for.
+test-laws: $(STAMP)
+	for round in $$(seq $(LAW_ROUNDS)); do \
+		$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "hypothesis and not heavy" --hypothesis-seed random || exit 1; \
+	done
 
 # Torch alone, so that nothing else says which of its builds is taken; then the rest as it is listed.
 $(HEAVY_STAMP): requirements-heavy.lock pyproject.toml

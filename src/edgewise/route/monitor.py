@@ -141,7 +141,9 @@ class TierMonitor:
         if retry_after_s is not None and retry_after_s > 0.0:
             # It lives, and says when it may be asked: that is no reason to open its circuit.
             self._breaker.abandon(call)
-            self._rest_until_s = now_s + min(retry_after_s, _LONGEST_REST_S)
+            # Of calls that were under way together, the one told the longest speaks for the tier.
+            until_s = now_s + min(retry_after_s, _LONGEST_REST_S)
+            self._rest_until_s = max(self._rest_until_s or until_s, until_s)
             return
         self._fail(call, now_s)
         if self._remote:

@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -187,6 +188,20 @@ def test_a_tier_is_left_alone_as_long_as_it_asked() -> None:
     assert monitor.state(10.0).rest_ms == 3000.0
     assert monitor.state(12.5).rest_ms == 500.0
     assert monitor.state(13.0).rest_ms == 0.0
+
+
+@pytest.mark.parametrize("told_s", [(3.0, 0.5), (0.5, 3.0)])
+def test_of_calls_that_were_under_way_together_the_longest_rest_holds(
+    told_s: tuple[float, float],
+) -> None:
+    monitor = watch()
+
+    for call, rest_s in zip([monitor.begin(9.0), monitor.begin(9.0)], told_s, strict=True):
+        monitor.failed(call, 10.0, retry_after_s=rest_s)
+
+    assert monitor.state(10.0).rest_ms == 3000.0
+    assert not monitor.takes(12.9)
+    assert monitor.takes(13.0)
 
 
 def test_retries_are_a_share_of_the_calls() -> None:
