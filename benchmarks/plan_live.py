@@ -27,9 +27,10 @@ no more, and its slice was predicted once with the pieces of before.
 The demo's run is made where it is absent. The data is in `EDGEWISE_DATA`, by default
 `../shared/data`.
 
-It takes about 25 minutes on a machine that does little else. Two lines say whether it did:
-`sent at most … late` beyond a millisecond, and a share of processor time that went to other
-machines beyond a few hundredths, mean that the figures are those of what else ran.
+It takes about 25 minutes on a machine that does little else. Where a hypervisor gives more than a
+twentieth of the processor time asked for to other machines, between a round's first measurement and
+its last answer, the round is made again, whatever it found, up to eight times a slice; the results
+say how many were. Should fewer than three be left, those count of which the least was taken.
 
     .venv/bin/python -m benchmarks.plan_live
 """
@@ -48,7 +49,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from benchmarks.results import ROOT, claim, write
+from benchmarks.results import ROOT, claim, watch_stolen, write
 
 from edgewise.records import Policy, read_json, write_json
 from edgewise.runtimes import open_bundle
@@ -67,6 +68,8 @@ EXAMPLE = ROOT / "examples/sentiment"
 DATA = Path(os.environ.get("EDGEWISE_DATA", ROOT.parent / "shared/data"))
 DELAY_MS = "60,180"
 ROUNDS = 3
+MOST_ROUNDS = 8
+MOST_STOLEN = 0.05
 MEASURED = 1500
 CALLS = 400
 PRIVATE_EVERY = 10
@@ -130,14 +133,22 @@ def requests_of(one: Slice, samples: list[Sample]) -> tuple[list[Asked], list[Sa
     return asked, texts
 
 
-def run_rounds(folder: Path) -> dict[str, list[Held]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """A prediction beside its live run, and the share of the time that other machines took."""
+
+    held: Held
+    stolen_share: float
+
+
+def run_rounds(folder: Path) -> dict[str, list[Round]]:
     """Measure the pieces, predict and replay each slice, some times; by trace."""
     runs = EXAMPLE / "runs"
     if not (runs / "sentiment/policy.json").exists():
         subprocess.run([sys.executable, str(EXAMPLE / "demo.py")], check=True)
     measuring = samples_of("calibration", runs / "sentiment/bundle")[:MEASURED]
     asking = samples_of("test", runs / "sentiment/bundle")
-    found: dict[str, list[Held]] = {one.trace: [] for one in SLICES}
+    found: dict[str, list[Round]] = {one.trace: [] for one in SLICES}
     near, *_, far = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {far})
     with ExitStack() as stack:
@@ -153,7 +164,10 @@ def run_rounds(folder: Path) -> dict[str, list[Held]]:
         tiers = (edge, replace(cloudy, endpoint=cloud))
         write_json(run / "policy.json", replace(policy, tiers=tiers))
         gateway = stack.enter_context(served(run, core=near))
-        for one in SLICES * ROUNDS:
+        for one in SLICES * MOST_ROUNDS:
+            if sum(made.stolen_share <= MOST_STOLEN for made in found[one.trace]) == ROUNDS:
+                continue
+            stolen = watch_stolen()
             asked, texts = requests_of(one, asking)
             trace = folder / one.trace
             write_trace(trace, asked, texts)
@@ -163,8 +177,9 @@ def run_rounds(folder: Path) -> dict[str, list[Held]]:
             show("predicted", predicted["latency_ms"], predicted["share"])
             held = hold(predicted, send(gateway, asked))
             show("live", held.live_ms, held.live_share)
-            print(f"  sent at most {held.late_p99_ms:.2f} ms late (p99)", flush=True)
-            found[one.trace].append(held)
+            late = f"sent at most {held.late_p99_ms:.2f} ms late (p99)"
+            found[one.trace].append(Round(held=held, stolen_share=stolen()))
+            print(f"  {late}, {stolen():.1%} of the time stolen", flush=True)
     return found
 
 
@@ -181,8 +196,12 @@ def bench_live() -> list[dict[str, Any]]:
     errors: dict[str, float] = {}
     shares: dict[str, float] = {}
     times: dict[str, list[float]] = {}
-    for trace, rounds in found.items():
+    for trace, made in found.items():
         name = trace.split("_")[3]
+        kept = sorted(made, key=lambda one: one.stolen_share)[:ROUNDS]
+        rounds = [one.held for one in kept]
+        times[f"{name}_stolen_share"] = [one.stolen_share for one in kept]
+        times[f"{name}_rounds_made_again"] = [len(made) - ROUNDS]
         for quantile in ("p50", "p95"):
             each = [round(held.errors[quantile], 4) for held in rounds]
             errors[f"{name}_{quantile}_error_share"] = median(each)

@@ -6,7 +6,7 @@ beyond a few hundredths, times are those of the neighbours.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,18 @@ def _used_and_stolen() -> tuple[int, int]:
     return user + nice + system + irq + softirq, stolen
 
 
-_AT_START = _used_and_stolen()
+def watch_stolen() -> Callable[[], float]:
+    """Give what tells the part of the processor time asked for from now on that went to others."""
+    before = _used_and_stolen()
+
+    def share() -> float:
+        used, stolen = (now - then for now, then in zip(_used_and_stolen(), before, strict=True))
+        return round(stolen / max(1, used + stolen), 3)
+
+    return share
 
 
-def stolen_share() -> float:
-    """Give the part of the processor time asked for since the start that went to others."""
-    used, stolen = (now - then for now, then in zip(_used_and_stolen(), _AT_START, strict=True))
-    return round(stolen / max(1, used + stolen), 3)
+stolen_share = watch_stolen()
 
 
 def claim(

@@ -234,6 +234,8 @@ def test_a_level_out_of_range_is_wrong_usage(
             code, found = calibrate(capsys, project / "run", labels, option, value)
             assert code == 2
             assert "between 0 and 1" in found["error"]["hint"]
+    code, found = calibrate(capsys, project / "run", project / "absent.csv", "--alpha", "2")
+    assert (code, found["error"]["where"]) == (2, "certify"), "told before a row is answered"
 
 
 def test_what_does_not_belong_together_is_refused(

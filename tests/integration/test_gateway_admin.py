@@ -217,6 +217,7 @@ def test_the_admin_sees_the_policy_the_state_and_the_latest_decisions() -> None:
         ("canary", {"share": "half"}, "no `share`"),
         ("canary", {"share": 2}, "not a share: 2.0"),
         ("stage", {"schema_version": 1}, "not a policy: Policy: field `task` is missing"),
+        ("stage", {**encode(STRICT), "task": "text-generation"}, "its task is text-generation"),
         ("reload", {}, "a bundle is served without a policy"),
     ],
 )

@@ -4,7 +4,7 @@ Arrays of answers go in, a `ConfidenceMap`, a `LearnedScore` or a `Certificate` 
 alone. Read `certify.py`, `level.py` and `docs/guarantees.md` first.
 """
 
-from edgewise.calibrate.certify import certify, labels_needed
+from edgewise.calibrate.certify import certify, check_promise, labels_needed
 from edgewise.calibrate.clustering import repeats_warning
 from edgewise.calibrate.confidence import confidences, fit_confidence
 from edgewise.calibrate.coverage import CoveragePoint, coverage
@@ -22,6 +22,7 @@ __all__ = [
     "brier",
     "certify",
     "certify_texts",
+    "check_promise",
     "confidences",
     "coverage",
     "disagreement_limit",

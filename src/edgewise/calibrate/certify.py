@@ -14,6 +14,7 @@ with fixed-sequence testing. Assumes exchangeable examples; repeated ones break 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -95,7 +96,7 @@ def certify(  # noqa: PLR0913 - three arrays, and what may be said of them by na
     `kept_error` assumes that below a threshold where the error is too high it is so everywhere.
     """
     kind, way = _loss(loss), _method(method)
-    _check_levels(alpha, delta)
+    check_promise(alpha, delta)
     data = measured(edge_confidence, edge_correct, cloud_correct, clusters)
     question = _Question(loss=kind, alpha=alpha, delta=delta, method=choose(way, kind, data))
     warnings = clustering_warnings(data.confidence, data.edge, data.clusters)
@@ -109,7 +110,7 @@ def certify(  # noqa: PLR0913 - three arrays, and what may be said of them by na
 def labels_needed(alpha: float, delta: float, loss: str | Loss = Loss.REGRET) -> int:
     """Give the fewest examples with which a certificate is possible, none of them a loss."""
     kind = _loss(loss)
-    _check_levels(alpha, delta)
+    check_promise(alpha, delta)
     return _labels_needed(_Question(loss=kind, alpha=alpha, delta=delta, method=Method.EXACT))
 
 
@@ -281,9 +282,16 @@ def _method(method: str | Method) -> Method:
         ) from wrong
 
 
-def _check_levels(alpha: float, delta: float) -> None:
-    if not (0.0 < alpha < 1.0 and 0.0 < delta < 1.0):
-        what = f"alpha is {alpha} and delta is {delta}"
+def check_promise(alpha: float, delta: float) -> None:
+    """See that both levels are between 0 and 1.
+
+    Raises
+    ------
+    UsageError
+        When one is not.
+    """
+    if not all(isinstance(one, Real) and 0.0 < one < 1.0 for one in (alpha, delta)):
+        what = f"alpha is {alpha!r} and delta is {delta!r}"
         raise UsageError(
             what, where="certify", hint="give both between 0 and 1, such as 0.02 and 0.05"
         )

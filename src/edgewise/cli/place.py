@@ -58,7 +58,7 @@ def _placed(placement: Placement) -> Iterator[str]:
         yield "Nothing is feasible."
         yield from placement.reasons
         if placement.conflict:
-            yield "\nThese conflict; without any one of them a placement exists:"
+            yield "\nThese can't all be kept:"
             yield from (f"  {one.text}" for one in placement.conflict)
         if placement.relaxation:
             yield f"\nThe cheapest relaxation ({placement.relaxation_points:.3g} points):"

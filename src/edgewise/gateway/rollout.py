@@ -13,6 +13,7 @@ from edgewise.gateway.sequential import FailsMore
 from edgewise.gateway.shadow import Shadow
 from edgewise.records import Decision, Policy, digest, encode
 from edgewise.route import HybridInferenceEngine, compare_policies
+from edgewise.route.opening import check_exchange
 
 _ALPHA = 0.01
 """The chance that a canary which is no worse is taken back."""
@@ -76,8 +77,10 @@ class Rollout:
         Raises
         ------
         UsageError
-            When another one is tried: what is promoted then would be one that was not.
+            When another one is tried: what is promoted then would be one that was not; or when
+            it can't take the place of the one in service.
         """
+        check_exchange(self._engine.policy, policy)
         version = digest(policy)
         if self.canary is not None and self.canary.policy_version != version:
             what = f"policy {self.canary.policy_version[:16]} is tried"

@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -265,12 +266,16 @@ def read_samples(path: Path) -> Iterator[tuple[str, AuditSample]]:
         with closing(_connect(path)) as connection:
             rows = connection.execute(sql).fetchall()
     except sqlite3.Error as failure:
-        raise _storage(failure, path) from failure
+        what, hint = f"it is no audit's file: {failure}", "give the file that the audit writes"
+        raise StorageError(what, where=str(path), hint=hint) from failure
     for key, text, truth in rows:
-        body = json.loads(text)
-        if truth is not None:
-            body["truth"] = truth
-        yield key, decode(AuditSample, body, where=str(path))
+        try:
+            body = json.loads(text)
+        except ValueError as wrong:
+            hint = "it was changed by hand: give a copy from before"
+            raise InvalidRecord("a sample is no JSON", where=str(path), hint=hint) from wrong
+        sample = decode(AuditSample, body, where=str(path))
+        yield key, sample if truth is None else replace(sample, truth=truth)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

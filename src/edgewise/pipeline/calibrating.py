@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgewise.calibrate import (
     certify,
+    check_promise,
     confidences,
     coverage,
     disagreement_limit,
@@ -110,6 +111,9 @@ def calibrate_run(order: CalibrateOrder, progress: Progress = silent) -> Calibra
     if order.alpha is None or order.delta is None or order.loss is None:
         check_levels(order.run, before)
     loss = order.loss or before.loss
+    alpha = before.alpha if order.alpha is None else order.alpha
+    delta = before.delta if order.delta is None else order.delta
+    check_promise(alpha, delta)  # here, and not after the edge has answered for minutes
     labelled = _labelled(order, policy, loss)
     rights = _answer(order, policy, labelled, loss, progress)
     made = certify(
@@ -117,8 +121,8 @@ def calibrate_run(order: CalibrateOrder, progress: Progress = silent) -> Calibra
         rights.edge,
         rights.cloud,
         loss=loss,
-        alpha=before.alpha if order.alpha is None else order.alpha,
-        delta=before.delta if order.delta is None else order.delta,
+        alpha=alpha,
+        delta=delta,
         groups=labelled.groups,
         clusters=labelled.clusters,
     )

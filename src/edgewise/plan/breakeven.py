@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 from edgewise.errors import UsageError
 from edgewise.records import Flip
@@ -73,9 +74,9 @@ class BreakEven:
         )
 
     def _saved(self, requests_per_month: float) -> float:
-        if not (math.isfinite(requests_per_month) and requests_per_month >= 0):
+        if not _is_amount(requests_per_month):
             raise UsageError(
-                f"not a volume: {requests_per_month}",
+                f"not a volume: {requests_per_month!r}",
                 where="requests_per_month",
                 hint="give a number ≥ 0",
             )
@@ -102,13 +103,13 @@ def break_even(  # noqa: PLR0913 - the contract of the design page
     Raises
     ------
     UsageError
-        When a number is negative or not finite, or there is no device or no lifetime.
+        When a number is negative or not finite, or none, or there is no device or no lifetime.
     """
     given = dict(locals())
     for name, value in given.items():
-        if not math.isfinite(value) or value < 0:
+        if not _is_amount(value):
             raise UsageError(
-                f"not a number ≥ 0: {value}", where=name, hint="give USD, watts or months"
+                f"not a number ≥ 0: {value!r}", where=name, hint="give USD, watts or months"
             )
     if devices < 1 or lifetime_months <= 0:
         what = f"{devices} devices over {lifetime_months} months"
@@ -117,6 +118,9 @@ def break_even(  # noqa: PLR0913 - the contract of the design page
     capital = devices * device_usd + fixed_usd
     running = devices * (opex_usd_per_device_month + energy)
     monthly = capital / lifetime_months + running
+    if not math.isfinite(monthly):
+        what = f"the fleet costs {monthly} USD a month"
+        raise UsageError(what, where="break_even", hint="look for a number that is far too large")
     saved = usd_per_request - edge_usd_per_request
     crossing: float | None = None
     reasons: tuple[str, ...] = ()
@@ -139,6 +143,10 @@ def break_even(  # noqa: PLR0913 - the contract of the design page
         fixed_usd=fixed_usd,
         lifetime_months=lifetime_months,
     )
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, Real) and 0.0 <= float(value) < math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,7 +108,7 @@ def plan_rows(plan: Plan, month: date) -> tuple[Row, ...]:
         return ()
     start, end = _month(month)
     work = plan.basis.workload
-    share = {one.option: one.exposed_share for one in plan.tradeoffs}.get(plan.choice, 1.0)
+    share = {one.option: one.far_share for one in plan.tradeoffs}.get(plan.choice, 1.0)
     counts = {"Units": float(work.devices), "Unit-Months": float(work.devices), "Months": 1.0}
     charges = []
     for one in (row for row in plan.bill if row.option == plan.choice):

@@ -9,7 +9,7 @@ from edgewise.plan.latency import mixture_p95
 from edgewise.plan.load import overloaded
 from edgewise.plan.numbers import DEFERRAL, JOULES_A_KWH, SECONDS_A_MONTH
 from edgewise.plan.pareto import mark_beaten
-from edgewise.records import Option, PlanBasis, Tradeoff
+from edgewise.records import Option, PlanBasis, TierKind, Tradeoff
 from edgewise.units import format_bytes, format_ms
 
 
@@ -43,19 +43,22 @@ def tradeoffs_of(
 
     The hybrid at other thresholds stands beside them, for what their trade-off is worth.
     """
-    rows = [_tradeoff(one, numbers, numbers[DEFERRAL]) for one in options]
+    near = basis.edge.kind
+    rows = [_tradeoff(one, numbers, near) for one in options]
     for share, loss in evidence.deferral_curve if basis.cloud is not None else ():
         other = {**numbers, DEFERRAL: share}
         seen = replace(evidence, deferral_share=share, hybrid_loss=loss)
         name = f"hybrid at {share:.0%}"
         one = _hybrid(basis, seen, float(model.monthly("hybrid", other)), (), name=name)
-        rows.append(_tradeoff(one, other, share))
+        rows.append(_tradeoff(one, other, near))
     return mark_beaten(rows)
 
 
-def _tradeoff(one: Option, numbers: Mapping[str, float], deferral: float) -> Tradeoff:
+def _tradeoff(one: Option, numbers: Mapping[str, float], near: TierKind) -> Tradeoff:
     kind = one.name.split()[0]
+    deferral = numbers[DEFERRAL]
     joules, grams = _energy(numbers, deferral)
+    far_share = {"edge": 0.0, "cloud": 1.0, "hybrid": deferral}[kind]
     requests = numbers["workload.requests_per_month"]
     return Tradeoff(
         option=one.name,
@@ -63,7 +66,8 @@ def _tradeoff(one: Option, numbers: Mapping[str, float], deferral: float) -> Tra
         latency_p95_ms=one.latency_p95_ms,
         quality_loss=one.quality_loss,
         joules_per_request=joules[kind],
-        exposed_share={"edge": 0.0, "cloud": 1.0, "hybrid": deferral}[kind],
+        far_share=far_share,
+        exposed_share=far_share if near is TierKind.DEVICE else 1.0,
         grams_per_month=_times(grams[kind], requests),
     )
 

@@ -132,8 +132,10 @@ class Tradeoff:
     latency_p95_ms: float | None
     quality_loss: float | None
     joules_per_request: float | None
+    far_share: float
+    """Of the requests: those that the cloud is asked for."""
     exposed_share: float
-    """Of the requests: those that leave the device."""
+    """Of the requests: those that leave the device, to a site's server too."""
     grams_per_month: float | None = None
     """CO2 equivalents of the energy."""
     beaten_by: tuple[str, ...] = ()

@@ -31,7 +31,7 @@ from edgewise.route.facts import Asked, as_asked, facts_of
 from edgewise.route.late import LateAnswer
 from edgewise.route.looking import Outlook
 from edgewise.route.many import in_order
-from edgewise.route.opening import Setup, open_tiers
+from edgewise.route.opening import Setup, check_exchange, open_tiers
 from edgewise.route.own_loop import OwnLoop, refuse_loop
 from edgewise.route.probing import Prober
 from edgewise.route.result import InferenceResult
@@ -221,9 +221,7 @@ class HybridInferenceEngine:
 
     async def _exchange(self, setup: Setup, tiers: Mapping[str, TierModel] | None) -> str:
         opened = await asyncio.to_thread(open_tiers, setup, self._clock, tiers)
-        if opened[0].offline != self.policy.offline:
-            what = "the rules of the offline queue belong to the engine that opened its file"
-            raise UsageError(what, where="swap_policy", hint="close the engine and make another")
+        check_exchange(self.policy, opened[0])
         before = self._serving
         # In a thread: another process may hold the budget's file for a moment.
         self._serving = await asyncio.to_thread(Serving, *opened, before=before, clock=self._clock)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def facts_of(
     InvalidData
         When the input is no mapping, or its region no name.
     UsageError
-        When the deadline is not above 0.
+        When the deadline is not a number above 0.
     """
     if not isinstance(one, Mapping):
         what = f"the input is a {type(one).__name__}"
@@ -79,8 +80,8 @@ def facts_of(
         what = f"`{rules.residency_key}` is a {type(region).__name__}"
         raise InvalidData(what, where="input", hint='give a name, like "eu"')
     deadline_ms = asked.deadline_ms
-    if deadline_ms is not None and not deadline_ms > 0.0:
-        what = f"not above 0: {deadline_ms}"
+    if deadline_ms is not None and not (isinstance(deadline_ms, Real) and deadline_ms > 0.0):
+        what = f"not a number above 0: {deadline_ms!r}"
         raise UsageError(what, where="deadline_ms", hint="give milliseconds, like 100")
     input_bytes = sum(map(size_bytes, one.values()))
     too_large = input_bytes > policy.lineup.most_input_bytes

@@ -34,6 +34,7 @@ DEFAULT_THRESHOLD = 0.85
 _TIMEOUT_MS, _CHAT_TIMEOUT_MS = 10_000.0, 60_000.0
 _WORDS = (4, 24, 120)
 _TIMES = 5
+_OF_ONE_RUN = "use the policy.json and the bundle of one run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +123,23 @@ def _in_background(
         what = f"the nearest tier, `{name}`, has an endpoint: there is nothing to load"
         raise UsageError(what, where="wait_for_edge", hint="leave it out")
     return known, {name: LoadingTier(open_tier), **others}
+
+
+def check_exchange(before: Policy, after: Policy) -> None:
+    """See that one policy can take another's place under the same callers and files.
+
+    Raises
+    ------
+    UsageError
+        When its task is another, or its offline rules are.
+    """
+    if after.task != before.task:
+        what = f"its task is {after.task}, and that of the policy in service is {before.task}"
+        hint = "requests of one do not fit the other: make another engine or gateway for it"
+        raise UsageError(what, where="policy.task", hint=hint)
+    if after.offline != before.offline:
+        what = "the rules of the offline queue belong to the engine that opened its file"
+        raise UsageError(what, where="policy.offline", hint="close the engine and make another")
 
 
 def _check(setup: Setup) -> None:
@@ -257,12 +275,13 @@ def _check_policy(
         return
     if policy.bundle_sha256 and policy.bundle_sha256 != model.sha256:
         what = f"the policy is for bundle {policy.bundle_sha256}, and this one is {model.sha256}"
-        hint = "use the policy.json and the bundle of one run"
-        raise IntegrityError(what, where=str(bundle), hint=hint)
+        raise IntegrityError(what, where=str(bundle), hint=_OF_ONE_RUN)
+    if policy.task != model.manifest.task.value:
+        what = f"the policy's task is {policy.task}, the bundle's {model.manifest.task.value}"
+        raise IntegrityError(what, where=str(bundle), hint=_OF_ONE_RUN)
     if policy.labels and policy.labels != model.labels:
         what = f"the policy's labels are {_few(policy.labels)}, the bundle's {_few(model.labels)}"
-        hint = "use the policy.json and the bundle of one run"
-        raise IntegrityError(what, where=str(bundle), hint=hint)
+        raise IntegrityError(what, where=str(bundle), hint=_OF_ONE_RUN)
 
 
 def _tiers(policy: Policy, setup: Setup, model: LocalModel | None) -> dict[str, TierModel]:

@@ -1,5 +1,6 @@
 """Text classification: the door to `tokenizers`."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ _TEXTS_AHEAD = 64
 _LONGEST_AHEAD = 10_000  # characters: what is kept stays under a megabyte or two
 _HEAD_CHARACTERS = 16
 """A text's beginning is tried with so many characters for each token that is wanted of it."""
+_LETTER = r"[^\W_\u3400-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f]"
+"""A letter or digit that goes into one word with those beside it, as ideographs do not."""
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
@@ -80,6 +83,7 @@ class TextClassification:
         tokenizer.enable_truncation(max_length)
         self._around, self._spare = around, _longest_word(tokenizer)
         self._head = (max_length + self._spare) * _HEAD_CHARACTERS if self._spare else None
+        self._endless = _endless_word(tokenizer) if self._spare else None
         self._ahead: dict[str, list[int]] = {}
 
     def encode(self, inputs: Sequence[Input]) -> dict[str, NDArray[np.generic]]:
@@ -123,7 +127,7 @@ class TextClassification:
         try:
             found = self._ahead.pop(text, None)
             if found is None:
-                found = self._ids_of_head(text) or self._tokenizer.encode(text).ids
+                found = self._ids_of_head(text) or self._tokenizer.encode(self._cut(text)).ids
         except TypeError as unfit:
             raise _not_text(text) from unfit
         return found
@@ -141,6 +145,31 @@ class TextClassification:
         found = self._tokenizer.encode(text[: self._head])
         beyond = sum(len(one.ids) - self._around for one in found.overflowing)
         return found.ids if beyond > self._spare else None
+
+    def _cut(self, text: Any) -> Any:
+        """Cut words that stay longer than a word can be, and gaps: neither changes a token."""
+        if self._head is None or not isinstance(text, str) or len(text) <= 2 * self._head:
+            return text
+        text = _GAP.sub(" ", text)
+        return text if self._endless is None else self._endless.sub(r"\1", text)
+
+
+_GAP = re.compile(r"  +")
+
+
+def _endless_word(tokenizer: Tokenizer) -> re.Pattern[str] | None:
+    """Give what finds the end of words that are unknown for their length, in its first group.
+
+    `None` where something may look into such a word before it is told to be one.
+    """
+    added = tokenizer.get_added_tokens_decoder().values()
+    normalizer = type(tokenizer.normalizer).__name__
+    if normalizer not in ("BertNormalizer", "NoneType") or any(
+        one.content.isalnum() for one in added
+    ):
+        return None
+    most = int(tokenizer.model.max_input_chars_per_word)
+    return re.compile(f"({_LETTER}{{{most + 1}}}){_LETTER}+")
 
 
 def _longest_word(tokenizer: Tokenizer) -> int:

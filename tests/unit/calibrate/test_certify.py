@@ -180,9 +180,10 @@ def test_names_of_several_types_are_told_apart_by_their_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("alpha", "delta"), [(0.0, 0.05), (0.02, 1.0), (-1.0, 0.5), (np.nan, 0.05), (0.02, np.inf)]
+    ("alpha", "delta"),
+    [(0.0, 0.05), (0.02, 1.0), (-1.0, 0.5), (np.nan, 0.05), (0.02, np.inf), ("0.02", 0.05)],
 )
-def test_levels_outside_their_range_are_refused(alpha: float, delta: float) -> None:
+def test_levels_outside_their_range_are_refused(alpha: Any, delta: float) -> None:
     with pytest.raises(UsageError) as caught:
         certify([0.5], [1], [1], alpha=alpha, delta=delta)
 

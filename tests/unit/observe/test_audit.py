@@ -469,6 +469,33 @@ def test_samples_hold_labels_and_nothing_of_the_input(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_no_audits_file_is_named_as_such(tmp_path: Path) -> None:
+    text, other = tmp_path / "labels.csv", tmp_path / "other.sqlite"
+    text.write_text("request_id,label\n" * 100)
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("create table decisions (id text)")
+
+    for path in (text, other):
+        with pytest.raises(StorageError) as caught:
+            list(read_samples(path))
+        assert caught.value.what.startswith("it is no audit's file: ")
+        assert caught.value.hint == "give the file that the audit writes"
+
+
+def test_a_sample_changed_by_hand_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "audit.sqlite"
+    made = auditor(file=AuditFile(path))
+    audit(made, kept(1), "no")
+    made.close()
+
+    for text in ("no JSON", "[]"):
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("update samples set sample = ?", (text,))
+        with pytest.raises(InvalidRecord) as caught:
+            list(read_samples(path))
+        assert caught.value.where.startswith(str(path))
+
+
 def test_the_oldest_samples_make_way(tmp_path: Path) -> None:
     path = tmp_path / "audit.sqlite"
     made = auditor(policy(replace(ALL, samples_kept=3)), AuditFile(path))

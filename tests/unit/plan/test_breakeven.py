@@ -1,6 +1,7 @@
 """Break-even against sums by hand."""
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -66,11 +67,14 @@ def test_nothing_that_costs_anything_says_so() -> None:
     [
         ({"device_usd": -1.0}, "device_usd"),
         ({"watts": math.nan}, "watts"),
+        ({"device_usd": None}, "device_usd"),
+        ({"usd_per_request": "0.002"}, "usd_per_request"),
+        ({"devices": 1e300, "device_usd": 1e300}, "break_even"),
         ({"devices": 0}, "break_even"),
         ({"lifetime_months": 0}, "break_even"),
     ],
 )
-def test_impossible_numbers_are_named(arguments: dict[str, float], where: str) -> None:
+def test_impossible_numbers_are_named(arguments: dict[str, Any], where: str) -> None:
     with pytest.raises(UsageError) as caught:
         break_even(**arguments)
 
@@ -78,9 +82,10 @@ def test_impossible_numbers_are_named(arguments: dict[str, float], where: str) -
     assert caught.value.hint
 
 
-def test_a_negative_volume_is_refused() -> None:
+@pytest.mark.parametrize("volume", [-1, None])
+def test_a_volume_that_is_none_is_refused(volume: Any) -> None:
     with pytest.raises(UsageError):
-        break_even(usd_per_request=1).payback_months(-1)
+        break_even(usd_per_request=1).payback_months(volume)
 
 
 def test_an_answer_flips_at_the_fleet_and_the_price_at_which_both_cost_the_same() -> None:

@@ -16,6 +16,7 @@ def tradeoff(option: str, usd: float | None, p95: float | None, exposed: float) 
         latency_p95_ms=p95,
         quality_loss=0.01,
         joules_per_request=None,
+        far_share=exposed,
         exposed_share=exposed,
     )
 

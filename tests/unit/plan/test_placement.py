@@ -8,7 +8,7 @@ import pytest
 from placements import cut_problem, sharing_site, with_workload
 
 from edgewise.errors import InvalidRecord, MissingExtra
-from edgewise.plan.placement import Effort, check_placement, front, place, relaxed
+from edgewise.plan.placement import Effort, check_placement, conflict, front, place, relaxed
 from edgewise.plan.placement import highs as door
 from edgewise.plan.placement.availability import reached
 from edgewise.plan.placement.conflict import find_conflict
@@ -161,6 +161,35 @@ def test_a_conflict_names_its_constraints_and_the_cheapest_way_out() -> None:
     assert found.relaxation_points == pytest.approx(0.55)
     assert given.text == "a: latency from 100 ms to 155 ms (0.55 points)"
     assert place(relaxed(problem, found.relaxation)).feasible
+
+
+def two_conflicts() -> PlacementProblem:
+    """Two constraints of `a` conflict, and one of `b` by itself."""
+    slow = with_workload(sharing_site(), "a", latency_p95_ms=170.0, kinds=(TierKind.CLOUD,))
+    return with_workload(slow, "b", quality_floor=0.99)
+
+
+def test_of_several_conflicts_the_smallest_is_named_and_all_are_relaxed() -> None:
+    problem = two_conflicts()
+
+    found = place(problem)
+
+    assert [(one.limit, one.subject) for one in found.conflict] == [(Limit.QUALITY, "b")]
+    assert len(found.reasons) == 1
+    assert place(relaxed(problem, found.relaxation)).feasible
+
+
+def test_a_conflict_for_which_not_all_was_tried_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conflict, "_LEAST_SOLVES", 0)
+    monkeypatch.setattr(conflict, "_WAYS_SOLVED", 0)
+
+    found = place(two_conflicts())
+
+    assert {(one.limit, one.subject) for one in found.conflict} == {
+        (Limit.LATENCY, "a"),
+        (Limit.KINDS, "a"),
+    }
+    assert found.reasons[1] == "not all were tried: fewer constraints may conflict too"
 
 
 def test_residency_that_shuts_a_cheaper_way_binds() -> None:

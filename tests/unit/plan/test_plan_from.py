@@ -23,6 +23,7 @@ from edgewise.records import (
     Origin,
     PlanBasis,
     Shape,
+    TierKind,
     TraceReplay,
     Tradeoff,
 )
@@ -394,6 +395,16 @@ def test_trade_offs_count_energy_carbon_and_what_leaves_the_device() -> None:
     assert far.grams_per_month == pytest.approx(20_000)
     assert isinstance(near, Tradeoff)
     assert both.grams_per_month is not None
+
+
+def test_what_goes_to_a_sites_server_has_left_the_device() -> None:
+    known = basis()
+    site = replace(known, edge=replace(known.edge, kind=TierKind.SITE))
+
+    rows = plan_from(site, KNOWN).tradeoffs
+
+    assert [one.exposed_share for one in rows] == [1, 1, 1]
+    assert [one.far_share for one in rows] == [0, 1, 0.25]
 
 
 def test_a_model_bends_by_what_the_basis_says() -> None:

@@ -236,6 +236,12 @@ PIECES = (
     "中",
     "\n",
     "Σ",
+    "x" * 99,
+    "goodé" * 30,
+    "가" * 60,
+    "²" * 101,
+    "_",
+    "  ",
 )
 
 
@@ -259,10 +265,23 @@ def test_of_a_very_long_text_only_the_beginning_is_read(tmp_path: Path) -> None:
 
     cut = [task.length({"text": text * 100_000}) for text in ("good ", "!", "中")]
     begun = list(noting.read)
-    little = [task.length({"text": text * 100_000}) for text in (" ", "x")]
+    little = [task.length({"text": text * 100_000}) for text in (" ", "x", "é", "İ", "7")]
+    kept = max(noting.read)
+    marks = task.length({"text": "e" + "\u0301" * 100_000})
     with pytest.raises(InvalidData, match="half of a surrogate pair"):
         task.length({"text": "good " * 1000 + "\ud800"})
 
-    assert (cut, little) == ([6, 6, 6], [2, 3])
+    assert (cut, little) == ([6, 6, 6], [2, 3, 3, 3, 3])
     assert max(begun) < 2000
-    assert max(noting.read) == 100_000  # too few tokens in its beginning
+    assert kept < 2000  # words and gaps without end are cut
+    assert (marks, max(noting.read)) == (3, 100_001)  # too few tokens in its beginning
+
+
+def test_where_a_word_may_hold_a_token_of_its_own_it_is_read_to_its_end(tmp_path: Path) -> None:
+    plain = load_tokenizer(write_vocabulary(tmp_path))
+    plain.add_tokens(["bad"])
+    text = "x" * 100_000 + "bad"
+
+    task = TextClassification(plain, LABELS, 8)
+
+    assert task.length({"text": text}) == 4

@@ -95,6 +95,8 @@ def _explained(
         reasons = ["no placement carries the traffic, whatever is relaxed"]
     if not conflict.is_irreducible:
         reasons.append("time ran out: some of these may be spared")
+    elif not conflict.is_smallest:
+        reasons.append("not all were tried: fewer constraints may conflict too")
     given = relax(problem, effort)
     if given is None:
         reasons.append("no relaxation was found among the limits that may give way")
