@@ -315,6 +315,40 @@ async def test_a_local_model_that_is_late_is_left_to_end_by_itself() -> None:
     assert late.label == in_time.label == "yes"
 
 
+class Quick(Gate):
+    """A model that says which thread it is run in."""
+
+    def predict(self, one: object) -> Prediction:
+        del one
+        return Prediction(str(threading.get_ident()), 1.0, ())
+
+
+async def test_a_model_sooner_done_than_a_thread_is_woken_runs_on_the_loop_that_turns_on() -> None:
+    tier = LocalTier("edge", Quick())
+    here, turns = str(threading.get_ident()), 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    first = await tier.ask(SURE, None)
+    turning = asyncio.create_task(turn())
+    while (await tier.ask(SURE, 20_000.0)).label != here:
+        pass
+    before = turns
+    for _ in range(40):
+        await tier.ask(SURE, None)
+    turning.cancel()
+    await tier.aclose()
+
+    assert first.label != here
+    assert turns - before >= 10
+    with pytest.raises(UsageError, match="the tier is closed"):
+        await tier.ask(SURE, None)
+
+
 async def test_an_input_that_can_not_be_sent_is_said() -> None:
     tier = RemoteTier(lambda: RemoteModel("http://127.0.0.1:9"))
 
