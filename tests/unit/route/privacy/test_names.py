@@ -2,10 +2,13 @@
 
 import sys
 
+import numpy as np
 import pytest
 
 from edgewise.errors import MissingExtra
 from edgewise.route.privacy import detect, find, redact, restore
+from edgewise.testing.names import named_texts
+from edgewise.testing.privacy import rates_of
 
 SENTENCE = "My name is Anna Lindqvist and I met John Smith in Berlin, write to <EMAIL_1>."
 
@@ -38,3 +41,25 @@ def test_a_name_is_found_in_a_text_longer_than_a_piece() -> None:
     assert 100_000 - 30 < text.index("Anna") < 100_000 + 30
     names = {text[one.start : one.end] for one in find(text, ["name"])}
     assert {"Anna Lindqvist", "John Smith"} <= names
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    "name", ["Dr Lindqvist", "Mrs. O'Neill", "Prof Chen Wei", "S. Davies", "J. R. R. Okafor"]
+)
+def test_a_name_after_a_title_or_an_initial_is_told_by_its_form(name: str) -> None:
+    text = f"the letter of {name} was lost"
+
+    assert name in {text[one.start : one.end] for one in find(text, ["name"])}
+
+
+@pytest.mark.heavy
+def test_most_names_are_found_and_most_alarms_are_names() -> None:
+    texts = named_texts(np.random.default_rng(3), 300)
+
+    precision, recall = rates_of(detect, ("name",), texts)["name"]
+
+    assert recall > 0.75
+    assert precision > 0.8
+    assert {one.kind for one in texts} == {"name", ""}
+    assert all(one.value in one.text for one in texts)
