@@ -54,6 +54,7 @@ def command(
 
 
 def _placed(placement: Placement) -> Iterator[str]:
+    yield from (f"check: {words}" for words in placement.warnings)
     if not placement.feasible:
         yield "Nothing is feasible."
         yield from placement.reasons

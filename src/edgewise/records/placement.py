@@ -123,10 +123,12 @@ class Placement:
     pools: tuple[PoolUse, ...] = ()
     bindings: tuple[Binding, ...] = ()
     conflict: tuple[Constraint, ...] = ()
-    """Constraints that no placement meets together, while any of them dropped lets one."""
+    """The fewest constraints that no placement meets together."""
     relaxation: tuple[Relaxation, ...] = ()
     relaxation_points: float | None = None
     reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """Numbers that look like another unit, and what has no price."""
     figures: tuple[Figure, ...] = ()
 
 

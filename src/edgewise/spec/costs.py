@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from edgewise.spec.section import Finite, Section, Size, Usd
+from edgewise.spec.section import Finite, InCurrency, Section, Size, Usd
 
 Count = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Part = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -96,13 +96,9 @@ class Upkeep(Section):
     on_call_surface: Count | None = Field(None, description="kinds of machines")
 
 
-class Costs(Section):
+class Costs(InCurrency):
     """More for the plan. A number may be `{low, mode, high}` or `{p5, p95}`."""
 
-    currency: str = Field("USD", description="of every `usd` in this file")
-    usd_per_unit: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = Field(
-        None, description="of another currency"
-    )
     discount_rate_per_year: Annotated[float, Field(gt=-1.0, allow_inf_nan=False)] = Field(
         0.0, description="of money to come"
     )
@@ -115,11 +111,3 @@ class Costs(Section):
     upkeep: dict[Literal["edge", "cloud", "hybrid"], Upkeep] = Field(
         {}, description="by option: {artifact_kinds, rollouts_per_month, on_call_surface}"
     )
-
-    @model_validator(mode="after")
-    def _rated(self) -> "Costs":
-        if self.currency != "USD" and self.usd_per_unit is None:
-            raise ValueError(f"{self.currency} needs usd_per_unit, the USD that one of it is worth")
-        if self.currency == "USD" and self.usd_per_unit not in (None, 1.0):
-            raise ValueError("usd_per_unit is for another currency: name it under currency")
-        return self

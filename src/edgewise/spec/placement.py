@@ -26,6 +26,7 @@ from edgewise.records import (
 )
 from edgewise.spec import placement_model as shape
 from edgewise.spec.marked import Marks, explained, parse, place_of, read_text
+from edgewise.spec.uncertain import convert_all_money
 
 _JOULES_PER_KWH = 3.6e6
 MEMORY_OVER_SIZE = 3.0
@@ -42,6 +43,7 @@ def load_placement(path: Path) -> PlacementProblem:
     """
     hint = "write one as docs/guides/placement.md shows, or begin with one of examples/"
     values, marks = parse(read_text(path, kind="placement file", hint=hint), path)
+    convert_all_money(values)
     try:
         found = shape.PlacementFile.model_validate(values)
     except ValidationError as wrong:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from edgewise.spec.section import Section, Size, Usd
+from edgewise.spec.section import InCurrency, Section, Size, Usd
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
@@ -179,7 +179,7 @@ class Prices(Section):
     energy: Amount | None = Field(1.0, description="of the whole energy")
 
 
-class PlacementFile(Section):
+class PlacementFile(InCurrency):
     """Many workloads over tiers and classes of device."""
 
     name: str = Field(min_length=1, description="of the plan")

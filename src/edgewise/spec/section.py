@@ -1,6 +1,6 @@
 """What every section of `edgewise.yaml` is made of: its numbers, names and secrets."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -38,6 +38,23 @@ class Section(BaseModel):
     """A part of the file: unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=False)
+
+
+class InCurrency(Section):
+    """A part of a file that says what its money is."""
+
+    currency: str = Field("USD", description="of every `usd` in this file")
+    usd_per_unit: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = Field(
+        None, description="of another currency"
+    )
+
+    @model_validator(mode="after")
+    def _rated(self) -> Self:
+        if self.currency != "USD" and self.usd_per_unit is None:
+            raise ValueError(f"{self.currency} needs usd_per_unit, the USD that one of it is worth")
+        if self.currency == "USD" and self.usd_per_unit not in (None, 1.0):
+            raise ValueError("usd_per_unit is for another currency: name it under currency")
+        return self
 
 
 class ApiKey(Section):

@@ -75,6 +75,13 @@ def convert_money(
     return {name: _times(one, rate) if "usd" in name else one for name, one in uncertain.items()}
 
 
+def convert_all_money(raw: dict[str, Any]) -> None:
+    """Turn every amount in a file, which says its currency at its top, into USD."""
+    rate = raw.get("usd_per_unit")
+    if rate is not None and _is_number(rate) and rate > 0:
+        _scale(raw, rate, [])
+
+
 def _scale(section: dict[str, Any] | None, rate: float, done: list[dict[str, Any]]) -> None:
     """Convert a section once: an alias puts the same one in two places."""
     if section is None or any(section is one for one in done):
@@ -83,6 +90,9 @@ def _scale(section: dict[str, Any] | None, rate: float, done: list[dict[str, Any
     for key, value in section.items():
         if isinstance(value, dict):
             _scale(value, rate, done)
+        elif isinstance(value, list):
+            for one in value:
+                _scale(one if isinstance(one, dict) else None, rate, done)
         elif "usd" in str(key) and key != "usd_per_unit" and _is_number(value):
             section[key] = value * rate
 

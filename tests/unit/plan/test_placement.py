@@ -163,6 +163,44 @@ def test_a_conflict_names_its_constraints_and_the_cheapest_way_out() -> None:
     assert place(relaxed(problem, found.relaxation)).feasible
 
 
+def test_numbers_that_look_like_another_unit_are_warned_of() -> None:
+    near, far = sharing_site().profiles
+    strange = replace(
+        with_workload(sharing_site(), "a", latency_p95_ms=0.4),
+        profiles=(
+            replace(near, usd_per_request=1e-8, mean_ms=0.001, p95_ms=0.002),
+            replace(far, usd_per_request=2.0),
+        ),
+        usd_per_kwh=15.0,
+    )
+    strange = with_workload(strange, "b", requests_per_month=0)
+
+    found = place(strange, explain=False)
+
+    assert found.warnings == (
+        "m on box: 1e-08 USD a request looks like the price of a token",
+        "m on box: a p95 of 0.002 ms looks like seconds",
+        "m on rented: 2 USD a request looks like the price of a thousand or a million requests",
+        "a: a p95 of at most 0.4 ms looks like seconds",
+        "b: there are no requests",
+        "usd_per_kwh: 15 USD looks like cents",
+    )
+    assert place(sharing_site(), explain=False).warnings == ()
+
+
+def test_a_problem_in_which_nothing_costs_anything_is_warned_of() -> None:
+    base = sharing_site()
+    free = replace(
+        base,
+        device_classes=tuple(replace(one, usd_per_month=0.0) for one in base.device_classes),
+        profiles=tuple(replace(one, usd_per_request=0.0, joules=0.0) for one in base.profiles),
+    )
+
+    (warning,) = place(free, explain=False).warnings
+
+    assert warning.startswith("nothing has a price")
+
+
 def two_conflicts() -> PlacementProblem:
     """Two constraints of `a` conflict, and one of `b` by itself."""
     slow = with_workload(sharing_site(), "a", latency_p95_ms=170.0, kinds=(TierKind.CLOUD,))

@@ -44,6 +44,34 @@ def test_a_file_becomes_a_problem(tmp_path: Path) -> None:
     assert shops.handovers[0].far == "reviews-large"
 
 
+def test_money_of_another_currency_becomes_usd(tmp_path: Path) -> None:
+    text = SHORT.replace("mean_ms: 5", "usd_per_request: 0.01, mean_ms: 5")
+    text = text.replace("device_class: api", "device_class: api, usd_per_month: 4")
+    text += "budget_usd_per_month: 10\ncurrency: EUR\nusd_per_unit: 1.5\n"
+
+    problem = load_placement(written(tmp_path, text))
+
+    assert problem.profiles[0].usd_per_request == pytest.approx(0.015)
+    assert problem.pools[0].usd_per_month == pytest.approx(6.0)
+    assert problem.budget_usd_per_month == pytest.approx(15.0)
+    assert problem.usd_per_kwh == 0.15
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ("currency: EUR\n", "EUR needs usd_per_unit"),
+        ("usd_per_unit: 2\n", "usd_per_unit is for another currency"),
+        ("currency: EUR\nusd_per_unit: -1\n", "usd_per_unit"),
+    ],
+)
+def test_a_currency_and_its_rate_go_together(more: str, what: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        load_placement(written(tmp_path, SHORT + more))
+
+    assert what in caught.value.what
+
+
 @pytest.mark.parametrize(
     ("old", "new", "what", "at", "hint"),
     [

@@ -8,6 +8,7 @@ from edgewise.plan.placement.conflict import find_conflict
 from edgewise.plan.placement.cutting import figures_of_cuts, with_cuts
 from edgewise.plan.placement.highs import Outcome
 from edgewise.plan.placement.optimum import Effort, Found, find
+from edgewise.plan.placement.plausible import warnings_of
 from edgewise.plan.placement.relax import relax
 from edgewise.plan.placement.routes import Book
 from edgewise.records import (
@@ -49,6 +50,7 @@ def place(
     problem = with_cuts(problem)
     found = find(problem, effort)
     figures = (*_figures(problem), *cut)
+    warnings = tuple(warnings_of(problem))
     if found.outcome is Outcome.SOLVED:
         return Placement(
             name=problem.name,
@@ -61,6 +63,7 @@ def place(
             assignments=found.assignments,
             pools=found.pools,
             bindings=bindings_of(problem, found, effort) if explain else (),
+            warnings=warnings,
             figures=figures,
         )
     nothing = Placement(
@@ -70,6 +73,7 @@ def place(
         bound_usd_per_month=None,
         gap_share=None,
         method=PlacementMethod.PROGRAMME,
+        warnings=warnings,
         figures=figures,
     )
     if found.outcome is Outcome.UNDECIDED:

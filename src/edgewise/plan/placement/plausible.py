@@ -1,0 +1,41 @@
+"""Numbers of a placement that look like another unit, and what nobody has said."""
+
+from collections.abc import Iterator
+
+from edgewise.records import PlacementProblem
+
+
+def warnings_of(problem: PlacementProblem) -> Iterator[str]:
+    """Give what a reader of the placement should check first."""
+    for one in problem.profiles:
+        where = f"{one.model} on {one.device_class}"
+        price = one.usd_per_request
+        if price >= 1:
+            yield (
+                f"{where}: {price:g} USD a request looks like the price of a thousand or a "
+                f"million requests"
+            )
+        if 0 < price < 1e-6:
+            yield f"{where}: {price:g} USD a request looks like the price of a token"
+        if one.p95_ms < 0.01:
+            yield f"{where}: a p95 of {one.p95_ms:g} ms looks like seconds"
+    for work in problem.workloads:
+        if work.latency_p95_ms is not None and work.latency_p95_ms < 1:
+            yield f"{work.name}: a p95 of at most {work.latency_p95_ms:g} ms looks like seconds"
+        if work.requests_per_month == 0:
+            yield f"{work.name}: there are no requests"
+    if problem.usd_per_kwh > 2:
+        yield f"usd_per_kwh: {problem.usd_per_kwh:g} USD looks like cents"
+    if not _anything_costs(problem):
+        yield "nothing has a price: give device classes `usd`, and profiles `usd_per_request`"
+
+
+def _anything_costs(problem: PlacementProblem) -> bool:
+    return any(
+        (
+            *(one.usd + one.usd_per_month + one.watts for one in problem.device_classes),
+            *(one.usd_per_request + one.joules for one in problem.profiles),
+            *(pool.usd_per_month for pool in problem.pools),
+            *(tier.usd_per_month for tier in problem.tiers),
+        )
+    )
