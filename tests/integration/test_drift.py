@@ -53,9 +53,9 @@ def test_a_served_run_says_when_inputs_differ_and_when_they_do_no_more(
 
     assert unseen == []
     assert 'edgewise_input_drift{what="length"} 1' in drifted
-    assert 'edgewise_input_drift{what="script"} 1' in drifted
+    assert 'edgewise_input_drift{what="language"} 1' in drifted
     assert "drift_length" in told.json()["predictions"][0]["warnings"]
-    assert "drift_script" in told.headers["x-edgewise-warnings"].split(",")
+    assert "drift_language" in told.headers["x-edgewise-warnings"].split(",")
     assert back == [line.replace("} 1", "} 0") for line in drifted]
     assert set(tags[:500]) == {()}
     assert "drift_length" in tags[1100]

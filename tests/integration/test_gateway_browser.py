@@ -16,7 +16,7 @@ import pytest
 import serving
 from chromium import BROKEN, CONTRAST, chromium, complaints, look
 
-from edgewise.observe.drift import histogram_of, histogram_of_scripts
+from edgewise.observe.drift import histogram_of, histogram_of_languages
 from edgewise.records import (
     AuditRules,
     Certificate,
@@ -67,9 +67,9 @@ def policy_of(labels: tuple[str, ...], bundle_sha256: str, far: str) -> Policy:
         bound=0.04,
         bundle_sha256=bundle_sha256,
     )
-    # Inputs are shorter than they were, and in the same script.
+    # Inputs are shorter than they were, and in the same language.
     lengths = histogram_of("length", [float(10 + number % 30) for number in range(300)])
-    reference = (lengths, histogram_of_scripts(TEXTS * 60))
+    reference = (lengths, histogram_of_languages(TEXTS * 60))
     return Policy(
         task="text-classification",
         labels=labels,
@@ -200,7 +200,7 @@ def test_the_dashboard_shows_what_is_promised_watched_and_staged(url: str, brows
     assert "certified" in said("certificate")
     assert "Evidence against the certificate (e-value)" in said("certificate")
     assert "length of the inputdiffers" in said("drift")
-    assert "language, by its scriptas before" in said("drift")
+    assert "languageas before" in said("drift")
     assert "edgecloud_fallback" in said("rollout")
     assert said("news") == "Requests are welcome. Inputs differ: length of the input."
 

@@ -289,5 +289,5 @@ def test_a_project_with_an_audit_gives_its_policy_rules_and_a_reference(
     assert policy.audit == AuditRules(share=0.1, on_void=OnVoid.WARN)
     assert policy.drift is not None
     names = [one.name for one in policy.drift.reference]
-    assert names == ["length", "confidence", "script", "embedding_0"]
+    assert names == ["length", "confidence", "language", "embedding_0"]
     assert all(sum(one.counts) == 250 for one in policy.drift.reference)

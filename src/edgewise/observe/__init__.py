@@ -9,10 +9,9 @@ from edgewise.observe.audit_file import AuditFile, read_samples
 from edgewise.observe.drift import (
     DriftWatch,
     histogram_of,
-    histogram_of_scripts,
+    histogram_of_languages,
     output_of,
     projections,
-    script_of,
 )
 from edgewise.observe.eprocess import EProcess
 from edgewise.observe.log import DecisionLog
@@ -24,9 +23,8 @@ __all__ = [
     "DriftWatch",
     "EProcess",
     "histogram_of",
-    "histogram_of_scripts",
+    "histogram_of_languages",
     "output_of",
     "projections",
     "read_samples",
-    "script_of",
 ]

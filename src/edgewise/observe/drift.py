@@ -29,6 +29,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from edgewise.errors import InvalidData
+from edgewise.observe.languages import LANGUAGES, language_of
 from edgewise.records import (
     DriftRules,
     DriftWarning,
@@ -43,23 +44,6 @@ _BINS = 10
 _OF_THE_EDGE = ("confidence", "embedding")
 _LEAST = 1e-6
 """Probabilities below are taken for this much: rounding may not look like a shift."""
-_READ = 256
-"""Characters of a text that its script is read off."""
-_SCRIPTS = (
-    ("latin", 0x0000, 0x007F),
-    ("latin with marks", 0x0080, 0x024F),
-    ("greek", 0x0370, 0x03FF),
-    ("cyrillic", 0x0400, 0x052F),
-    ("hebrew", 0x0590, 0x05FF),
-    ("arabic", 0x0600, 0x06FF),
-    ("indic", 0x0900, 0x0DFF),
-    ("thai", 0x0E00, 0x0E7F),
-    ("kana", 0x3040, 0x30FF),
-    ("han", 0x4E00, 0x9FFF),
-    ("hangul", 0xAC00, 0xD7A3),
-)
-_OTHER = len(_SCRIPTS)
-_MARKED_SHARE = 0.02
 
 
 class Told(Protocol):
@@ -125,8 +109,8 @@ class DriftWatch:
         """
         values = {"length": float(facts.input_length)}
         text = one.get("text")
-        if "script" in self._reference and isinstance(text, str):
-            values["script"] = float(script_of(text))
+        if "language" in self._reference and isinstance(text, str):
+            values["language"] = float(language_of(text))
         if confidence is not None:
             values["confidence"] = confidence
         directions = self._rules.directions
@@ -252,38 +236,13 @@ def histogram_of(name: str, values: Sequence[float], bins: int = _BINS) -> Histo
     return Histogram(name=name, edges=edges, counts=tuple(counts))
 
 
-def histogram_of_scripts(texts: Sequence[str]) -> Histogram:
-    """Count a reference sample of texts by script, for values that `script_of` gives."""
-    counts = [0] * (_OTHER + 1)
+def histogram_of_languages(texts: Sequence[str]) -> Histogram:
+    """Count a reference sample of texts by language, for values that `language_of` gives."""
+    counts = [0] * len(LANGUAGES)
     for text in texts:
-        counts[script_of(text)] += 1
-    edges = tuple(float(place) for place in range(_OTHER))
-    return Histogram(name="script", edges=edges, counts=tuple(counts))
-
-
-def script_of(text: str) -> int:
-    """Give the number of the script that most letters of a text are of; another if none.
-
-    Latin letters with marks make a class of their own where they are 2% of the Latin ones, so that
-    English and most other languages in Latin script are told apart; it is no detection of language.
-    A long text is judged by its beginning.
-    """
-    text = text[:_READ]
-    if text.isascii():
-        return 0 if any(map(str.isalpha, text)) else _OTHER
-    counts = [0] * (_OTHER + 1)
-    for letter in filter(str.isalpha, text):
-        code = ord(letter)
-        place = next(
-            (i for i, (_, low, high) in enumerate(_SCRIPTS) if low <= code <= high), _OTHER
-        )
-        counts[place] += 1
-    latin = counts[0] + counts[1]
-    if counts[1] > _MARKED_SHARE * latin:
-        counts[0], counts[1] = 0, latin
-    else:
-        counts[0], counts[1] = latin, 0
-    return counts.index(max(counts)) if any(counts) else _OTHER
+        counts[language_of(text)] += 1
+    edges = tuple(float(place) for place in range(len(LANGUAGES) - 1))
+    return Histogram(name="language", edges=edges, counts=tuple(counts))
 
 
 def output_of(probabilities: Sequence[float]) -> list[float]:

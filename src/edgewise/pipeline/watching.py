@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.observe import histogram_of, histogram_of_scripts, output_of, projections
+from edgewise.observe import histogram_of, histogram_of_languages, output_of, projections
 from edgewise.records import DriftRules, Input
 
 Directions = tuple[tuple[float, ...], ...]
@@ -37,7 +37,7 @@ def drift_rules(
     probabilities: Sequence[Sequence[float]],
     directions: Directions,
 ) -> DriftRules:
-    """Give the rules for a policy: length, confidence, script of texts, and the model's output.
+    """Give the rules for a policy: length, confidence, language of texts, and the model's output.
 
     All are of the rows that may leave, and of the bundle that is certified.
     """
@@ -49,7 +49,7 @@ def drift_rules(
     found = [
         histogram_of("length", lengths),
         histogram_of("confidence", [float(one) for one in confidence]),
-        *([histogram_of_scripts(texts)] if texts else []),
+        *([histogram_of_languages(texts)] if texts else []),
         *(histogram_of(name, values) for name, values in along.items()),
     ]
     return DriftRules(reference=tuple(found), directions=directions)

@@ -150,7 +150,7 @@ WATCHED = DriftRules(
     window=200,
     reference=tuple(
         Histogram(name=name, edges=(1.0,), counts=(1, 1))
-        for name in ("length", "script", "confidence", "embedding_0")
+        for name in ("length", "language", "confidence", "embedding_0")
     ),
 )
 
@@ -158,7 +158,7 @@ WATCHED = DriftRules(
 def test_each_thing_watched_of_the_inputs_has_its_state() -> None:
     counting = Counting()
     counting.compared("length", 0.01, differs=False)
-    counting.compared("script", 0.8125, differs=True)
+    counting.compared("language", 0.8125, differs=True)
 
     state = drift_state(replace(POLICY, drift=WATCHED), counting.inputs([]))
     html = sections(shown(History(lambda: POLICY), drift=state))["drift"]
@@ -169,7 +169,7 @@ def test_each_thing_watched_of_the_inputs_has_its_state() -> None:
     rows = html.split("<tr>")[2:]
     assert [row.split("</th>")[0].rpartition(">")[2] for row in rows] == [
         "length of the input",
-        "language, by its script",
+        "language",
         "score: the confidence of the nearest tier",
         "embedding, along direction 0: what the nearest tier&#x27;s model makes of it",
     ]
@@ -192,26 +192,26 @@ def test_what_a_chosen_part_tells_is_not_shown_as_watched() -> None:
     state = drift_state(policy, {})
 
     assert state is not None
-    assert [one["name"] for one in state["watched"]] == ["length", "script"]
+    assert [one["name"] for one in state["watched"]] == ["length", "language"]
 
 
 def test_inputs_differ_where_they_do_in_any_process() -> None:
     here, there = Counting(), Counting()
     here.compared("length", 0.9, differs=False)
     there.compared("length", 0.4, differs=True)
-    there.compared("script", 0.1, differs=False)
+    there.compared("language", 0.1, differs=False)
 
     found = here.inputs([there.metrics.state()])
     whole = here.metrics.whole([there.metrics.state()]).text()
 
-    assert found == {"length": (0.9, True), "script": (0.1, False)}
+    assert found == {"length": (0.9, True), "language": (0.1, False)}
     assert 'edgewise_input_drift{what="length"} 1\n' in whole
     assert 'edgewise_input_drift_distance{what="length"} 0.9\n' in whole
 
 
 def test_news_say_which_inputs_differ() -> None:
     told = {"name": "length", "distance": 0.5, "differs": True}
-    other = {"name": "script", "distance": 0.5, "differs": False}
+    other = {"name": "language", "distance": 0.5, "differs": False}
     state = shown(History(lambda: POLICY), drift={"window": 9, "watched": [told, other]})
 
     assert news(state) == "Requests are welcome. Inputs differ: length of the input."

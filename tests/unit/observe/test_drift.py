@@ -10,13 +10,13 @@ from edgewise.errors import InvalidData
 from edgewise.observe.drift import (
     DriftWatch,
     histogram_of,
-    histogram_of_scripts,
+    histogram_of_languages,
     output_of,
     p_value_of,
     projections,
-    script_of,
     stability_index,
 )
+from edgewise.observe.languages import language_of
 from edgewise.records import (
     DriftRules,
     DriftWarning,
@@ -103,12 +103,12 @@ def test_without_a_shift_there_is_seldom_a_warning() -> None:
     assert false <= 2
 
 
-def test_a_request_tells_its_length_and_script_and_what_the_edge_said_of_it() -> None:
+def test_a_request_tells_its_length_and_language_and_what_the_edge_said_of_it() -> None:
     sure = histogram_of("confidence", [0.9 + n / 10_000 for n in range(500)])
-    scripts = histogram_of_scripts(["a good film"] * 500)
+    languages = histogram_of_languages(["a good film"] * 500)
     output = histogram_of("embedding_0", [1.0 + n / 500 for n in range(500)])
     rules = DriftRules(
-        reference=(REFERENCE, sure, scripts, output), window=100, directions=((1.0, 0.0),)
+        reference=(REFERENCE, sure, languages, output), window=100, directions=((1.0, 0.0),)
     )
     watch, heard = DriftWatch(rules), list[DriftWarning]()
     unsure = Prediction("no", 0.5, (0.5, 0.5))
@@ -117,10 +117,10 @@ def test_a_request_tells_its_length_and_script_and_what_the_edge_said_of_it() ->
         watch.look(FACTS, {"text": "хороший"}, unsure, 0.3, 0.0)
     heard += watch.look(FACTS, {"text": "хороший"}, None, None, 0.0)
     before = [one.code for one in heard]
-    heard += watch.look(FACTS, {"image": "of no script"}, unsure, 0.3, 0.0)
+    heard += watch.look(FACTS, {"image": "of no language"}, unsure, 0.3, 0.0)
 
-    assert before == ["drift_length", "drift_script"]
-    assert {one.name for one in heard} == {"length", "script", "confidence", "embedding_0"}
+    assert before == ["drift_length", "drift_language"]
+    assert {one.name for one in heard} == {"length", "language", "confidence", "embedding_0"}
 
 
 def test_a_warning_stands_until_a_window_is_as_it_was() -> None:
@@ -185,32 +185,16 @@ def test_what_has_no_reference_is_passed_over_and_no_number_is_refused() -> None
     assert caught.value.hint == "leave it out"
 
 
-def test_scripts_are_told_apart() -> None:
-    texts = {
-        "a good film": 0,
-        "ein schöner Abend für größere Gäste": 1,
-        "καλημέρα": 2,
-        "хороший фильм": 3,
-        "良い映画です": 8,
-        "很好的电影": 9,
-        "좋은 영화": 10,
-        "12 + 4": 11,
-        "é 12 + 4": 1,
-        "ትግርኛ": 11,
-    }
-
-    assert {text: script_of(text) for text in texts} == texts
-
-
-def test_another_script_is_a_drift() -> None:
-    reference = histogram_of_scripts(["a good film"] * 300 + ["größer schöner"] * 100)
+@pytest.mark.parametrize("text", ["хороший фильм", "der film ist nicht schlecht"])
+def test_another_language_is_a_drift_in_the_same_script_too(text: str) -> None:
+    reference = histogram_of_languages(["it is a good film"] * 300 + ["good film"] * 100)
     watch = DriftWatch(DriftRules(reference=(reference,), window=100))
 
     found: list[Any] = []
     for n in range(100):
-        found += watch.see({"script": script_of("хороший фильм")}, float(n))
+        found += watch.see({"language": float(language_of(text))}, float(n))
 
-    assert [one.name for one in found] == ["script"]
+    assert [one.name for one in found] == ["language"]
 
 
 def test_an_embedding_is_watched_along_directions() -> None:

@@ -36,11 +36,11 @@ def test_a_reference_counts_each_row_once() -> None:
     found = drift_rules(inputs, [3.0, 2.0], np.array([0.9, 0.8]), probabilities, ((0.7, -0.7),))
 
     names = [one.name for one in found.reference]
-    assert names == ["length", "confidence", "script", "embedding_0"]
+    assert names == ["length", "confidence", "language", "embedding_0"]
     assert all(sum(one.counts) == 2 for one in found.reference)
 
 
-def test_images_have_no_script() -> None:
+def test_images_have_no_language() -> None:
     found = drift_rules([{"image": "a.png"}], [9.0], np.array([0.9]), [(0.9, 0.1)], ())
 
     assert [one.name for one in found.reference] == ["length", "confidence"]

@@ -53,7 +53,7 @@ _ACTIONS = {
 
 _WATCHED = {
     "length": "length of the input",
-    "script": "language, by its script",
+    "language": "language",
     "confidence": "score: the confidence of the nearest tier",
 }
 _EMBEDDING = "embedding_"
