@@ -89,6 +89,8 @@ def _unknown(basis: PlanBasis, evidence: Evidence) -> Iterator[str]:
 
 def _another_volume(evidence: Evidence, n: Mapping[str, float]) -> Iterator[str]:
     replay, per_s = evidence.replay, n["workload.requests_per_month"] / SECONDS_A_MONTH
+    if replay is not None:
+        yield from (f"{replay.trace}: {words}" for words in replay.warnings)
     if replay is not None and replay.requests < _FEW:
         yield f"latencies are those of {replay.trace}, whose {replay.requests} requests are few"
     if replay is None or replay.per_s is None or per_s == 0:

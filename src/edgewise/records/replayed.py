@@ -57,6 +57,8 @@ class TraceReplay:
     """Of a request, on average."""
     output_tokens: float
     options: tuple[OptionReplay, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What of the file looks broken, or in another unit."""
 
     def __post_init__(self) -> None:
         if self.peak_ratio is not None and not 1.0 <= self.peak_ratio < math.inf:

@@ -23,6 +23,7 @@ from edgewise.records import (
 )
 from edgewise.simulate.answers import AnswerTable
 from edgewise.simulate.composing import policy_of
+from edgewise.simulate.plausible import trace_warnings
 from edgewise.simulate.replay import simulate
 from edgewise.simulate.scenario import Scenario
 from edgewise.simulate.trace import TraceBlock, TraceReader
@@ -138,7 +139,7 @@ class _Counts:
     def __init__(self) -> None:
         self._requests = 0
         self._first_s = self._last_s = 0.0
-        self._squares = 0.0
+        self._squares = self._longest_gap_s = 0.0
         self._tokens = [0.0, 0.0]
         self._quarters: Counter[int] = Counter()
 
@@ -149,6 +150,7 @@ class _Counts:
                 self._first_s = self._last_s = float(block.t_s[0])
             gaps = np.diff(block.t_s, prepend=self._last_s)
             self._squares += float(np.square(gaps).sum())
+            self._longest_gap_s = max(self._longest_gap_s, float(gaps.max()))
             self._last_s = float(block.t_s[-1])
             self._requests += len(block.t_s)
             self._tokens[0] += float(block.input_tokens.sum())
@@ -173,6 +175,14 @@ class _Counts:
             input_tokens=self._tokens[0] / self._requests,
             output_tokens=self._tokens[1] / self._requests,
             options=options,
+            warnings=tuple(
+                trace_warnings(
+                    requests=self._requests,
+                    first_s=self._first_s,
+                    span_s=span_s,
+                    longest_gap_s=self._longest_gap_s,
+                )
+            ),
         )
 
     def _peak_ratio(self, span_s: float) -> float | None:

@@ -15,6 +15,7 @@ from edgewise.records import (
     digest,
 )
 from edgewise.simulate.goodness import misfit
+from edgewise.simulate.plausible import trace_warnings
 from edgewise.simulate.queueing import mmc_wait_s
 from edgewise.simulate.scenario import Scenario, is_remote, prerouted
 from edgewise.simulate.tally import LateTally, Tally, TierTally
@@ -22,9 +23,6 @@ from edgewise.simulate.times import TierTimes
 
 _Z = 1.959963984540054
 _BURSTY_CV2 = 2.0
-_LONG_GAPS = 100.0
-_RARE_PER_S = 2e-3
-_YEAR_5000_S = 1e11
 
 
 def report_of(
@@ -161,13 +159,12 @@ def _warnings(tally: Tally, queue: dict[str, QueueReport]) -> tuple[str, ...]:
             f"requests come in bursts: gaps have a CV² of {cv2:.3g}, and formulas assume 1; "
             "trust the replayed waits"
         )
-    gaps = tally.requests - 1
-    if gaps > 1 and tally.longest_gap_s > _LONG_GAPS * tally.span_s / gaps and cv2 is not None:
-        found.append(f"no request came for {tally.longest_gap_s:.4g} s once: is the trace whole?")
-    if tally.first_s > _YEAR_5000_S:
-        found.append("the trace begins after the year 5000: is `t_s` in milliseconds?")
-    elif tally.span_s > 1e6 and gaps / tally.span_s < _RARE_PER_S:
-        found.append("requests come minutes apart, for weeks: is `t_s` in milliseconds?")
+    found += trace_warnings(
+        requests=tally.requests,
+        first_s=tally.first_s,
+        span_s=tally.span_s,
+        longest_gap_s=tally.longest_gap_s,
+    )
     return tuple(found)
 
 

@@ -75,6 +75,16 @@ def test_the_trace_of_the_workload_is_replayed(
     assert "check: latencies are those of r.csv, with 3.51 requests a second" in shown
 
 
+def test_a_trace_with_a_hole_is_warned_of(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "".join(f"{at_s},1,1\n" for at_s in (*range(300), 9000))
+    (spec.parent / "r.csv").write_text(f"t_s,input_tokens,output_tokens\n{rows}")
+    spec.write_text(SPEC.replace("workload: {", "workload: {trace: r.csv, "), encoding="utf-8")
+
+    found = as_json(capsys, "plan", str(spec))
+
+    assert "r.csv: no request came for 8701 s once: is the trace whole?" in found["warnings"]
+
+
 def test_a_trace_that_is_not_there_is_told(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec.write_text(SPEC.replace("workload: {", "workload: {trace: r.csv, "), encoding="utf-8")
 
