@@ -81,8 +81,8 @@ bench-plan: $(HEAVY_STAMP)
 	$(HEAVY)/bin/python -m benchmarks.plan
 
 # The model that finds names of persons is in the environment of the heavy tests.
-bench-route_names: $(HEAVY_STAMP)
-	$(HEAVY)/bin/python -m benchmarks.route_names
+bench-privacy_names: $(HEAVY_STAMP)
+	$(HEAVY)/bin/python -m benchmarks.privacy_names
 
 # It trains: about 40 minutes the first time, kept in runs/compression.
 bench-compression: $(HEAVY_STAMP)

@@ -4,7 +4,7 @@ Claims: `privacy_name_recall` at least 0.98 and `privacy_name_precision` at leas
 other kinds, on texts drawn with a seed that nothing was developed on; half of them name a person,
 the others a place, a firm or a day. It needs the extra `privacy`.
 
-    .venv-heavy/bin/python -m benchmarks.route_names
+    .venv-heavy/bin/python -m benchmarks.privacy_names
 """
 
 import statistics
