@@ -21,6 +21,7 @@ from edgewise.errors import InvalidRecord
 from edgewise.records import (
     MEASURES,
     AuditRules,
+    AuditSample,
     Autoscaling,
     Batching,
     BundleManifest,
@@ -104,6 +105,7 @@ CHECKED: dict[Any, dict[str, st.SearchStrategy[Any]]] = {
         **dict.fromkeys(("rtt_p50_ms", "rtt_p95_ms"), TIMES_MS),
     },
     Policy: {"deadline_ms": st.none() | TIMES_S},
+    AuditSample: dict.fromkeys(("edge_quality", "far_quality"), SHARES),
     AuditRules: {
         **dict.fromkeys(("share", "label_share"), SHARES),
         **dict.fromkeys(("per_hour", "per_day"), st.none() | COUNTS),

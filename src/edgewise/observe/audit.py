@@ -3,12 +3,15 @@
 Each request that the engine hands over counts, kept or deferred, while the audit has the means to
 ask: that is settled before it is looked at whether it was kept. Of those that were kept a share s,
 drawn by chance, is asked; the test's estimate weighs them by 1/s (see `eprocess.py`). Deferred
-ones have both answers, and the same share of them is noted, so that the samples are a plain random
-share of all requests: `edgewise recertify` needs no weights.
+ones have both answers, and the same share of them is noted, so that the samples are a plain
+random share of all requests: `edgewise recertify` needs no weights.
 
-What was lost, because the farthest tier did not answer, counts as no loss: nobody is accused by
-silence. After a kill, what may have been counted since the last commit is charged as requests
-without loss, so that a crash never adds evidence.
+Where the engine has a judge, it says how good both answers of a sample are, and what is tested is
+the certified loss. Deferred samples are judged too, for the next certificate.
+
+What was lost, because the farthest tier did not answer or the judge failed, counts as no loss:
+nobody is accused by silence. After a kill, what may have been counted since the last commit is
+charged as requests without loss, so that a crash never adds evidence.
 """
 
 import random  # noqa: TID251 - only the type of the rng that is handed in
@@ -96,8 +99,14 @@ class Auditor:
         """Give what `defer_more` keeps from while the certificate is void; `None` keeps nothing."""
         return None if self._audit is None else self._audit.state.threshold
 
-    def begin(self, policy: Policy) -> None:
+    def begin(self, policy: Policy, *, judged: bool = False) -> None:
         """Audit by a policy from now on; goes on where the last audit of its certificate ended.
+
+        Parameters
+        ----------
+        judged
+            Whether `record` is told qualities: then they are what counts, not whether answers
+            differ.
 
         Raises
         ------
@@ -110,7 +119,7 @@ class Auditor:
             if rules is None:
                 self._audit = None
                 return
-            audit = fresh(rules, certificate)
+            audit = fresh(rules, certificate, judged=judged)
             body = None if self._file is None else self._file.load()
             if body is not None:
                 self._restore(audit, body)
@@ -142,7 +151,12 @@ class Auditor:
             return self._sampled(audit, one, now_s, wanted=wanted)
 
     def record(
-        self, case: AuditCase, far_label: str | None, now_s: float, loss: float | None = None
+        self,
+        case: AuditCase,
+        far_label: str | None,
+        now_s: float,
+        qualities: tuple[float, float] | None = None,
+        fault: str = "",
     ) -> AuditState:
         """Take what the farthest tier answered about a case, and give the state then.
 
@@ -150,44 +164,46 @@ class Auditor:
         ----------
         far_label
             `None` where it gave no answer.
-        loss
-            For graded answers: how much less the edge's is worth than the farthest tier's, 0 to 1;
-            by default 1 where they differ.
+        qualities
+            How good a judge found the nearest and the farthest tier's answer, 0 to 1 each; `None`
+            where none said so.
+        fault
+            How the judge failed, where it did.
 
         Raises
         ------
         InvalidData
-            When the loss is outside of that.
+            When a quality is outside of that.
         """
-        if loss is not None and not 0.0 <= loss <= 1.0:
-            what, hint = f"a loss of {loss}", "give 0 to 1, 1 for an answer worth nothing"
-            raise InvalidData(what, where="Auditor.record", hint=hint)
+        if qualities is not None:
+            _check(*qualities, where="Auditor.record")
         with self._lock:
             audit = self._audit
             if audit is None or self._cases.pop(case.number, None) is None:
                 return AuditState() if audit is None else told(audit)
-            lost = far_label is None
-            if loss is None:
-                loss = float(far_label is not None and far_label != case.answered.edge_label)
+            lost, loss = far_label is None, _loss(audit, case, far_label, qualities)
             state = audit.state
-            kept = case.answered.kept
+            kept, was_asked = case.answered.kept, case.answered.far_label is None
             audit.state = replace(
                 state,
                 audited=state.audited + (kept and not lost),
                 lost=state.lost + lost,
-                disagreed=state.disagreed + (kept and loss > 0.0),
-                spent_usd=state.spent_usd + (0.0 if lost else case.answered.usd_per_request),
+                disagreed=state.disagreed + (kept and loss is not None and loss > 0.0),
+                unjudged=state.unjudged + bool(fault),
+                judge_fault=fault or state.judge_fault,
+                spent_usd=state.spent_usd
+                + (case.answered.usd_per_request if was_asked and not lost else 0.0),
             )
             if audit.lines.get("answers") is not None:
-                audit.lines["answers"].settle(case.number, loss)
+                audit.lines["answers"].settle(case.number, loss or 0.0)
             wanted = audit.wanted.get(case.answered.request_id)
             if wanted is not None:
                 wanted.far_label = far_label
                 if lost:
                     self._settle_label(audit, case.answered.request_id, 0.0)
-            self._note(audit, case, far_label, None if lost else loss)
+            self._note(audit, case, loss)
             self._judge(audit, now_s)
-            self._save(self._sample(audit, case, far_label, wanted=wanted is not None))
+            self._save(_sample(audit, case, far_label, qualities))
             return told(audit)
 
     def record_label(self, request_id: str, label: str, now_s: float) -> bool:
@@ -217,9 +233,7 @@ class Auditor:
         InvalidData
             When a quality is outside of that.
         """
-        if not (0.0 <= edge <= 1.0 and 0.0 <= far <= 1.0):
-            what, hint = f"qualities of {edge} and {far}", "give numbers from 0 to 1"
-            raise InvalidData(what, where="Auditor.record_quality", hint=hint)
+        _check(edge, far, where="Auditor.record_quality")
         with self._lock:
             audit = self._audit
             if audit is None or request_id not in audit.wanted:
@@ -258,9 +272,8 @@ class Auditor:
             if line:
                 line.expire(now_s)
         if len(self._cases) >= rules.at_once:
-            for number in [
-                n for n, c in self._cases.items() if c.at_s + time_allowed_s(rules) <= now_s
-            ]:
+            oldest_s = now_s - time_allowed_s(audit)
+            for number in [n for n, case in self._cases.items() if case.at_s <= oldest_s]:
                 del self._cases[number]  # an engine that never came back
             if len(self._cases) >= rules.at_once:
                 return False
@@ -281,7 +294,7 @@ class Auditor:
         if audit.state.void:
             return
         number = self._number + 1  # what the case will have
-        until_s = now_s + time_allowed_s(audit.rules)
+        until_s = now_s + time_allowed_s(audit)
         for name, line in audit.lines.items():
             if name == "answers" and sampled and one.kept:
                 line.wait(number, until_s)
@@ -299,16 +312,20 @@ class Auditor:
     ) -> AuditCase | None:
         self._number += 1
         case = AuditCase(
-            number=self._number, share=audit.rules.share, answered=one, at_s=max(now_s, 0.0)
+            number=self._number,
+            share=audit.rules.share,
+            answered=one,
+            at_s=max(now_s, 0.0),
+            label_wanted=wanted,
         )
         audit.state = replace(audit.state, sampled=audit.state.sampled + 1)
-        if one.far_label is not None:
-            loss = float(one.far_label != one.edge_label)
-            self._note(audit, case, one.far_label, loss)
-            self._save(self._sample(audit, case, one.far_label, wanted=wanted))
+        if one.far_label is None:
+            for window in self._windows:
+                window.spend(one.usd_per_request)
+        elif not audit.tested.judged:
+            self._note(audit, case, _loss(audit, case, one.far_label, None))
+            self._save(_sample(audit, case, one.far_label, None))
             return None
-        for window in self._windows:
-            window.spend(one.usd_per_request)
         self._cases[case.number] = case
         return case
 
@@ -319,10 +336,8 @@ class Auditor:
         audit.state = replace(audit.state, labelled=audit.state.labelled + 1)
         return True
 
-    def _note(
-        self, audit: UnderAudit, case: AuditCase, far_label: str | None, loss: float | None
-    ) -> None:
-        if loss is None or far_label is None:
+    def _note(self, audit: UnderAudit, case: AuditCase, loss: float | None) -> None:
+        if loss is None:
             return
         audit.recent.append((case.answered.confidence, loss))
         if audit.state.void:
@@ -347,23 +362,6 @@ class Auditor:
         if most is not None and not audit.tested.among_kept:
             threshold = stopgap_threshold(tuple(audit.recent), most, audit.delta)
             audit.state = replace(audit.state, threshold=threshold)
-
-    def _sample(
-        self, audit: UnderAudit, case: AuditCase, far_label: str | None, *, wanted: bool
-    ) -> AuditSample:
-        one = case.answered
-        return AuditSample(
-            request_id=one.request_id,
-            at_s=case.at_s,
-            confidence=one.confidence,
-            edge_label=one.edge_label,
-            far_label=far_label,
-            kept=one.kept,
-            share=case.share,
-            group=one.group,
-            label_wanted=wanted,
-            void=audit.state.voided_at_s is not None and case.at_s >= audit.state.voided_at_s,
-        )
 
     def _save(
         self, sample: AuditSample | None = None, truths: dict[str, str] | None = None
@@ -426,3 +424,47 @@ class Auditor:
         except (KeyError, TypeError, ValueError) as strange:
             what = f"no state of an audit: {type(strange).__name__}"
             raise InvalidRecord(what, where=where, hint="begin another file") from strange
+
+
+def _check(edge: float, far: float, *, where: str) -> None:
+    if not (0.0 <= edge <= 1.0 and 0.0 <= far <= 1.0):
+        what, hint = f"qualities of {edge} and {far}", "give numbers from 0 to 1"
+        raise InvalidData(what, where=where, hint=hint)
+
+
+def _loss(
+    audit: UnderAudit,
+    case: AuditCase,
+    far_label: str | None,
+    qualities: tuple[float, float] | None,
+) -> float | None:
+    """Give what keeping the nearest tier's answer loses; `None` where nobody knows."""
+    if far_label is None:
+        return None
+    if audit.tested.judged:
+        return None if qualities is None else loss_by_quality(audit.loss, *qualities)
+    return float(far_label != case.answered.edge_label)
+
+
+def _sample(
+    audit: UnderAudit,
+    case: AuditCase,
+    far_label: str | None,
+    qualities: tuple[float, float] | None,
+) -> AuditSample:
+    one = case.answered
+    edge_quality, far_quality = (None, None) if qualities is None else qualities
+    return AuditSample(
+        request_id=one.request_id,
+        at_s=case.at_s,
+        confidence=one.confidence,
+        edge_label=one.edge_label,
+        far_label=far_label,
+        kept=one.kept,
+        share=case.share,
+        group=one.group,
+        label_wanted=case.label_wanted,
+        void=audit.state.voided_at_s is not None and case.at_s >= audit.state.voided_at_s,
+        edge_quality=edge_quality,
+        far_quality=far_quality,
+    )

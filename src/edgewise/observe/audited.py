@@ -15,31 +15,39 @@ class Tested:
     """What the test of one certificate doubts."""
 
     words: str = ""
+    judged: bool = False
+    """Whether a judge says how good both answers are."""
     answers_alpha: float | None = None
-    """The share of disagreement that is doubted; `None` where answers alone say nothing."""
+    """The share of disagreement that is doubted, or the loss by the judge; `None` where answers
+    alone say nothing."""
     labels_alpha: float | None = None
     signed: bool = False
-    """Of the loss by labels: whether it may be below 0."""
+    """Of the loss by labels or by the judge: whether it may be below 0."""
     among_kept: bool = False
     """Whether a request counts only where its answer was kept."""
     refuted_from: float = math.inf
     """The evidence, of either kind, that makes the certificate void."""
 
 
-def doubted_of(certificate: Certificate | None, rules: AuditRules) -> Tested:
+def doubted_of(
+    certificate: Certificate | None, rules: AuditRules, *, judged: bool = False
+) -> Tested:
     """Say what answers, and true labels where they are promised, can refute.
 
-    Without labels only disagreement with the farthest tier is seen. Where that is the certified
+    By a judge of answers the certified loss itself is seen, and tested against alpha. Without one,
+    and without labels, only disagreement with the farthest tier is. Where that is the certified
     loss, it is tested against alpha. It is no less than `regret`, and that no less than `net`, so
     a disagreement above alpha refutes neither; but if requests are as they were when the
     certificate was made, it stays within the limit found then. Above it, they are not.
     """
     if certificate is None or certificate.state is not CertificateState.CERTIFIED:
-        return Tested()
+        return Tested(judged=judged)
     loss, delta = certificate.loss, certificate.delta
     words = []
-    if loss is Loss.DISAGREEMENT:
-        answers: float | None = certificate.alpha
+    answers: float | None = certificate.alpha
+    if judged:
+        words.append(f"{loss.value} ≤ {certificate.alpha:.4g} by the judge")
+    elif loss is Loss.DISAGREEMENT:
         words.append(f"disagreement ≤ {certificate.alpha:.4g}")
     else:
         answers = certificate.disagreement_limit
@@ -55,6 +63,7 @@ def doubted_of(certificate: Certificate | None, rules: AuditRules) -> Tested:
     count = (answers is not None) + (labels is not None)
     return Tested(
         words="; ".join(words),
+        judged=judged,
         answers_alpha=answers,
         labels_alpha=labels,
         signed=loss is Loss.NET,

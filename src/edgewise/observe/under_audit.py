@@ -63,12 +63,14 @@ class UnderAudit:
     recent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=RECENT))
 
 
-def fresh(rules: AuditRules, certificate: Certificate | None) -> UnderAudit:
+def fresh(rules: AuditRules, certificate: Certificate | None, *, judged: bool) -> UnderAudit:
     """Give the audit of a certificate of which nothing is known yet."""
-    tested = doubted_of(certificate, rules)
+    tested = doubted_of(certificate, rules, judged=judged)
     lines = {}
     if tested.answers_alpha is not None:
-        lines["answers"] = Line(EProcess(alpha=tested.answers_alpha, share=rules.share))
+        signed = judged and tested.signed
+        test = EProcess(alpha=tested.answers_alpha, share=rules.share, signed=signed)
+        lines["answers"] = Line(test)
     if tested.labels_alpha is not None:
         share = rules.share * rules.label_share
         test = EProcess(alpha=tested.labels_alpha, share=share, signed=tested.signed)
@@ -108,9 +110,9 @@ def told(audit: UnderAudit) -> AuditState:
     )
 
 
-def time_allowed_s(rules: AuditRules) -> float:
-    """Give how long a background call may take, with some time to spare."""
-    return rules.timeout_ms / 1000 + _SPARE_S
+def time_allowed_s(audit: UnderAudit) -> float:
+    """Give how long a background call and its judge may take, with some time to spare."""
+    return audit.rules.timeout_ms / 1000 * (1 + audit.tested.judged) + _SPARE_S
 
 
 def alike(one: EProcess, other: EProcess) -> bool:

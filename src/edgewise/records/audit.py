@@ -32,9 +32,9 @@ class AuditRules:
     usd_per_hour: float | None = None
     usd_per_day: float | None = None
     at_once: int = 2
-    """Most background calls under way together."""
+    """Most background calls and judgements under way together."""
     timeout_ms: float = 10_000.0
-    """Of a background call."""
+    """Of a background call, and then of the judge where there is one."""
     on_void: OnVoid = OnVoid.DEFER_MORE
     samples_kept: int = 20_000
     """The oldest sample makes way for the one after these."""
@@ -74,13 +74,13 @@ class Answered:
     far_label: str | None = None
     """The farthest tier's, where it was asked for the answer already."""
     usd_per_request: float = 0.0
-    """What it costs to ask it."""
+    """What it costs to ask it, at the most."""
     group: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditCase:
-    """One request that the farthest tier is to be asked about. Made by the auditor."""
+    """One request that the farthest tier, or a judge, is to be asked about. Made by the auditor."""
 
     number: int
     """Of the auditor's; it grows."""
@@ -88,11 +88,12 @@ class AuditCase:
     answered: Answered
     at_s: float
     """Seconds since 1970, UTC."""
+    label_wanted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditSample:
-    """What one audited request leaves. It holds no input, and nothing made of one but labels."""
+    """What one audited request leaves: no input, and of answers labels and qualities alone."""
 
     request_id: str
     at_s: float
@@ -108,6 +109,16 @@ class AuditSample:
     truth: str | None = None
     void: bool = False
     """Whether the certificate was void before it came."""
+    edge_quality: float | None = None
+    """How good a judge found the nearest tier's answer, 0 to 1; `None` where none said so."""
+    far_quality: float | None = None
+    """The farthest tier's, likewise."""
+
+    def __post_init__(self) -> None:
+        both = (self.edge_quality, self.far_quality)
+        if both != (None, None) and not all(one is not None and 0.0 <= one <= 1.0 for one in both):
+            what, hint = f"qualities of {both[0]} and {both[1]}", "give both from 0 to 1, or none"
+            raise InvalidRecord(what, where="AuditSample", hint=hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +142,11 @@ class AuditState:
     lost: int = 0
     """Those that it gave no answer for."""
     disagreed: int = 0
+    """Kept answers that differed from the farthest tier's; with a judge, those worse than its."""
+    unjudged: int = 0
+    """Samples of which the judge failed to say how good they are: they count as no loss."""
+    judge_fault: str = ""
+    """How it failed the last time."""
     labelled: int = 0
     spent_usd: float = 0.0
     threshold: float | None = None

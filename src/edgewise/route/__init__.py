@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edgewise.route.comparing import compare_policies, shown_policy
     from edgewise.route.draining import drain
     from edgewise.route.engine import HybridInferenceEngine
+    from edgewise.route.judging import Judge
     from edgewise.route.offline import OfflineQueue
     from edgewise.route.streaming import AnswerStream
     from edgewise.route.telling import DecisionSink
@@ -36,6 +37,7 @@ __all__ = [
     "DecisionSink",
     "HybridInferenceEngine",
     "InferenceResult",
+    "Judge",
     "LateAnswer",
     "LateOutcome",
     "LateRequest",
@@ -60,6 +62,7 @@ _HOMES = {
     "CloudInferenceClient": "client",
     "DecisionSink": "telling",
     "HybridInferenceEngine": "engine",
+    "Judge": "judging",
     "OfflineQueue": "offline",
     "Reservation": "budget",
     "StreamingTier": "tiers",

@@ -21,13 +21,14 @@ from edgewise.records import (
 )
 from edgewise.records import Protocol as RemoteProtocol
 from edgewise.route.allowance import Allowance
-from edgewise.route.auditing import Auditing, Auditor
+from edgewise.route.auditing import Auditor, audit_with
 from edgewise.route.breaker import CircuitState
 from edgewise.route.carrying import Carrier
 from edgewise.route.clock import Clock, SystemClock
 from edgewise.route.conditions import Conditions
 from edgewise.route.device import read_device
 from edgewise.route.facts import Asked, as_asked, facts_of
+from edgewise.route.judging import Judge
 from edgewise.route.late import LateAnswer
 from edgewise.route.looking import Outlook
 from edgewise.route.many import in_order
@@ -92,6 +93,8 @@ class HybridInferenceEngine:
     auditor
         Watches the certificate where the policy has `audit` rules; its maker closes it, after the
         engine. Such as `edgewise.observe.Auditor`.
+    judge
+        Tells the auditor how good answers are, so that texts can be audited: see `route.Judge`.
     drift
         Watches inputs by the policy's `drift` rules. Such as `edgewise.observe.DriftWatch`.
 
@@ -123,6 +126,7 @@ class HybridInferenceEngine:
         lane: Callable[[str], Lane] | None = None,
         local: Callable[[str, LocalModel], LocalTier] = LocalTier,
         auditor: Auditor | None = None,
+        judge: Judge | None = None,
         drift: InputWatch | None = None,
     ) -> None:
         self._clock = SystemClock() if clock is None else clock
@@ -152,11 +156,10 @@ class HybridInferenceEngine:
         self._carrier = Carrier(self._clock, rng, hedges, self._conditions.system)
         self._streamer = Streamer(self._clock, rng, self._conditions.system)
         self._prober = Prober(self._clock)
-        self._audits: Auditing | None = None
-        if auditor is not None:
-            self._audits = Auditing(auditor, self._carrier, self._clock, self._leave)
+        self._audits = audit_with(auditor, judge, self._carrier, self._clock, self._leave)
+        self._conditions.audits = self._audits
+        if self._audits is not None:
             self._audits.begin(self._serving)
-            self._conditions.audits = self._audits
         self._inputs = Watching(drift, self._serving)
         self._log = decision_log
         self._own_loop = OwnLoop()
@@ -287,8 +290,6 @@ class HybridInferenceEngine:
                 await self._opened_store().keep(run)
                 return told(run, self._clock.now_s())
             result = result_of(run, self._clock.now_s())
-            if self._audits is not None:
-                self._audits.note(run)
         except BaseException as failure:
             run.error = type(failure).__name__
             raise
@@ -401,11 +402,9 @@ class HybridInferenceEngine:
 
         The first failure ends the rest and is raised.
         """
-
-        async def answer(one: Input) -> InferenceResult:
-            return await self.predict(one, force_location, deadline_ms)
-
-        return await in_order(answer, inputs, concurrency)
+        return await in_order(
+            lambda one: self.predict(one, force_location, deadline_ms), inputs, concurrency
+        )
 
     async def aclose(self) -> None:
         """Close the tiers. The decision log is its maker's to close."""
@@ -493,6 +492,8 @@ class HybridInferenceEngine:
             closing.add_done_callback(self._closing.discard)
 
     def _end(self, run: Run) -> None:
+        if self._audits is not None and not run.error:
+            self._audits.note(run)
         self._inputs.note(run, self._clock.utc_s())
         if self._log is not None:
             self._log.append(decision_of(run, self._clock.now_s(), self._clock.utc_s()))

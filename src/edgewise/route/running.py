@@ -32,6 +32,7 @@ class Run:
         "attempts",
         "broke",
         "confidence",
+        "cut_off",
         "ended",
         "error",
         "facts",
@@ -64,6 +65,8 @@ class Run:
         self._read = 0
         self._reasons: tuple[Reason, ...] = ()
         self.answers: dict[str, Prediction] = {}
+        self.cut_off: set[str] = set()
+        """Tiers whose answer was not read to its end."""
         self.racing: dict[asyncio.Task[None], str] = {}
         self.location: str | None = None
         self.confidence: float | None = None

@@ -318,6 +318,8 @@ class Streamer:
             usage=held.usage(run),
         )
         run.answers[held.call.tier.name] = held.answer(run)
+        if not held.ended:
+            run.cut_off.add(held.call.tier.name)
 
     def _left_ms(self, run: Run) -> float | None:
         deadline_ms = run.facts.deadline_ms

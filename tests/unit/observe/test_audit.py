@@ -159,29 +159,156 @@ def test_what_is_not_answered_counts_as_no_loss() -> None:
     assert silent.state.audited == 0
 
 
-def test_a_graded_answer_loses_in_part() -> None:
-    graded, plain = auditor(), auditor()
-    for made, far_label, loss in ((graded, "other words", 0.25), (plain, "yes", None)):
-        case = made.consider(kept(), NOON_S)
+def judged(**changes: Any) -> Auditor:
+    made = Auditor(rng=random.Random(7))
+    made.begin(policy(**changes), judged=True)
+    return made
+
+
+def judge(made: Auditor, one: Answered, *qualities: float, fault: str = "") -> AuditState:
+    case = made.consider(one, NOON_S)
+    assert case is not None
+    return made.record(
+        case, "yes", NOON_S, (qualities[0], qualities[1]) if qualities else None, fault
+    )
+
+
+@pytest.mark.parametrize("loss", [Loss.NET, Loss.REGRET])
+def test_what_the_judge_finds_is_held_against_the_certified_loss(loss: Loss) -> None:
+    as_good, worse = judged(loss=loss), judged(loss=loss)
+
+    for n in range(150):
+        judge(as_good, kept(n), 0.8, 0.82)
+        judge(worse, kept(n), 0.5, 0.8)
+
+    assert not as_good.void
+    assert as_good.state.e_value < 1.0
+    assert worse.void
+    assert worse.state.reason.startswith(f"{loss.value} ≤ 0.05 by the judge: e-value ")
+    assert worse.state.void_from == pytest.approx(20.0)
+    assert worse.state.disagreement_share == 1.0
+
+
+def test_an_edge_that_is_better_than_the_cloud_makes_up_for_losses_of_net_alone() -> None:
+    net, regret = judged(loss=Loss.NET), judged(loss=Loss.REGRET)
+
+    for n in range(200):
+        for made in (net, regret):
+            judge(made, kept(n), *((0.2, 0.8) if n % 4 == 0 else (0.8, 0.6)))
+
+    assert not net.void
+    assert regret.void
+
+
+def test_of_an_error_among_the_kept_the_judge_reads_the_edge_alone() -> None:
+    made = judged(loss=Loss.KEPT_ERROR)
+
+    for n in range(60):
+        judge(made, kept(n), 0.5, 0.0)
+
+    assert made.void
+
+
+def test_what_the_judge_does_not_say_counts_as_no_loss_and_is_told() -> None:
+    silent, as_good = judged(), judged()
+
+    judge(silent, kept(), fault="ValueError")
+    state = judge(as_good, kept(), 1.0, 1.0)
+    again = judge(silent, kept(2), 1.0, 1.0)
+
+    assert (again.unjudged, again.judge_fault) == (1, "ValueError")
+    assert (state.unjudged, state.judge_fault) == (0, "")
+    assert silent.state.e_value < as_good.state.e_value <= 1.0
+    judge(as_good, kept(2), 1.0, 1.0)
+    assert silent.state.e_value == as_good.state.e_value
+
+
+def test_a_deferred_sample_is_judged_without_being_asked_or_paid_again(tmp_path: Path) -> None:
+    made = Auditor(AuditFile(tmp_path / "audit.sqlite"), rng=random.Random(7))
+    rules = replace(ALL, per_hour=1, label_share=1.0)
+    made.begin(policy(rules, loss=Loss.NET), judged=True)
+
+    for n in range(3):
+        case = made.consider(replace(deferred(n, "yes"), usd_per_request=0.02), NOON_S)
         assert case is not None
-        made.record(case, far_label, NOON_S, loss)
+        made.record(case, "yes", NOON_S, (0.25, 0.75))
+    state = made.state
+    made.close()
 
-    assert graded.state.disagreed == 1
-    assert graded.state.e_value > plain.state.e_value
+    samples = [one for _, one in read_samples(tmp_path / "audit.sqlite")]
+    assert [(one.edge_quality, one.far_quality) for one in samples] == [(0.25, 0.75)] * 3
+    assert all(one.label_wanted and not one.kept for one in samples)
+    assert (state.sampled, state.audited, state.disagreed, state.spent_usd) == (3, 0, 0, 0.0)
+    assert state.e_value < 1.0
 
 
-@pytest.mark.parametrize("loss", [-0.1, 1.1, math.nan])
-def test_a_graded_loss_is_checked(loss: float) -> None:
-    made = auditor()
+def test_qualities_decide_from_where_on_a_void_certificate_is_kept() -> None:
+    made = judged(loss=Loss.NET)
+
+    for n in range(600):
+        judge(made, kept(n, 0.99), 0.9, 0.9)
+        judge(made, kept(n, 0.85), 0.1, 0.9)
+
+    assert made.void
+    assert made.threshold == 0.99
+
+
+def test_the_judge_has_its_time_beside_that_of_the_call() -> None:
+    rules = AuditRules(share=1.0, at_once=1, timeout_ms=10_000.0)
+    made = Auditor(rng=random.Random(7))
+    made.begin(policy(rules), judged=True)
+    made.consider(kept(1), NOON_S)
+
+    assert made.consider(kept(2), NOON_S + 24.0) is None
+    assert made.consider(kept(3), NOON_S + 25.0) is not None
+
+
+def test_an_uncertified_threshold_is_judged_for_the_next_one_and_not_tested() -> None:
+    made = judged(state=CertificateState.UNCERTIFIED, threshold=None, bound=None)
+
+    state = judge(made, kept(), 0.0, 1.0)
+
+    assert (state.testing, state.disagreed, state.e_value) == ("", 1, 1.0)
+
+
+@pytest.mark.parametrize("quality", [-0.1, 1.1, math.nan])
+def test_qualities_of_a_case_are_checked(quality: float) -> None:
+    made = judged()
     case = made.consider(kept(), NOON_S)
     assert case is not None
 
     with pytest.raises(InvalidData) as caught:
-        made.record(case, "yes", NOON_S, loss)
+        made.record(case, "yes", NOON_S, (0.5, quality))
 
-    assert caught.value.what == f"a loss of {loss}"
+    assert caught.value.what == f"qualities of 0.5 and {quality}"
     assert caught.value.where == "Auditor.record"
-    assert caught.value.hint.startswith("give 0 to 1")
+    assert caught.value.hint == "give numbers from 0 to 1"
+
+
+def test_a_judged_audit_goes_on_after_a_restart(tmp_path: Path) -> None:
+    one, path = policy(loss=Loss.NET), tmp_path / "audit.sqlite"
+    whole = judged(loss=Loss.NET)
+    made = Auditor(AuditFile(path), rng=random.Random(7))
+    made.begin(one, judged=True)
+    for n in range(30):
+        for auditor_ in (made, whole):
+            judge(auditor_, kept(n), *((0.4, 0.9) if n % 9 == 0 else (0.7, 0.7)))
+    judge(made, kept(99), fault="TimeoutError")
+    judge(whole, kept(99), fault="TimeoutError")
+
+    made.close()
+    made = Auditor(AuditFile(path), rng=random.Random(7))
+    made.begin(one, judged=True)
+    state = made.state
+    made.close()
+    made = Auditor(AuditFile(path), rng=random.Random(7))
+    made.begin(one)
+    unjudged = made.state
+    made.close()
+
+    assert state.e_value == pytest.approx(whole.state.e_value)
+    assert (state.unjudged, state.judge_fault) == (1, "TimeoutError")
+    assert unjudged.e_value == 1.0
 
 
 def test_a_case_is_recorded_once() -> None:

@@ -49,6 +49,18 @@ def test_a_limit_that_says_nothing_is_not_tested() -> None:
     assert doubted_of(None, ALL).words == ""
 
 
+def test_a_judge_lets_the_certified_loss_itself_be_doubted() -> None:
+    net = replace(CERTIFICATE, loss=Loss.NET, disagreement_limit=0.2)
+    rules = replace(ALL, label_share=0.5)
+
+    judged, both = doubted_of(net, ALL, judged=True), doubted_of(net, rules, judged=True)
+
+    assert (judged.answers_alpha, judged.signed, judged.refuted_from) == (0.05, True, 20.0)
+    assert judged.words == "net ≤ 0.05 by the judge"
+    assert (both.answers_alpha, both.labels_alpha, both.refuted_from) == (0.05, 0.05, 40.0)
+    assert doubted_of(None, ALL, judged=True).judged
+
+
 def test_a_stopgap_stops_where_too_much_is_lost() -> None:
     good = [(0.9 + n / 10_000, 0.0) for n in range(300)]
     bad = [(0.5, 1.0)] * 100

@@ -5,6 +5,7 @@ import pytest
 from edgewise.errors import InvalidRecord
 from edgewise.records import (
     AuditRules,
+    AuditSample,
     AuditState,
     Certificate,
     CertificateState,
@@ -106,6 +107,26 @@ def test_a_distance_is_finite() -> None:
     assert caught.value.what == "a distance of inf"
     assert caught.value.where == "DriftWarning"
     assert caught.value.hint == "smooth empty bins"
+
+
+@pytest.mark.parametrize("both", [(0.5, None), (None, 1.0), (1.2, 0.5), (0.5, float("nan"))])
+def test_qualities_of_a_sample_are_both_from_0_to_1(both: tuple[float | None, ...]) -> None:
+    with pytest.raises(InvalidRecord) as caught:
+        AuditSample(
+            request_id="a",
+            at_s=0.0,
+            confidence=0.5,
+            edge_label="yes",
+            far_label="yes",
+            kept=True,
+            share=1.0,
+            edge_quality=both[0],
+            far_quality=both[1],
+        )
+
+    assert caught.value.what == f"qualities of {both[0]} and {both[1]}"
+    assert caught.value.where == "AuditSample"
+    assert caught.value.hint == "give both from 0 to 1, or none"
 
 
 def test_a_disagreement_limit_is_a_share() -> None:
