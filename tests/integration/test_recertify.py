@@ -40,6 +40,7 @@ def sampled(
     lost: int = 0,
     share: float = 1.0,
     seed: int = 1,
+    judged: bool = False,
 ) -> None:
     """Audit requests whose edge answer differs from the cloud's where its confidence is low."""
     policy = read_json(Policy, run / "policy.json")
@@ -47,7 +48,7 @@ def sampled(
     rng = random.Random(seed)
     file = AuditFile(run / "audit.sqlite")
     auditor = Auditor(file, rng=rng)
-    auditor.begin(replace(policy, audit=rules))
+    auditor.begin(replace(policy, audit=rules), judged=judged)
     for number in range(count):
         confidence = rng.random()
         differs = confidence < wrong_below
@@ -60,7 +61,9 @@ def sampled(
         case = auditor.consider(one, NOON_S + number)
         if case is not None:
             far_label = None if number < lost else "negative" if differs else "positive"
-            auditor.record(case, far_label, NOON_S + number)
+            quality = (0.5, 1.0) if differs else (1.0, 1.0)
+            seen = quality if judged and far_label is not None else None
+            auditor.record(case, far_label, NOON_S + number, seen)
         if number % 50 == 0:  # what is not on the disk yet makes it pause
             file.flush()
     auditor.close()
@@ -197,6 +200,29 @@ def test_an_error_among_the_kept_needs_labels(
     assert found["error"]["what"] == "`kept_error` needs labels"
     assert found["error"]["where"] == "recertify"
     assert found["error"]["hint"] == "give --labels, or --loss disagreement"
+
+
+def test_what_a_judge_found_gives_a_certificate_of_the_loss_itself(
+    run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    sampled(run, lost=10, judged=True)
+
+    how = ("--whole", "--alpha", "0.15", "--out", str(tmp_path / "next"))
+    code, found = recertify(capsys, run, *how)
+    kept_error = recertify(capsys, run, *how, "--loss", "kept_error")[1]
+    main(["recertify", str(run), *how])
+
+    certificate = found["certificate"]
+    assert code == 0
+    assert (found["samples"], found["judged"], found["lost"]) == (400, 390, 10)
+    # Answers differ below 0.3, and half of that is lost there.
+    assert certificate["threshold"] < 0.25
+    assert certificate["method"] == "fixed sequence, betting test"
+    assert certificate["disagreement_limit"] > 0.05
+    assert any("10 of 400 samples were not judged" in one for one in certificate["warnings"])
+    assert kept_error["certificate"]["loss"] == "kept_error"
+    assert kept_error["certificate"]["state"] == "certified"
+    assert "400 samples, 390 judged, 0 with labels, 10 lost" in capsys.readouterr().out
 
 
 def test_samples_of_different_shares_are_thinned_to_the_lowest(

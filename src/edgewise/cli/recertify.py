@@ -69,7 +69,9 @@ def show(summary: RecertifySummary) -> None:
     """Print a certificate for people."""
     one = summary.certificate
     since = " since the last one was void" if summary.since_void else ""
-    say(f"{summary.samples} samples{since}, {summary.labelled} with labels, {summary.lost} lost")
+    judged = "" if summary.judged is None else f"{summary.judged} judged, "
+    known = f"{judged}{summary.labelled} with labels, {summary.lost} lost"
+    say(f"{summary.samples} samples{since}, {known}")
     was = summary.threshold_before
     before = "nothing" if was is None else f"{was:.4f}"
     show_certificate(one, summary.written, before=f" (before: {before})")

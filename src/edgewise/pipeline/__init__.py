@@ -2,7 +2,8 @@
 
 `run_project` composes spec, optimize, profile, calibrate, plan and report over a
 content-addressed cache; `verify_run` checks that the parts of a run belong together;
-`calibrate_run` certifies a run anew with other labels, `recertify_run` with audited samples;
+`calibrate_run` certifies a run anew with other labels, `recertify_run` with audited samples, and
+`recertify_policy` a policy that has no run;
 `optimize_source` does the first part for a model and a data file alone; `ModelOptimizer` composes
 optimize and profile for one model in hand. Read `chain.py` first.
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from edgewise.pipeline.planning import focus_of, plan_again, plan_page
     from edgewise.pipeline.policy_file import open_policy
     from edgewise.pipeline.pricing import import_prices, price_tables
-    from edgewise.pipeline.recertifying import RecertifyOrder, recertify_run
+    from edgewise.pipeline.recertifying import RecertifyOrder, recertify_policy, recertify_run
     from edgewise.pipeline.reporting import report_of
     from edgewise.pipeline.verify import Check, verify_run
 
@@ -43,6 +44,7 @@ __all__ = [
     "plan_page",
     "price_tables",
     "print_pdf",
+    "recertify_policy",
     "recertify_run",
     "report_of",
     "run_project",
@@ -66,6 +68,7 @@ _HOMES = {
     "print_pdf": "edgewise.pipeline.pdf",
     "report_of": "edgewise.pipeline.reporting",
     "optimize_source": "edgewise.pipeline.optimizing",
+    "recertify_policy": "edgewise.pipeline.recertifying",
     "recertify_run": "edgewise.pipeline.recertifying",
     "run_project": "edgewise.pipeline.chain",
     "verify_run": "edgewise.pipeline.verify",

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,9 @@ from edgewise.records import (
     CloudAnswers,
     DriftRules,
     Loss,
+    Policy,
     RecertifySummary,
+    check_certificate,
     digest,
     encode,
     seal,
@@ -55,6 +58,38 @@ class RecertifyOrder:
     """Use samples from before the certificate was void too."""
     out: Path | None = None
     """Write here instead of into the run."""
+
+
+class _By(Enum):
+    """What says how good the answers of a sample are."""
+
+    LABELS = "labels"
+    JUDGE = "judge"
+    ANSWERS = "answers"
+    """Whether the edge's is the cloud's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Promise:
+    """What the next certificate is to say, and of what."""
+
+    loss: Loss
+    alpha: float
+    delta: float
+    bundle_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Next:
+    """The next certificate, and the samples that it is made from."""
+
+    certificate: Certificate
+    by: _By
+    used: Sequence[AuditSample]
+    there: int
+    """Samples of the certificate before it."""
+    labelled: int
+    since_void: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,41 +122,133 @@ def recertify_run(order: RecertifyOrder) -> RecertifySummary:
     if order.alpha is None or order.delta is None or order.loss is None:
         check_levels(order.run, before)
     path = order.audit or order.run / AUDIT_FILE
-    loss = order.loss or before.loss
-    key = digest(policy.certificate) if policy.certificate is not None else ""
-    there = [sample for owner, sample in read_samples(path) if owner == key]
     truths = {} if order.labels is None else read_truths(order.labels, policy.labels)
-    there = [replace(one, truth=truths.get(one.request_id, one.truth)) for one in there]
-    void = not order.whole and any(one.void for one in there)
-    used = _alike([one for one in there if one.void or not void])
-    labelled = [one for one in used if one.truth is not None]
-    by_labels = bool(labelled) and loss is not Loss.DISAGREEMENT
-    if loss is Loss.KEPT_ERROR and not by_labels:
-        what, hint = "`kept_error` needs labels", "give --labels, or --loss disagreement"
-        raise UsageError(what, where="recertify", hint=hint)
-    warnings = _warnings(used, labelled, by_labels=by_labels, loss=loss)
-    used = labelled if by_labels else used
-    certificate = _certify(order, before, loss, used, by_labels=by_labels)
-    certificate = seal(replace(certificate, warnings=(*certificate.warnings, *warnings)))
+    promise = _promise(before, order.loss, order.alpha, order.delta)
+    found = _next(policy, promise, path, truths, whole=order.whole)
+    used, certificate = found.used, found.certificate
     summary = RecertifySummary(
         run=str(order.run),
         audit=str(path),
         samples=len(used),
-        left_out=len(there) - len(used),
+        left_out=found.there - len(used),
         lost=sum(one.far_label is None for one in used),
-        labelled=len(labelled),
-        since_void=void,
+        labelled=found.labelled,
+        judged=sum(one.edge_quality is not None for one in used) if found.by is _By.JUDGE else None,
+        since_void=found.since_void,
         certificate=certificate,
         threshold_before=policy.tiers[0].threshold,
     )
     if certificate.state is not CertificateState.CERTIFIED:
         return summary
-    page = _page(order.run, certificate, _rows(used, by_labels=by_labels))
-    # An audit keeps no inputs: of what they look like, only confidence is known.
-    known = histogram_of("confidence", [one.confidence for one in used])
-    watched = replace(policy, drift=DriftRules(reference=(known,)))
+    page = _page(order.run, certificate, _rows(used, found.by))
+    watched = replace(policy, drift=_confidence_alone(used))
     written = write_certificate(order.run, order.out, watched, certificate, page)
     return replace(summary, written=written)
+
+
+def recertify_policy(
+    policy: Policy,
+    audit: Path,
+    *,
+    loss: Loss | None = None,
+    alpha: float | None = None,
+    delta: float | None = None,
+    whole: bool = False,
+) -> Policy:
+    """Give a policy without a run, such as one for text generation, its next certificate.
+
+    Parameters
+    ----------
+    audit
+        The file of samples of the policy's certificate. Where the policy has no labels, a judge
+        has graded them.
+    loss, alpha, delta
+        `None` is as in the policy's certificate.
+    whole
+        Use samples from before the certificate was void too.
+
+    Returns
+    -------
+    Policy
+        Where the samples give no certificate, its own says why, and its threshold is `None`: every
+        answer is deferred.
+
+    Raises
+    ------
+    IntegrityError
+        When the certificate was edited, or belongs to another model or threshold.
+    InvalidRecord, StorageError
+        When the file can't be read.
+    UsageError
+        When there is no certificate or no tier to defer to, the loss needs labels, or a level is
+        out of range.
+    """
+    before = policy.certificate
+    if before is None or len(policy.tiers) < 2:
+        what = "a policy without a certificate" if before is None else "no tier to defer to"
+        hint = "certify it first, such as by `edgewise.calibrate.certify_texts`"
+        raise UsageError(what, where="recertify_policy", hint=hint)
+    near = policy.tiers[0]
+    check_certificate(before, bundle_sha256=policy.bundle_sha256, threshold=near.threshold)
+    found = _next(policy, _promise(before, loss, alpha, delta), audit, {}, whole=whole)
+    moved = replace(near, threshold=found.certificate.threshold)
+    drift = _confidence_alone(found.used) if policy.drift and found.used else policy.drift
+    tiers = (moved, *policy.tiers[1:])
+    return replace(policy, tiers=tiers, certificate=found.certificate, drift=drift)
+
+
+def _promise(
+    before: Certificate, loss: Loss | None, alpha: float | None, delta: float | None
+) -> _Promise:
+    return _Promise(
+        loss=loss or before.loss,
+        alpha=before.alpha if alpha is None else alpha,
+        delta=before.delta if delta is None else delta,
+        bundle_sha256=before.bundle_sha256,
+    )
+
+
+def _confidence_alone(used: Sequence[AuditSample]) -> DriftRules:
+    """Give what is watched: an audit keeps no inputs, so of them only confidence is known."""
+    known = histogram_of("confidence", [one.confidence for one in used])
+    return DriftRules(reference=(known,))
+
+
+def _next(
+    policy: Policy, asked: _Promise, path: Path, truths: Mapping[str, str], *, whole: bool
+) -> _Next:
+    """Certify a promise by the samples of the policy's certificate in a file."""
+    key = digest(policy.certificate) if policy.certificate is not None else ""
+    there = [sample for owner, sample in read_samples(path) if owner == key]
+    there = [replace(one, truth=truths.get(one.request_id, one.truth)) for one in there]
+    void = not whole and any(one.void for one in there)
+    used = _alike([one for one in there if one.void or not void])
+    labelled = [one for one in used if one.truth is not None]
+    by = _by(policy, asked.loss, used)
+    if asked.loss is Loss.KEPT_ERROR and by is _By.ANSWERS:
+        what, hint = "`kept_error` needs labels", "give --labels, or --loss disagreement"
+        raise UsageError(what, where="recertify", hint=hint)
+    warnings = _warnings(used, len(labelled), by, asked.loss)
+    used = labelled if by is _By.LABELS else used
+    made = _certify(asked, used, by, known_labels=bool(policy.labels))
+    made = seal(replace(made, warnings=(*made.warnings, *warnings)))
+    return _Next(
+        certificate=made,
+        by=by,
+        used=used,
+        there=len(there),
+        labelled=len(labelled),
+        since_void=void,
+    )
+
+
+def _by(policy: Policy, loss: Loss, samples: Sequence[AuditSample]) -> _By:
+    """Choose by what there is: true labels before a judge's word, that before mere difference."""
+    labelled = any(one.truth is not None for one in samples)
+    if labelled and policy.labels and loss is not Loss.DISAGREEMENT:
+        return _By.LABELS
+    judged = any(one.edge_quality is not None for one in samples)
+    return _By.JUDGE if judged or not policy.labels else _By.ANSWERS
 
 
 def read_truths(path: Path, labels: Sequence[str]) -> dict[str, str]:
@@ -176,32 +303,30 @@ def _draw(name: str) -> float:
     return number / 2.0**56
 
 
-def _rows(samples: Sequence[AuditSample], *, by_labels: bool) -> _Rows:
+def _rows(samples: Sequence[AuditSample], by: _By) -> _Rows:
+    """Give qualities; what nobody knows is taken as if the cloud had been right, the edge not."""
     lost = np.array([one.far_label is None for one in samples])
     agrees = np.array([one.edge_label == one.far_label for one in samples], dtype=float)
     edge, cloud = agrees, np.ones(len(samples))
-    if by_labels:
+    if by is _By.LABELS:
         edge = np.array([one.edge_label == one.truth for one in samples], dtype=float)
         right = np.array([one.far_label == one.truth for one in samples])
         edge, cloud = np.where(lost, 0.0, edge), np.asarray(lost | right, dtype=float)
+    elif by is _By.JUDGE:
+        edge = np.array([0.0 if one.edge_quality is None else one.edge_quality for one in samples])
+        cloud = np.array([1.0 if one.far_quality is None else one.far_quality for one in samples])
     confidence = np.array([one.confidence for one in samples], dtype=float)
     return _Rows(confidence=confidence, edge=edge, cloud=cloud, agrees=agrees)
 
 
 def _certify(
-    order: RecertifyOrder,
-    before: Certificate,
-    loss: Loss,
-    samples: Sequence[AuditSample],
-    *,
-    by_labels: bool,
+    asked: _Promise, samples: Sequence[AuditSample], by: _By, *, known_labels: bool
 ) -> Certificate:
-    alpha = before.alpha if order.alpha is None else order.alpha
-    delta = before.delta if order.delta is None else order.delta
+    loss, alpha, delta = asked.loss, asked.alpha, asked.delta
     text = json.dumps([encode(one) for one in samples], sort_keys=True)
     known = {
         "cloud_answers": CloudAnswers.AUDIT,
-        "bundle_sha256": before.bundle_sha256,
+        "bundle_sha256": asked.bundle_sha256,
         "calibration_sha256": hashlib.sha256(text.encode()).hexdigest(),
     }
     if not samples:
@@ -217,22 +342,25 @@ def _certify(
             reasons=("there is no audited sample of this certificate that may be used",),
         )
         return replace(bare, **known)  # type: ignore[arg-type]
-    rows = _rows(samples, by_labels=by_labels)
+    rows = _rows(samples, by)
     made = certify(rows.confidence, rows.edge, rows.cloud, loss=loss, alpha=alpha, delta=delta)
-    limit = disagreement_limit(made, rows.confidence, rows.agrees)
+    limit = None
+    if known_labels:  # texts differ always
+        limit = disagreement_limit(made, rows.confidence, rows.agrees)
     return replace(made, disagreement_limit=limit, **known)  # type: ignore[arg-type]
 
 
-def _warnings(
-    used: Sequence[AuditSample], labelled: Sequence[AuditSample], *, by_labels: bool, loss: Loss
-) -> tuple[str, ...]:
+def _warnings(used: Sequence[AuditSample], labelled: int, by: _By, loss: Loss) -> tuple[str, ...]:
     found = ["the samples are of requests that asked the nearest tier first and might leave it"]
-    if by_labels and len(labelled) < len(used):
+    if by is _By.LABELS and labelled < len(used):
         found.append(
-            f"{len(labelled)} of {len(used)} samples have labels: it holds only where those were "
+            f"{labelled} of {len(used)} samples have labels: it holds only where those were "
             "chosen without a look at the answers"
         )
-    if not by_labels and loss is not Loss.DISAGREEMENT:
+    unjudged = sum(one.edge_quality is None for one in used)
+    if by is _By.JUDGE and unjudged:
+        found.append(f"{unjudged} of {len(used)} samples were not judged: they count as lost")
+    if by is _By.ANSWERS and loss is not Loss.DISAGREEMENT:
         found.append(
             f"without labels: disagreement was bounded, and `{loss.value}` is never more than that"
         )

@@ -42,3 +42,5 @@ class RecertifySummary:
     threshold_before: float | None
     written: tuple[str, ...] = ()
     """Empty where there is no certificate: everything is as it was."""
+    judged: int | None = None
+    """Those with a judge's qualities, where it is made by them: the others are taken as lost."""
