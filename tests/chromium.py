@@ -43,6 +43,47 @@ return found;
 """
 """Gives every word that begins in one line and ends in another; code is not looked at."""
 
+_PLOTS = """
+const seen = [...document.querySelectorAll("svg[role=img]")].filter((one) => one.checkVisibility());
+const scale = (svg) => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+"""
+LETTERS = (
+    _PLOTS
+    + """
+return seen.flatMap((svg) => [...svg.querySelectorAll("text")].map(
+  (one) => parseFloat(getComputedStyle(one).fontSize) * scale(svg)));
+"""
+)
+"""Gives how many pixels high the letters of each text in a plot are drawn."""
+OVERLAPS = (
+    _PLOTS
+    + """
+const found = [];
+const meet = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+  && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1;
+for (const svg of seen) {
+  const frame = svg.closest("figure").getBoundingClientRect();
+  const texts = [...svg.querySelectorAll("text")].map((one) => [one, one.getBoundingClientRect()]);
+  const circles = [...svg.querySelectorAll("circle")].map((one) => one.getBoundingClientRect());
+  const thick = [...svg.querySelectorAll("polyline, .key")].map((one) => {
+    const b = one.getBoundingClientRect(), half = 1.1 * scale(svg);
+    return {left: b.left, right: b.right, top: b.top - half, bottom: b.bottom + half}; });
+  const title = svg.querySelector("title").textContent;
+  texts.forEach(([one, box], at) => {
+    const said = (what) => found.push([title, one.textContent, what].join(" | "));
+    for (const [other, there] of texts.slice(at + 1))
+      if (meet(box, there)) said(other.textContent);
+    if (circles.some((there) => meet(box, there))) said("a dot");
+    const outside = ["label", "tick"].includes(one.getAttribute("class"));
+    if (outside && thick.some((there) => meet(box, there))) said("a line");
+    if (box.left < frame.left || box.right > frame.right) said("beyond the frame");
+  });
+}
+return found;
+"""
+)
+"""Gives every text of a plot that meets another, a dot, or, outside the axes, a line."""
+
 
 @contextmanager
 def chromium() -> Iterator[Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 import serving
-from chromium import BROKEN, CONTRAST, chromium, complaints, look
+from chromium import BROKEN, CONTRAST, LETTERS, OVERLAPS, chromium, complaints, look
 
 from edgewise.observe.drift import histogram_of, histogram_of_languages
 from edgewise.records import (
@@ -183,6 +183,8 @@ def test_the_dashboard_shows_traffic_and_goes_on_by_itself(
     )
     traffic_until_curve(url, browser)
     assert browser.execute_script(CONTRAST) == []
+    assert min(browser.execute_script(LETTERS)) >= 11
+    assert browser.execute_script(OVERLAPS) == []
     scheme = "dark" if dark else "light"
     keep(browser, f"dashboard-{scheme}.png", sections=("overview", "rollout"))
     assert complaints(browser) == []
@@ -208,7 +210,11 @@ def test_the_dashboard_shows_what_is_promised_watched_and_staged(url: str, brows
 @pytest.mark.parametrize("path", ["/", "/playground"])
 def test_a_phones_width_is_enough(url: str, browser: Any, path: str) -> None:
     look(browser, url + path, width=360)
-    if path == "/playground":
+    if path == "/":
+        traffic_until_curve(url, browser)
+        assert min(browser.execute_script(LETTERS)) >= 11
+        assert browser.execute_script(OVERLAPS) == []
+    else:
         browser.execute_script("document.querySelector('#ask button').click()")
         until(browser, "return !!document.querySelector('#seen table')")
 

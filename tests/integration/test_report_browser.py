@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import CONTRAST, chromium, complaints, look
+from chromium import CONTRAST, LETTERS, OVERLAPS, chromium, complaints, look
 
 from edgewise.cli import main
 
@@ -120,6 +120,36 @@ def test_a_phones_width_is_enough(pages: dict[str, Path], browser: Any, kind: st
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
 
 
+@pytest.mark.parametrize("width", [360, 540, 768, 1100, 1280])
+@pytest.mark.parametrize("kind", KINDS)
+def test_letters_of_plots_are_large_enough_at_each_width_and_nothing_lies_over_them(
+    pages: dict[str, Path], browser: Any, kind: str, width: int
+) -> None:
+    look(browser, pages[kind].as_uri(), width=width)
+
+    assert min(browser.execute_script(LETTERS)) >= 11
+    assert max(browser.execute_script(LETTERS)) <= 17
+    assert browser.execute_script(OVERLAPS) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_plot_is_seen_and_read_aloud_once(
+    pages: dict[str, Path], browser: Any, kind: str
+) -> None:
+    shown = (
+        "return [...document.querySelectorAll('figure')].map((one) =>"
+        "[...one.querySelectorAll('svg')].filter((svg) => svg.checkVisibility())"
+        ".map((svg) => svg.getAttribute('class')).join())"
+    )
+
+    looks = []
+    for width in (360, 1280):
+        look(browser, pages[kind].as_uri(), width=width)
+        looks.append(set(browser.execute_script(shown)))
+
+    assert looks == [{"narrow"}, {"wide"}]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_on_paper_the_page_is_dark_on_white_and_nothing_is_cut_off(
     pages: dict[str, Path], browser: Any, kind: str
@@ -137,6 +167,8 @@ def test_on_paper_the_page_is_dark_on_white_and_nothing_is_cut_off(
     assert wide == 0
     shown = "return [...document.querySelectorAll('pre')].filter((one) => one.offsetHeight).length"
     assert browser.execute_script(shown) == 0
+    assert min(browser.execute_script(LETTERS)) >= 11
+    assert browser.execute_script(OVERLAPS) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

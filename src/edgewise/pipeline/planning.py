@@ -22,7 +22,7 @@ from edgewise.records import (
 )
 from edgewise.report import plan_markdown, render_plan
 from edgewise.simulate import TraceReader, replay_options
-from edgewise.spec import load_spec
+from edgewise.spec import load_plan
 
 
 def plan_again(path: Path, *, draws: int, seed: int) -> Plan:
@@ -41,7 +41,7 @@ def plan_again(path: Path, *, draws: int, seed: int) -> Plan:
         When a part of the run, the project file or its trace can't be read or can't be.
     """
     if not path.is_dir():
-        spec = load_spec(path)
+        spec = load_plan(path)
         basis = basis_of(spec, price_tables(spec.path.parent))
         evidence = assumed(basis.costs.assume)
         if spec.trace is not None:

@@ -22,6 +22,7 @@ from edgewise.records import (
     Option,
     Plan,
     PlanBasis,
+    PlanSpec,
     PriceTable,
     ProjectSpec,
 )
@@ -30,7 +31,7 @@ from edgewise.units import format_usd
 DRAWS, SEED = 10_000, 0
 
 
-def basis_of(spec: ProjectSpec, tables: Sequence[PriceTable] = ()) -> PlanBasis:
+def basis_of(spec: ProjectSpec | PlanSpec, tables: Sequence[PriceTable] = ()) -> PlanBasis:
     """Give what a plan reads of a spec, with the prices that it names in tables.
 
     Raises

@@ -167,6 +167,7 @@ if TYPE_CHECKING:
         ModelSpec,
         Objective,
         OptimizeSpec,
+        PlanSpec,
         ProjectSpec,
         Split,
         TiersSpec,
@@ -318,6 +319,7 @@ __all__ = [
     "PlacementWorkload",
     "Plan",
     "PlanBasis",
+    "PlanSpec",
     "PlanSummary",
     "Policy",
     "PolicyChange",
@@ -448,7 +450,7 @@ _NAMES = {
     "progress": "Progress silent",
     "project": (
         "CalibrationChoice CloudTier Columns DataSpec EdgeTier Example ModelSpec Objective "
-        "OptimizeSpec ProjectSpec Split TiersSpec Workload"
+        "OptimizeSpec PlanSpec ProjectSpec Split TiersSpec Workload"
     ),
     "replayed": "OptionReplay TraceReplay",
     "resilience": "BreakerRules HedgeRules ProbeRules RetryRules",

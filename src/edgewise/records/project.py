@@ -167,6 +167,22 @@ class ProjectSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlanSpec:
+    """What a plan reads of a project that has nothing to build: one for text generation."""
+
+    name: str
+    edge: EdgeTier
+    cloud: CloudTier | None
+    objective: Objective
+    privacy: PrivacyRules
+    workload: Workload
+    costs: Costs
+    trace: Path | None
+    defaults: tuple[str, ...]
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TiersSpec:
     """What a project file says of its tiers alone; the rest of the project may be absent."""
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from edgewise.records import Certificate
 from edgewise.report.chart import Chart, Line, Mark, draw
+from edgewise.report.layout import WIDE, Layout, both
 from edgewise.report.table import Table
 from edgewise.report.template import fill
 
@@ -19,7 +20,7 @@ def render_calibration(name: str, certificate: Certificate, curve: Sequence[Cove
     MissingExtra
         When Jinja2 is not installed.
     """
-    plot = loss_by_deferral(certificate, curve)
+    plot = both(lambda layout: loss_by_deferral(certificate, curve, layout))
     return fill(
         "calibration.html.j2",
         run=name,
@@ -37,7 +38,9 @@ def coverage_table(certificate: Certificate, curve: Sequence[CoverageRow]) -> Ta
     return Table(title="Loss by share deferred", header=header, rows=rows)
 
 
-def loss_by_deferral(certificate: Certificate, curve: Sequence[CoverageRow]) -> str:
+def loss_by_deferral(
+    certificate: Certificate, curve: Sequence[CoverageRow], layout: Layout = WIDE
+) -> str:
     """Draw the loss and its limit for every share deferred, α, and the threshold chosen."""
     marks = []
     if certificate.threshold is not None:
@@ -58,5 +61,6 @@ def loss_by_deferral(certificate: Certificate, curve: Sequence[CoverageRow]) -> 
             marks=marks,
             x_format="{:.0%}".format,
             y_format="{:.1%}".format,
-        )
+        ),
+        layout,
     )

@@ -2,6 +2,7 @@
 
 from edgewise.records import CandidateRow, OptimizeSummary
 from edgewise.report.chart import Bubble, Chart, Line, draw
+from edgewise.report.layout import WIDE, Layout, both
 from edgewise.report.table import Table
 from edgewise.report.template import fill
 from edgewise.units import format_bytes, format_ms
@@ -24,7 +25,7 @@ def render_candidates(summary: OptimizeSummary) -> str:
     return fill(
         "candidates.html.j2",
         run=summary,
-        plot=quality_by_latency(summary),
+        plot=both(lambda layout: quality_by_latency(summary, layout)),
         tables=candidate_tables(summary),
     )
 
@@ -68,7 +69,7 @@ def _cells(one: CandidateRow, pareto: str) -> tuple[str, ...]:
     )
 
 
-def quality_by_latency(summary: OptimizeSummary) -> str:
+def quality_by_latency(summary: OptimizeSummary, layout: Layout = WIDE) -> str:
     """Draw quality against p95: dots with the bytes as their area, and the front as a line."""
     measured = [
         (place, one, one.p95_ms, quality)
@@ -101,7 +102,8 @@ def quality_by_latency(summary: OptimizeSummary) -> str:
             bubbles=bubbles,
             x_format="{:.3g}".format,
             y_format=("{:.1%}" if of_labels else "{:.4f}").format,
-        )
+        ),
+        layout,
     )
 
 

@@ -1,14 +1,38 @@
-"""Line charts as SVG: scales, ticks, lines told apart by dash and label, marks."""
+"""Line charts as SVG: axes, lines told apart by dash and name, marks, dots.
 
-import math
-from collections.abc import Callable, Sequence
+What is drawn is a `Chart`; how it is laid out is a `Layout`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
-WIDTH, HEIGHT = 560, 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 112, 16, 44
+from edgewise.report.layout import (
+    LINE,
+    WIDE,
+    Box,
+    Layout,
+    Place,
+    Point,
+    Room,
+    apart,
+    dense,
+    key,
+    opened,
+    text,
+    width_of,
+    wrapped,
+)
+from edgewise.report.scale import Scale
 
-Point = tuple[float, float]
+_KEY = 17.0
+"""A piece of a line and the gap to its name."""
+_PAD_SHARE = 0.04
+_CLEARLY = 2.0
+"""How much nearer a name is to its own dot than to any other."""
+_ACROSS_MARK = 6
+"""How much worse it is that a note lies across a mark, maybe another's, than across a line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +52,11 @@ class Bubble:
     x: float
     y: float
     radius: float
-    """In units of the drawing; the chart is 560 wide."""
+    """In units of the drawing, whose letters are 12 high."""
     note: str
     style: str
     name: str = ""
-    """Written beside it."""
+    """Written beside it where there is room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,147 +93,249 @@ class Chart:
     y_format: Callable[[float], str] = "{:g}".format
 
 
-def draw(chart: Chart) -> str:
+def draw(chart: Chart, layout: Layout = WIDE) -> str:
     """Give the chart as one SVG element."""
-    xs = [x for line in chart.lines for x, _ in line.points] + [mark.x for mark in chart.marks]
-    xs += [one.x for one in chart.bubbles]
-    ys = [y for line in chart.lines for _, y in line.points] + [one.y for one in chart.bubbles]
-    ys += [level.y for level in chart.levels]
-    x_scale = _Scale(xs, (_LEFT, WIDTH - _RIGHT), log=chart.log_x)
-    y_scale = _Scale(ys, (HEIGHT - _BOTTOM, _TOP), log=chart.log_y)
-    parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
-        f"<title>{escape(chart.title)}</title><desc>{escape(chart.description)}</desc>",
-        *_axes(chart, x_scale, y_scale),
-    ]
-    for mark in chart.marks:
-        parts += _mark(mark, x_scale.at(mark.x))
-    for level in chart.levels:
-        parts += _level(level, y_scale.at(level.y))
-    labels = []
-    for line in chart.lines:
-        path = " ".join(f"{x_scale.at(x):.1f},{y_scale.at(y):.1f}" for x, y in line.points)
+    return _Drawing(chart, layout).svg()
+
+
+class _Drawing:
+    """One chart in one layout: what lies where."""
+
+    def __init__(self, chart: Chart, layout: Layout) -> None:
+        self.chart, self.layout = chart, layout
+        names = [width_of(line.name, bold=True) for line in chart.lines]
+        beside = [_KEY + 8 + wide for wide in names] if layout.names_beside else []
+        self.heads = _rows(chart.lines, layout)
+        below = len(self._x_label(layout.width))
+        pad = max([0.0, *(one.radius + 2 for one in chart.bubbles)])
+        ys = [y for line in chart.lines for _, y in line.points] + [one.y for one in chart.bubbles]
+        ys += [level.y for level in chart.levels]
+        y_pad = max(pad, _PAD_SHARE * layout.height)
+        # The label of the y axis needs its room, which needs the width of the ticks.
+        flat = Scale(ys, (layout.height, 0.0), log=chart.log_y, pad=y_pad)
+        self.y_ticks = _spaced(
+            flat, lambda tick: (flat.at(tick), flat.at(tick) + LINE), chart.y_format
+        )
+        ticks = [width_of(chart.y_format(tick)) + 10 for tick in self.y_ticks]
+        self.left = max([layout.left, *ticks])
+        self.right = layout.width - max([layout.right, *beside])
+        self.y_label = wrapped(chart.y_label, layout.width - self._label_left())
+        self.top = LINE * (len(self.y_label) + len(self.heads)) + 11
+        self.base = self.top + layout.height
+        self.height = self.base + 24 + LINE * below
+        self.y = Scale(ys, (self.base, self.top), log=chart.log_y, pad=y_pad)
+        xs = [x for line in chart.lines for x, _ in line.points]
+        xs += [one.x for one in chart.marks] + [one.x for one in chart.bubbles]
+        x_pad = max(pad, 0.0 if chart.log_x else _PAD_SHARE * (self.right - self.left))
+        self.x = Scale(xs, (self.left, self.right), log=chart.log_x, pad=x_pad)
+        self.room = Room(Box(self.left - 2, self.top, self.right + 4, self.base))
+
+    def _label_left(self) -> float:
+        return self.left if self.layout.names_beside else 0.0
+
+    def _x_label(self, width: float) -> list[str]:
+        return wrapped(self.chart.x_label, width)
+
+    def svg(self) -> str:
+        chart = self.chart
+        parts = [opened(self.layout, self.height, chart.title, chart.description), *self._axes()]
+        for line in chart.lines:
+            self.room.ink += dense(self._places(line.points))
+        for level in chart.levels:
+            y = self.y.at(level.y)
+            self.room.ink += dense([(self.left, y), (self.right, y)])
+        for one in chart.bubbles:
+            x, y, r = self.x.at(one.x), self.y.at(one.y), one.radius
+            self.room.taken.append(Box(x - r, y - r, x + r, y + r))
+        parts += self._marks() + self._levels()
+        for line in chart.lines:
+            parts += self._line(line)
+        parts += [
+            f'<circle class="{one.style} dot" r="{one.radius:.1f}" '
+            f'cx="{self.x.at(one.x):.1f}" cy="{self.y.at(one.y):.1f}">'
+            f"<title>{escape(one.note)}</title></circle>"
+            for one in sorted(chart.bubbles, key=lambda one: -one.radius)
+        ]
+        parts += self._names()
+        parts += self._beside() if self.layout.names_beside else self._above()
+        return "".join([*parts, "</svg>"])
+
+    def _places(self, points: Sequence[Point]) -> list[Point]:
+        return [(self.x.at(x), self.y.at(y)) for x, y in points]
+
+    def _axes(self) -> list[str]:
+        chart, base, left, right = self.chart, self.base, self.left, self.right
+        parts = []
+        for tick in self.y_ticks:
+            y = self.y.at(tick)
+            parts.append(
+                f'<line class="grid" x1="{left:g}" x2="{right:g}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            )
+            parts.append(text(chart.y_format(tick), (left - 8, y + 4), anchor="end"))
+
+        def ends(tick: float) -> tuple[float, float]:
+            half = width_of(chart.x_format(tick)) / 2
+            return self.x.at(tick) - half, self.x.at(tick) + half + 6
+
+        parts += [
+            text(chart.x_format(tick), (self.x.at(tick), base + 19), anchor="middle")
+            for tick in _spaced(self.x, ends, chart.x_format)
+        ]
+        parts.append(
+            f'<line class="axis" x1="{left:g}" x2="{right:g}" y1="{base:g}" y2="{base:g}"/>'
+        )
+        for row, words in enumerate(self._x_label(self.layout.width)):
+            half = width_of(words) / 2
+            middle = min(max((left + right) / 2, half), self.layout.width - half)
+            place = (middle, base + 20 + LINE * (row + 1))
+            parts.append(text(words, place, anchor="middle", style="label"))
+        for row, words in enumerate(self.y_label):
+            place = (self._label_left(), 12 + LINE * row)
+            parts.append(text(words, place, style="label"))
+        return parts
+
+    def _marks(self) -> list[str]:
+        places = [self.x.at(mark.x) for mark in self.chart.marks]
+        for x in places:
+            self.room.ink += _ACROSS_MARK * dense([(x, self.top), (x, self.base)])
+        parts = []
+        for mark, x in zip(self.chart.marks, places, strict=True):
+            parts.append(
+                f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{self.top:g}" '
+                f'y2="{self.base:g}"/>'
+            )
+            parts += self._note(mark.note, self._beside_mark(x, width_of(mark.note)))
+        return parts
+
+    def _beside_mark(self, x: float, wide: float) -> list[Place]:
+        sides = [Place(x + 4, 0, "start"), Place(x - 4, 0, "end")]
+        if x > (self.left + self.right) / 2:
+            sides.reverse()
+        # A note that is too long for both sides lies across its line.
+        across = max(self.left + 2, min(x - wide / 2, self.right - wide))
+        sides.append(Place(across, 0, "start"))
+        rows = [self.top + 13 + LINE * row for row in range(int((self.layout.height - 4) / LINE))]
+        return [Place(side.x, y, side.anchor) for y in rows for side in sides]
+
+    def _levels(self) -> list[str]:
+        parts = []
+        left, right = self.left + 4, self.right - 4
+        for level in self.chart.levels:
+            y = self.y.at(level.y)
+            parts.append(
+                f'<line class="mark" x1="{self.left:g}" x2="{self.right:g}" y1="{y:.1f}" '
+                f'y2="{y:.1f}"/>'
+            )
+            places = [
+                Place(left + share / 8 * (right - left), height, "start" if share < 8 else "end")
+                for height in (y - 5, y + 14)
+                for share in range(9)
+            ]
+            parts += self._note(level.note, places)
+        return parts
+
+    def _note(self, words: str, places: Sequence[Place]) -> list[str]:
+        found = self.room.find(width_of(words), places) or places[0]
+        return [text(words, (found.x, found.y), anchor=found.anchor, style="note")]
+
+    def _line(self, line: Line) -> list[str]:
+        chart = self.chart
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in self._places(line.points))
         name = f"<title>{escape(line.name)}</title>"
-        parts.append(f'<polyline class="{line.style}" points="{path}">{name}</polyline>')
+        parts = [f'<polyline class="{line.style}" points="{path}">{name}</polyline>']
         if line.dots:
             parts += [
                 f'<circle class="{line.style} dot" r="3.5" '
-                f'cx="{x_scale.at(x):.1f}" cy="{y_scale.at(y):.1f}">'
+                f'cx="{self.x.at(x):.1f}" cy="{self.y.at(y):.1f}">'
                 f"<title>{escape(chart.x_format(x))}, {escape(chart.y_format(y))}</title></circle>"
                 for x, y in line.points
             ]
-        labels.append((y_scale.at(line.points[-1][1]), line))
-    parts += [
-        f'<circle class="{one.style} dot" r="{one.radius:.1f}" '
-        f'cx="{x_scale.at(one.x):.1f}" cy="{y_scale.at(one.y):.1f}">'
-        f"<title>{escape(one.note)}</title></circle>"
-        for one in sorted(chart.bubbles, key=lambda one: -one.radius)
-    ]
-    parts += _names(chart.bubbles, x_scale, y_scale)
-    parts += _labels(labels)
-    return "".join([*parts, "</svg>"])
+        return parts
+
+    def _names(self) -> list[str]:
+        """Name dots beside them, the first first; one without room has its note alone."""
+        parts = []
+        for one in self.chart.bubbles:
+            if not one.name:
+                continue
+            wide = width_of(one.name, bold=True)
+            places = _around(self.x.at(one.x), self.y.at(one.y), one.radius + 5)
+            found = self.room.find(wide, [at for at in places if self._is_of(one, at.box(wide))])
+            if found is not None:
+                style = f"name {one.style}"
+                parts.append(text(one.name, (found.x, found.y), anchor=found.anchor, style=style))
+        return parts
+
+    def _is_of(self, one: Bubble, box: Box) -> bool:
+        """Say whether words there stand beside this dot rather than beside another."""
+
+        def gap(dot: Bubble) -> float:
+            return box.far_from((self.x.at(dot.x), self.y.at(dot.y))) - dot.radius
+
+        elsewhere = [dot for dot in self.chart.bubbles if (dot.x, dot.y) != (one.x, one.y)]
+        return all(gap(one) + _CLEARLY <= gap(other) for other in elsewhere)
+
+    def _beside(self) -> list[str]:
+        """Name each line at its end beside a piece of it, moved apart where they would touch."""
+        lines, x = self.chart.lines, self.right + 6
+        ends = [self.y.at(line.points[-1][1]) for line in lines]
+        parts = []
+        for line, y in zip(lines, apart(ends, self.top, self.base), strict=True):
+            parts += [key(line.style, (x, y)), _name(line, x + _KEY, y)]
+        return parts
+
+    def _above(self) -> list[str]:
+        """Name the lines in rows above the axes, each beside a piece of it."""
+        parts = []
+        for row, lines in enumerate(self.heads):
+            y = 8 + LINE * (len(self.y_label) + row)
+            x = 0.0
+            for line in lines:
+                parts += [key(line.style, (x, y)), _name(line, x + _KEY, y)]
+                x += _wide(line)
+        return parts
 
 
-class _Scale:
-    def __init__(self, values: Sequence[float], ends: tuple[float, float], *, log: bool) -> None:
-        low, high = min(values), max(values)
-        if low == high:
-            low, high = (low / 2, high * 2) if log and low > 0 else (low - 0.5, high + 0.5)
-        elif not log:
-            low, high = low - 0.04 * (high - low), high + 0.04 * (high - low)
-        self.low, self.high, self.ends, self.log = low, high, ends, log
-
-    def at(self, value: float) -> float:
-        if self.log:
-            share = math.log(max(value, 1e-12) / self.low) / math.log(self.high / self.low)
-        else:
-            share = (value - self.low) / (self.high - self.low)
-        return self.ends[0] + share * (self.ends[1] - self.ends[0])
-
-    def ticks(self) -> list[float]:
-        if self.log:
-            first, last = math.ceil(math.log10(self.low)), math.floor(math.log10(self.high))
-            step = max(1, (last - first) // 5)
-            powers = [10.0**power for power in range(first, last + 1, step)]
-            if len(powers) > 2:
-                return powers
-            finer = [m * 10.0**p for p in range(first - 1, last + 1) for m in (1, 2, 5)]
-            return [one for one in finer if self.low <= one <= self.high]
-        rough = (self.high - self.low) / 5
-        size = 10 ** math.floor(math.log10(rough))
-        step = next(size * m for m in (1, 2, 5, 10) if size * m >= rough)
-        first = math.ceil(self.low / step)
-        return [round(step * k, 10) for k in range(first, math.floor(self.high / step) + 1)]
+def _name(line: Line, x: float, y: float) -> str:
+    return text(line.name, (x, y + 4), style=f"name {line.style}")
 
 
-def _axes(chart: Chart, x_scale: _Scale, y_scale: _Scale) -> list[str]:
-    base, right = HEIGHT - _BOTTOM, WIDTH - _RIGHT
-    parts = []
-    for tick in y_scale.ticks():
-        y = y_scale.at(tick)
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(_text(chart.y_format(tick), (_LEFT - 8, y + 4), anchor="end"))
-    for tick in x_scale.ticks():
-        place = (x_scale.at(tick), base + 18)
-        parts.append(_text(chart.x_format(tick), place, anchor="middle"))
-    parts.append(f'<line class="axis" x1="{_LEFT}" x2="{right}" y1="{base}" y2="{base}"/>')
-    below = ((_LEFT + right) / 2, HEIGHT - 6)
-    parts.append(_text(chart.x_label, below, anchor="middle", style="label"))
-    parts.append(_text(chart.y_label, (_LEFT, _TOP - 4), anchor="start", style="label"))
-    return parts
+def _wide(line: Line) -> float:
+    return _KEY + width_of(line.name, bold=True) + 10
 
 
-def _mark(mark: Mark, x: float) -> list[str]:
-    anchor = "end" if x > WIDTH / 2 else "start"
-    place = (x + (-5 if anchor == "end" else 5), _TOP + 10)
-    return [
-        f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{HEIGHT - _BOTTOM}"/>',
-        _text(mark.note, place, anchor=anchor, style="note"),
-    ]
+def _rows(lines: Sequence[Line], layout: Layout) -> list[list[Line]]:
+    """Give the rows of names that stand above the axes."""
+    rows: list[list[Line]] = []
+    if layout.names_beside:
+        return rows
+    for line in lines:
+        if not rows or sum(map(_wide, [*rows[-1], line])) > layout.width + 10:
+            rows.append([])
+        rows[-1].append(line)
+    return rows
 
 
-def _level(level: Level, y: float) -> list[str]:
-    return [
-        f'<line class="mark" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>',
-        _text(level.note, (_LEFT + 4, y - 5), anchor="start", style="note"),
-    ]
+def _around(x: float, y: float, far: float) -> Iterator[Place]:
+    """Give places beside a dot: near it first, to its right before the others."""
+    for gap in (far, far + 12):
+        yield Place(x + gap, y + 4, "start")
+        yield Place(x - gap, y + 4, "end")
+        yield Place(x, y - gap + 1, "middle")
+        yield Place(x, y + gap + 8, "middle")
+        for up in (-0.75, 0.75):
+            yield Place(x + 0.75 * gap, y + 4 + up * gap, "start")
+            yield Place(x - 0.75 * gap, y + 4 + up * gap, "end")
 
 
-def _names(bubbles: Sequence[Bubble], x_scale: _Scale, y_scale: _Scale) -> list[str]:
-    """Name dots beside them, moved down where two names would touch."""
-    parts: list[str] = []
-    taken: list[tuple[float, float, float]] = []
-    for one in sorted(bubbles, key=lambda one: y_scale.at(one.y)):
-        if not one.name:
-            continue
-        x, y = x_scale.at(one.x), y_scale.at(one.y) + 4
-        wide = 7.0 * len(one.name)
-        right = x + one.radius + wide + 4 < WIDTH - _RIGHT + 8
-        left_end = x + one.radius + 4 if right else x - one.radius - 4 - wide
-        for low, high, below in taken:
-            if low < left_end + wide and left_end < high and abs(y - below) < 14:
-                y = below + 14
-        taken.append((left_end, left_end + wide, y))
-        anchor, at = ("start", left_end) if right else ("end", left_end + wide)
-        parts.append(_text(one.name, (at, y), anchor=anchor, style=f"name {one.style}"))
-    return parts
+def _spaced(
+    scale: Scale, ends: Callable[[float], tuple[float, float]], form: Callable[[float], str]
+) -> list[float]:
+    """Give the finest ticks whose words do not touch and all differ."""
 
+    def clear(ticks: list[float]) -> bool:
+        spans = sorted(map(ends, ticks))
+        apart = all(before[1] <= after[0] for before, after in pairwise(spans))
+        return apart and len(set(map(form, ticks))) == len(ticks)
 
-def _labels(wanted: list[tuple[float, Line]]) -> list[str]:
-    """Name each line at its end beside a piece of it, moved apart where they would touch."""
-    parts, last = [], -math.inf
-    for y, line in sorted(wanted, key=lambda pair: pair[0]):
-        placed = max(y, last + 14)
-        last = placed
-        x = WIDTH - _RIGHT + 4
-        ends = f'x1="{x}" x2="{x + 13}" y1="{placed:.1f}" y2="{placed:.1f}"'
-        parts.append(f'<line class="key {line.style}" {ends}/>')
-        place = (x + 16, placed + 4)
-        parts.append(_text(line.name, place, anchor="start", style=f"name {line.style}"))
-    return parts
-
-
-def _text(words: str, place: Point, *, anchor: str, style: str = "tick") -> str:
-    x, y = place
-    spot = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f'<text class="{style}" {spot}>{escape(words)}</text>'
+    return next(filter(clear, scale.tick_sets()))

@@ -1,19 +1,47 @@
 """What becomes of requests by their confidence, as SVG: how often each tier is right there."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from html import escape
 from itertools import accumulate, pairwise
 
 from edgewise.records import DecisionBin
+from edgewise.report.layout import (
+    LINE,
+    WIDE,
+    Box,
+    Layout,
+    Place,
+    Room,
+    apart,
+    key,
+    opened,
+    text,
+    width_of,
+    wrapped,
+)
 
-_WIDTH, _HEIGHT = 560, 340
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 112, 34, 64
-_SPAN = _WIDTH - _LEFT - _RIGHT
 _TICKS = 5
-_NARROW = 90
+_X_LABEL = "share of the requests; below, their confidence"
+_HEADS = 50.0
+"""Above the axes: what is drawn, and what becomes of each part."""
 
 
-def draw_decisions(bins: Sequence[DecisionBin], threshold: float | None) -> str:
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    layout: Layout
+    left: float
+    right: float
+    top: float
+    base: float
+
+    def across(self, share: float) -> float:
+        return self.left + share * (self.right - self.left)
+
+
+def draw_decisions(
+    bins: Sequence[DecisionBin], threshold: float | None, layout: Layout = WIDE
+) -> str:
     """Draw the requests from the least sure to the surest, each as wide as its share.
 
     The hatched part is deferred, the plain part kept; dots are how often the edge is right in a
@@ -26,25 +54,28 @@ def draw_decisions(bins: Sequence[DecisionBin], threshold: float | None) -> str:
     """
     if not bins:
         return ""
+    top = _HEADS if layout.names_beside else _HEADS + LINE
+    frame = _Frame(layout, layout.left, layout.width - layout.right, top, top + layout.height)
     whole = sum(one.n for one in bins)
-    ends = [_LEFT + n / whole * _SPAN for n in accumulate((one.n for one in bins), initial=0)]
+    ends = [frame.across(n / whole) for n in accumulate((one.n for one in bins), initial=0)]
     middles = [(a + b) / 2 for a, b in pairwise(ends)]
     floor = _floor(bins)
 
     def at(share: float) -> float:
-        return _HEIGHT - _BOTTOM - (share - floor) / (1 - floor) * (_HEIGHT - _BOTTOM - _TOP)
+        return frame.base - (share - floor) / (1 - floor) * layout.height
 
     deferred = sum(one.n for one in bins if not one.kept) / whole
-    border = _LEFT + deferred * _SPAN
+    pattern = "deferred" if layout is WIDE else f"deferred-{layout.name}"
+    label = wrapped(_X_LABEL, layout.width)
+    height = frame.base + 40 + LINE * len(label)
     parts = [
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">',
-        f"<title>Decisions by confidence</title><desc>{escape(_words(bins, deferred))}</desc>",
-        '<defs><pattern id="deferred" width="7" height="7" patternUnits="userSpaceOnUse" '
+        opened(layout, height, "Decisions by confidence", _words(bins, deferred)),
+        f'<defs><pattern id="{pattern}" width="7" height="7" patternUnits="userSpaceOnUse" '
         'patternTransform="rotate(45)"><line class="hatch" y2="7"/></pattern></defs>',
-        f'<rect x="{_LEFT}" y="{_TOP}" width="{border - _LEFT:.1f}" '
-        f'height="{_HEIGHT - _BOTTOM - _TOP}" fill="url(#deferred)"/>',
-        *_heads(deferred, border, threshold),
-        *_axes(bins, ends, floor, at),
+        f'<rect x="{frame.left:g}" y="{top:g}" width="{frame.across(deferred) - frame.left:.1f}" '
+        f'height="{layout.height:g}" fill="url(#{pattern})"/>',
+        *_axes(bins, ends, frame, floor, at),
+        *_label(label, frame),
     ]
     lines = [("edge", "s1", [at(one.edge_right_share) for one in bins])]
     if all(one.cloud_right_share is not None for one in bins):
@@ -57,7 +88,9 @@ def draw_decisions(bins: Sequence[DecisionBin], threshold: float | None) -> str:
         spot = f'cx="{x:.1f}" cy="{at(one.edge_right_share):.1f}"'
         parts.append(f'<circle class="s1 dot" r="3.5" {spot}><title>{escape(_note(one))}</title>')
         parts.append("</circle>")
-    return "".join([*parts, *_labels([(ys[-1], n, s) for n, s, ys in lines]), "</svg>"])
+    dots = [(x, at(one.edge_right_share)) for x, one in zip(middles, bins, strict=True)]
+    parts += _heads(frame, deferred, threshold, [Box(x - 5, y - 5, x + 5, y + 5) for x, y in dots])
+    return "".join([*parts, *_names([(ys[-1], n, s) for n, s, ys in lines], frame), "</svg>"])
 
 
 def _floor(bins: Sequence[DecisionBin]) -> float:
@@ -67,70 +100,86 @@ def _floor(bins: Sequence[DecisionBin]) -> float:
     return max(0.0, (int(min(shares) * 10 - 1e-9)) / 10)
 
 
-def _heads(deferred: float, border: float, threshold: float | None) -> list[str]:
+def _heads(frame: _Frame, deferred: float, threshold: float | None, taken: list[Box]) -> list[str]:
     """Say above each part what becomes of it, and where the threshold lies."""
-    right = _WIDTH - _RIGHT
-    parts = []
+    border = frame.across(deferred)
+    y = frame.top - 8
+    heads = []
     if deferred > 0:
-        narrow = border - _LEFT < _NARROW
-        x, anchor = (_LEFT, "start") if narrow else ((_LEFT + border) / 2, "middle")
-        parts.append(_text(f"deferred {deferred:.1%}", x, _TOP - 8, anchor))
+        heads.append((f"deferred {deferred:.1%}", (frame.left + border) / 2))
     if deferred < 1:
-        narrow = right - border < _NARROW
-        x, anchor = (
-            (right, "end") if narrow else ((max(border, _LEFT + _NARROW) + right) / 2, "middle")
-        )
-        parts.append(_text(f"kept {1 - deferred:.1%}", x, _TOP - 8, anchor))
+        heads.append((f"kept {1 - deferred:.1%}", (border + frame.right) / 2))
+    low, parts = frame.left, []
+    for number, (words, middle) in enumerate(heads):
+        wide = width_of(words)
+        later = sum(width_of(one) + 10 for one, _ in heads[number + 1 :])
+        x = min(max(middle - wide / 2, low), frame.right - wide - later)
+        parts.append(text(words, (x, y), style="note"))
+        low = x + wide + 10
     if 0 < deferred < 1 and threshold is not None:
         parts.append(
-            f'<line class="mark" x1="{border:.1f}" x2="{border:.1f}" y1="{_TOP}" '
-            f'y2="{_HEIGHT - _BOTTOM}"/>'
+            f'<line class="mark" x1="{border:.1f}" x2="{border:.1f}" y1="{frame.top:g}" '
+            f'y2="{frame.base:g}"/>'
         )
-        left = border < _LEFT + _SPAN / 2
-        x, anchor = (border + 5, "start") if left else (border - 5, "end")
-        parts.append(_text(f"threshold {threshold:.4f}", x, _HEIGHT - _BOTTOM - 8, anchor))
+        room = Room(Box(frame.left, frame.top, frame.right, frame.base), taken)
+        words = f"threshold {threshold:.4f}"
+        heights = [frame.base - 8 - LINE * row for row in range(int(frame.layout.height / LINE))]
+        sides = [Place(border + 5, 0, "start"), Place(border - 5, 0, "end")]
+        places = [Place(one.x, height, one.anchor) for height in heights for one in sides]
+        found = room.find(width_of(words), places) or places[0]
+        parts.append(text(words, (found.x, found.y), anchor=found.anchor, style="note"))
     return parts
 
 
 def _axes(
-    bins: Sequence[DecisionBin], ends: Sequence[float], floor: float, at: Callable[[float], float]
+    bins: Sequence[DecisionBin],
+    ends: Sequence[float],
+    frame: _Frame,
+    floor: float,
+    at: Callable[[float], float],
 ) -> list[str]:
-    base, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
+    base, left, right = frame.base, frame.left, frame.right
     parts = []
     step = 0.1 if floor > 0.45 else 0.2
     share = 1.0
     while share > floor - 1e-9:
         y = at(share)
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(_text(f"{share:.0%}", _LEFT - 8, y + 4, "end", "tick"))
+        parts.append(f'<line class="grid" x1="{left:g}" x2="{right:g}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(text(f"{share:.0%}", (left - 8, y + 4), anchor="end"))
         share -= step
-    parts.append(f'<line class="axis" x1="{_LEFT}" x2="{right}" y1="{base}" y2="{base}"/>')
+    parts.append(f'<line class="axis" x1="{left:g}" x2="{right:g}" y1="{base:g}" y2="{base:g}"/>')
     values = [*(one.confidence_low for one in bins), bins[-1].confidence_high]
-    for tick in range(_TICKS + 1):
-        x = _LEFT + _SPAN * tick / _TICKS
+    ticks = _TICKS if frame.layout.names_beside else _TICKS - 1
+    for tick in range(ticks + 1):
+        x = frame.across(tick / ticks)
         nearest = min(range(len(ends)), key=lambda i: abs(ends[i] - x))
-        parts.append(_text(f"{tick / _TICKS:.0%}", x, base + 16, "middle", "tick"))
-        parts.append(_text(f"{values[nearest]:.3f}", x, base + 32, "middle", "tick"))
-    middle = (_LEFT + right) / 2
-    parts.append(
-        _text(
-            "share of the requests; below, their confidence", middle, base + 52, "middle", "label"
-        )
-    )
-    parts.append(_text("answers that are right", _LEFT, _TOP - 22, "start", "label"))
-    return parts
+        parts.append(text(f"{tick / ticks:.0%}", (x, base + 19), anchor="middle"))
+        parts.append(text(f"{values[nearest]:.3f}", (x, base + 34), anchor="middle"))
+    return [*parts, text("answers that are right", (frame.left, 12), style="label")]
 
 
-def _labels(wanted: list[tuple[float, str, str]]) -> list[str]:
+def _label(rows: Sequence[str], frame: _Frame) -> list[str]:
+    middle = (frame.left + frame.right) / 2 if frame.layout.names_beside else frame.layout.width / 2
+    places = [(middle, frame.base + 36 + LINE * (row + 1)) for row in range(len(rows))]
+    return [
+        text(words, place, anchor="middle", style="label")
+        for words, place in zip(rows, places, strict=True)
+    ]
+
+
+def _names(wanted: list[tuple[float, str, str]], frame: _Frame) -> list[str]:
+    """Name the lines at their ends, or in a row above what becomes of each part."""
+    x = frame.right + 6
     parts: list[str] = []
-    last = 0.0
-    for y, name, style in sorted(wanted):
-        last = max(y, last + 14)
-        x = _WIDTH - _RIGHT + 4
-        parts.append(
-            f'<line class="key {style}" x1="{x}" x2="{x + 13}" y1="{last:.1f}" y2="{last:.1f}"/>'
-        )
-        parts.append(_text(name, x + 16, last + 4, "start", f"name {style}"))
+    heights = apart([y for y, _, _ in wanted], frame.top, frame.base)
+    for (_, name, style), y in zip(wanted, heights, strict=True):
+        place = (x, y)
+        if not frame.layout.names_beside:
+            place = (frame.left + 70 * len(parts) / 2, 23.0)
+        parts += [
+            key(style, place),
+            text(name, (place[0] + 17, place[1] + 4), style=f"name {style}"),
+        ]
     return parts
 
 
@@ -153,8 +202,3 @@ def _words(bins: Sequence[DecisionBin], deferred: float) -> str:
             right = sum(one.n * one.edge_right_share for one in part) / n
             words.append(f"The edge is right in {right:.1%} of the {name} ones.")
     return " ".join(words)
-
-
-def _text(words: str, x: float, y: float, anchor: str, style: str = "note") -> str:
-    spot = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f'<text class="{style}" {spot}>{escape(words)}</text>'

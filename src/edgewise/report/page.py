@@ -1,8 +1,11 @@
 """The page, from its template."""
 
+from functools import partial
+
 from edgewise.records import Certificate, Fidelity, Plan, RunSummary
 from edgewise.report import plots
-from edgewise.report.plan_plots import plan_charts
+from edgewise.report.layout import both
+from edgewise.report.plan_plots import plan_plots
 from edgewise.report.plan_tables import figures_table, plan_tables
 from edgewise.report.table import Table
 from edgewise.report.template import fill
@@ -19,12 +22,14 @@ def render(view: ReportView) -> str:
         When Jinja2 is not installed.
     """
     charts = [
-        ("Accuracy against deferral", plots.accuracy_by_deferral(view)),
-        ("Reliability", plots.reliability(view)),
-        ("Latency by length", plots.latency_by_length(view)),
-        *plan_charts(view.plan),
+        (title, both(partial(plot, view)))
+        for title, plot in (
+            ("Accuracy against deferral", plots.accuracy_by_deferral),
+            ("Reliability", plots.reliability),
+            ("Latency by length", plots.latency_by_length),
+        )
     ]
-    shown = [chart for chart in charts if chart[1]]
+    shown = [chart for chart in charts if chart[1]] + plan_plots(view.plan)
     tables = [*plan_tables(view.plan), candidates_table(view.run), figures_table(view.plan)]
     return fill("report.html.j2", view=view, run=view.run, charts=shown, tables=tables)
 

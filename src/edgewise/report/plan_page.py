@@ -1,7 +1,7 @@
 """The page of `edgewise plan`, as HTML and as Markdown."""
 
 from edgewise.records import Plan
-from edgewise.report.plan_plots import plan_charts
+from edgewise.report.plan_plots import plan_plots
 from edgewise.report.plan_tables import figures_table, plan_tables
 from edgewise.report.template import fill
 
@@ -20,7 +20,7 @@ def render_plan(plan: Plan) -> str:
         project=name,
         plan=plan,
         notes=plan.certainty.notes if plan.certainty is not None else (),
-        charts=plan_charts(plan),
+        charts=plan_plots(plan),
         tables=[*plan_tables(plan), figures_table(plan)],
     )
 

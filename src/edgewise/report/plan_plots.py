@@ -5,26 +5,33 @@ from collections.abc import Sequence
 from edgewise.records import CostPoint, Plan, Tradeoff
 from edgewise.report.chart import Bubble, Chart, Level, Line, Mark, draw
 from edgewise.report.decision_map import draw_decisions
+from edgewise.report.layout import NARROW, WIDE, Layout
 from edgewise.report.tornado import draw_tornado
 from edgewise.units import format_ms, format_usd
 
 _STYLES = {"edge": "s1", "cloud": "s2", "hybrid": "s3"}
 
 
-def plan_charts(plan: Plan) -> list[tuple[str, str]]:
+def plan_plots(plan: Plan) -> list[tuple[str, str]]:
+    """Give (title, SVG in both layouts) of each plot that the plan has something for."""
+    pairs = zip(plan_charts(plan, WIDE), plan_charts(plan, NARROW), strict=True)
+    return [(title, wide + narrow) for (title, wide), (_, narrow) in pairs]
+
+
+def plan_charts(plan: Plan, layout: Layout = WIDE) -> list[tuple[str, str]]:
     """Give (title, SVG) of each plot that the plan has something for."""
     charts = [
-        ("Cost by volume", cost_by_volume(plan)),
-        ("Cost over time", cost_over_time(plan)),
-        ("What moves the choice", tornado(plan)),
-        ("Trade-offs", trade_offs(plan)),
-        ("How late answers are", latency_shares(plan)),
-        ("Decisions by confidence", draw_decisions(plan.decisions, plan.threshold)),
+        ("Cost by volume", cost_by_volume(plan, layout)),
+        ("Cost over time", cost_over_time(plan, layout)),
+        ("What moves the choice", tornado(plan, layout)),
+        ("Trade-offs", trade_offs(plan, layout)),
+        ("How late answers are", latency_shares(plan, layout)),
+        ("Decisions by confidence", draw_decisions(plan.decisions, plan.threshold, layout)),
     ]
     return [chart for chart in charts if chart[1]]
 
 
-def cost_by_volume(plan: Plan) -> str:
+def cost_by_volume(plan: Plan, layout: Layout = WIDE) -> str:
     """Draw the monthly cost of each option by volume, with the break-even."""
     curve = plan.curve
     if not curve:
@@ -38,7 +45,7 @@ def cost_by_volume(plan: Plan) -> str:
     marks = [Mark(x=max(asked, 1.0), note="this workload")]
     crossing = plan.break_even_requests_per_month
     if crossing:
-        marks = [Mark(x=crossing, note=f"break-even {short(crossing)}")]
+        marks.append(Mark(x=crossing, note=f"break-even {short(crossing)}"))
     return draw(
         Chart(
             title="Cost by volume",
@@ -51,11 +58,12 @@ def cost_by_volume(plan: Plan) -> str:
             log_y=True,
             x_format=short,
             y_format=short,
-        )
+        ),
+        layout,
     )
 
 
-def cost_over_time(plan: Plan) -> str:
+def cost_over_time(plan: Plan, layout: Layout = WIDE) -> str:
     """Draw what each option has cost up to each month, at today's value."""
     if not plan.cash:
         return ""
@@ -80,21 +88,22 @@ def cost_over_time(plan: Plan) -> str:
             lines=lines,
             marks=marks,
             y_format=short,
-        )
+        ),
+        layout,
     )
 
 
-def tornado(plan: Plan) -> str:
+def tornado(plan: Plan, layout: Layout = WIDE) -> str:
     """Draw what each uncertain number does to the lead of the cheapest option."""
     found = plan.certainty
     if found is None or not found.swings:
         return ""
     names = [one.option for one in found.spreads]
     lead = f"{names[0]} less the next best" if len(names) > 1 else f"cost of {names[0]}"
-    return draw_tornado(found.swings, lead)
+    return draw_tornado(found.swings, lead, layout)
 
 
-def trade_offs(plan: Plan) -> str:
+def trade_offs(plan: Plan, layout: Layout = WIDE) -> str:
     """Draw cost against quality lost: dots of the options, their area the share that leaves.
 
     Against p95 where fewer than two options have a quality to compare.
@@ -134,11 +143,12 @@ def trade_offs(plan: Plan) -> str:
             bubbles=bubbles,
             x_format=("{:.1%}" if by_quality else "{:.3g}").format,
             y_format=short,
-        )
+        ),
+        layout,
     )
 
 
-def latency_shares(plan: Plan) -> str:
+def latency_shares(plan: Plan, layout: Layout = WIDE) -> str:
     """Draw which share of each option's answers is there after which time."""
     if not plan.latency:
         return ""
@@ -165,7 +175,8 @@ def latency_shares(plan: Plan) -> str:
             log_x=True,
             x_format="{:g}".format,
             y_format="{:.0%}".format,
-        )
+        ),
+        layout,
     )
 
 

@@ -3,12 +3,13 @@
 from itertools import accumulate
 
 from edgewise.report.chart import Chart, Line, Mark, draw
+from edgewise.report.layout import WIDE, Layout
 from edgewise.report.view import ReportView
 
 _POINTS = 120
 
 
-def accuracy_by_deferral(view: ReportView) -> str:
+def accuracy_by_deferral(view: ReportView, layout: Layout = WIDE) -> str:
     """Draw the hybrid's accuracy for every share sent to the cloud, on the test split."""
     if view.cloud_right is None:
         return ""
@@ -37,11 +38,12 @@ def accuracy_by_deferral(view: ReportView) -> str:
             marks=[Mark(x=shared, note=f"chosen: {shared:.1%}")],
             x_format="{:.0%}".format,
             y_format="{:.1%}".format,
-        )
+        ),
+        layout,
     )
 
 
-def reliability(view: ReportView) -> str:
+def reliability(view: ReportView, layout: Layout = WIDE) -> str:
     """Draw how often answers of a confidence were right."""
     points = [(c, a) for c, a, _ in view.reliability]
     low = min(min(p) for p in points)
@@ -57,11 +59,12 @@ def reliability(view: ReportView) -> str:
             ],
             x_format="{:.0%}".format,
             y_format="{:.0%}".format,
-        )
+        ),
+        layout,
     )
 
 
-def latency_by_length(view: ReportView) -> str:
+def latency_by_length(view: ReportView, layout: Layout = WIDE) -> str:
     """Draw latency percentiles by input length."""
     buckets = view.profile.buckets
     rows = (("p99", "s3", "p99_ms"), ("p95", "s2", "p95_ms"), ("p50", "s1", "p50_ms"))
@@ -82,5 +85,6 @@ def latency_by_length(view: ReportView) -> str:
             y_label="ms, one at a time",
             lines=lines,
             y_format="{:.3g}".format,
-        )
+        ),
+        layout,
     )

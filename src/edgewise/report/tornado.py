@@ -1,15 +1,26 @@
 """A tornado as SVG: what each uncertain number does by itself, the widest bar first."""
 
 from collections.abc import Sequence
-from html import escape
 
 from edgewise.records import Swing
+from edgewise.report.layout import (
+    LINE,
+    WIDE,
+    Box,
+    Layout,
+    Place,
+    Room,
+    opened,
+    text,
+    width_of,
+    wrapped,
+)
 
-_WIDTH, _LEFT, _RIGHT, _TOP, _ROW = 560, 16, 16, 50, 40
-_MOST = 12
+_SIDE, _ENDS, _MOST = 4, 60, 12
+"""Units free at both sides, and those for the words at the ends of a bar; the most bars."""
 
 
-def draw_tornado(swings: Sequence[Swing], lead: str) -> str:
+def draw_tornado(swings: Sequence[Swing], lead: str, layout: Layout = WIDE) -> str:
     """Draw a bar a number, from the outcome at its 5th percentile to that at its 95th.
 
     The end at the low number is open and the one at the high number filled, and each is labelled,
@@ -26,31 +37,32 @@ def draw_tornado(swings: Sequence[Swing], lead: str) -> str:
     ends = [usd for one in shown for usd in (one.low_usd, one.high_usd)] + [0.0]
     low, high = min(ends), max(ends)
     reach = (high - low) or 1.0
-    span = _WIDTH - _LEFT - _RIGHT - 120
+    wide = layout.width - 2 * _SIDE
 
     def at(usd: float) -> float:
-        return _LEFT + 60 + (usd - low) / reach * span
+        return _SIDE + _ENDS + (usd - low) / reach * (wide - 2 * _ENDS)
 
-    height = _TOP + _ROW * len(shown) + 8
-    parts = [
-        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img">',
-        f"<title>Tornado</title><desc>{escape(_words(shown, lead))}</desc>",
-        f'<text class="label" x="{_LEFT}" y="14">{escape(lead)}, USD a month</text>',
-        f'<line class="mark" x1="{at(0):.1f}" x2="{at(0):.1f}" y1="{_TOP - 8}" y2="{height}"/>',
-        *(
-            f'<text class="note" x="{at(usd):.1f}" y="{_TOP - 12}" text-anchor="middle">'
-            f"{_short(usd)}</text>"
-            for usd in sorted({low, 0.0, high})
-            if usd == 0 or abs(at(usd) - at(0)) > 40
-        ),
-    ]
-    for number, one in enumerate(shown):
-        y = _TOP + _ROW * number
-        parts += _bar(one, y, at(one.low_usd), at(one.high_usd))
-    return "".join([*parts, "</svg>"])
+    heads = wrapped(f"{lead}, USD a month", wide)
+    y = 12 + LINE * len(heads)
+    body = [text(words, (_SIDE, 12 + LINE * row), style="label") for row, words in enumerate(heads)]
+    room = Room(Box(0, 0, layout.width, y + LINE))
+    for usd in (0.0, low, high):
+        if room.find(width_of(_short(usd)) + 6, [Place(at(usd), y, "middle")]) is not None:
+            body.append(text(_short(usd), (at(usd), y), anchor="middle", style="note"))
+    y += LINE
+    for one in shown:
+        for words in wrapped(one.name, wide, bold=True):
+            body.append(text(words, (_SIDE, y + 5), style="name"))
+            y += LINE
+        body.append(
+            f'<line class="mark" x1="{at(0):.1f}" x2="{at(0):.1f}" y1="{y - 6:g}" y2="{y + 14:g}"/>'
+        )
+        body += _bar(one, y - 2, at(one.low_usd), at(one.high_usd))
+        y += 25
+    return "".join([opened(layout, y - 8, "Tornado", _words(shown, lead)), *body, "</svg>"])
 
 
-def _bar(one: Swing, y: float, low_x: float, high_x: float) -> list[str]:
+def _bar(one: Swing, top: float, low_x: float, high_x: float) -> list[str]:
     left, width = min(low_x, high_x), abs(high_x - low_x)
     low_first = low_x <= high_x
     sides = [("end", low_x - 8), ("start", high_x + 8)]
@@ -58,12 +70,11 @@ def _bar(one: Swing, y: float, low_x: float, high_x: float) -> list[str]:
         sides = [("start", low_x + 8), ("end", high_x - 8)]
     labels = (_short(one.low), _short(one.high))
     return [
-        f'<text class="name" x="{_LEFT}" y="{y + 10}">{escape(one.name)}</text>',
-        f'<rect class="bar" x="{left:.1f}" y="{y + 15}" width="{max(width, 1):.1f}" height="12"/>',
-        f'<circle class="s1 dot" cx="{low_x:.1f}" cy="{y + 21}" r="4"/>',
-        f'<circle class="s1 full" cx="{high_x:.1f}" cy="{y + 21}" r="4"/>',
+        f'<rect class="bar" x="{left:.1f}" y="{top:g}" width="{max(width, 1):.1f}" height="12"/>',
+        f'<circle class="s1 dot" cx="{low_x:.1f}" cy="{top + 6:g}" r="4"/>',
+        f'<circle class="s1 full" cx="{high_x:.1f}" cy="{top + 6:g}" r="4"/>',
         *(
-            f'<text class="tick" x="{x:.1f}" y="{y + 25}" text-anchor="{anchor}">{label}</text>'
+            text(label, (x, top + 10), anchor=anchor, style="tick over")
             for label, (anchor, x) in zip(labels, sides, strict=True)
         ),
     ]

@@ -12,6 +12,7 @@ with extras.needed("optimize"):
     from edgewise.spec.load import load_spec, load_tiers
     from edgewise.spec.pixels import PixelWords, parse_pixels
     from edgewise.spec.placement import load_placement
+    from edgewise.spec.planned import load_plan
     from edgewise.spec.samples import read_columns, read_sample
     from edgewise.spec.splits import check_overlap, read_split
     from edgewise.spec.starting import explain, json_schema, start_project
@@ -24,6 +25,7 @@ __all__ = [
     "json_schema",
     "load_chat_policy",
     "load_placement",
+    "load_plan",
     "load_spec",
     "load_tiers",
     "parse_pixels",

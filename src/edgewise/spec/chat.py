@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from edgewise.errors import InvalidSpec
 from edgewise.records import (
     Policy,
     Price,
@@ -30,8 +31,14 @@ def load_chat_policy(path: Path) -> Policy:
     InvalidSpec
         With the file, line and column, when anything in it can't be.
     """
-    project, routing = read_chat_project(path)
+    read = read_chat_project(path)
+    project, routing = read.project, read.routing
     edge, cloud = project.tiers.edge, project.tiers.cloud
+    for name, one in (("edge", edge), ("cloud", cloud)):
+        if one is not None and one.endpoint is None:
+            what = f"key `tiers.{name}.endpoint` is missing"
+            hint = "a tier that is asked needs its URL; `edgewise plan` does without one"
+            raise InvalidSpec(what, where=read.place("tiers", name), hint=hint)
     tiers = [replace(_tier("edge", edge, TierKind(edge.kind)), threshold=edge.threshold)]
     if cloud is not None:
         rtt = cloud.rtt_ms

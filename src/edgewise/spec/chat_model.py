@@ -4,9 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from edgewise.spec.model import Privacy, Rtt
+from edgewise.spec.costs import Costs
+from edgewise.spec.model import Objective, Privacy, Rtt, Workload
 from edgewise.spec.routing import Budget, Offline, Routing
-from edgewise.spec.section import ApiKey, Section, Url, Usd
+from edgewise.spec.section import ApiKey, Section, Size, Url, Usd
+from edgewise.spec.serving import Queues, Servers, Times
 
 TokenUsd = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
@@ -14,7 +16,9 @@ TokenUsd = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 class ChatTier(Section):
     """One text model behind an endpoint."""
 
-    endpoint: Url = Field(description="URL of the server")
+    endpoint: Url | None = Field(
+        None, description="URL of the server; without one it is planned for, not called"
+    )
     protocol: Literal["openai"] = Field("openai", description="openai")
     model: str = Field("", description="its name there")
     api_key: ApiKey | None = Field(None, description="{env: NAME} or {file: PATH}")
@@ -24,12 +28,16 @@ class ChatTier(Section):
         None, description="price of one that the server had read before; default: as of others"
     )
     usd_per_output_token: TokenUsd = Field(0.0, description="price of a token that is written")
+    service: Times = None
+    servers: Servers = None
+    queue: Queues = None
 
 
 class ChatEdge(ChatTier):
     """The nearest model, such as a llama.cpp server on the device."""
 
     kind: Literal["device", "site"] = Field("device", description="device or site")
+    memory: Size | None = Field(None, description="most that the model may take, such as 16GiB")
     threshold: float | None = Field(
         None,
         ge=0.0,
@@ -76,3 +84,8 @@ class ChatProject(Section):
     privacy: Privacy = Field(default_factory=Privacy, description="what keeps a request near")
     budget: Budget | None = Field(None, description="what may be spent on calls")
     offline: Offline | None = Field(None, description="requests may wait for the network")
+    objective: Objective = Field(default_factory=Objective, description="what a plan keeps to")
+    workload: Workload = Field(default_factory=Workload, description="for the plan")
+    costs: Costs = Field(
+        default_factory=Costs, description="more for the plan; numbers may be distributions"
+    )

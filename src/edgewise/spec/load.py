@@ -1,6 +1,7 @@
 """`edgewise.yaml` is read, checked, and becomes a `ProjectSpec`."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from edgewise.records import (
     CloudTier,
     Columns,
     DataSpec,
+    Distribution,
     EdgeTier,
     ImageInput,
     Loss,
@@ -88,13 +90,28 @@ def load_tiers(path: Path) -> TiersSpec:
         edge=_edge(tiers.edge) if named else None,
         cloud=_cloud(tiers.cloud),
         privacy=privacy_rules(sketch.privacy),
-        objective=_objective(sketch.objective),
+        objective=objective_record(sketch.objective),
         routing=_routing(sketch, marks, path),
         path=path.resolve(),
     )
 
 
-def read_chat_project(path: Path) -> tuple[ChatProject, RoutingSpec]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadChats:
+    """A file for text generation as it was read. Made here, becomes a policy or is planned."""
+
+    project: ChatProject
+    routing: RoutingSpec
+    uncertain: Mapping[str, Distribution]
+    marks: Marks
+    path: Path
+
+    def place(self, *at: str) -> str:
+        """Give the file, line and column of a value, or of what would hold it."""
+        return place_of(self.marks, at, self.path)
+
+
+def read_chat_project(path: Path) -> ReadChats:
     """Read the file of a project for text generation.
 
     Raises
@@ -103,9 +120,12 @@ def read_chat_project(path: Path) -> tuple[ChatProject, RoutingSpec]:
         With the file, line and column, when anything in it can't be.
     """
     values, marks = parse(read_text(path), path)
+    uncertain = take_distributions(values, lambda at: place_of(marks, at, path))
+    uncertain = convert_money(values, uncertain)
     project = _shaped(ChatProject, values, marks, path)
     _check_residency(project.privacy, ("edge", "cloud"), marks, path)
-    return project, _routing(project, marks, path)
+    routing = _routing(project, marks, path)
+    return ReadChats(project=project, routing=routing, uncertain=uncertain, marks=marks, path=path)
 
 
 def _shaped(kind: type[S], values: Any, marks: Marks, path: Path) -> S:
@@ -191,7 +211,7 @@ def _spec(project: shape.Project, routing: RoutingSpec, path: Path) -> ProjectSp
         ),
         edge=_edge(project.tiers.edge),
         cloud=_cloud(project.tiers.cloud),
-        objective=_objective(project.objective),
+        objective=objective_record(project.objective),
         optimize=OptimizeSpec(
             recipes=tuple(project.optimize.recipes),
             layers=tuple(project.optimize.layers) if project.optimize.layers else None,
@@ -203,8 +223,8 @@ def _spec(project: shape.Project, routing: RoutingSpec, path: Path) -> ProjectSp
         privacy=privacy_rules(project.privacy),
         routing=routing,
         audit=_audit(project.audit),
-        workload=Workload(**project.workload.model_dump(exclude={"trace"})),
-        trace=at(project.workload.trace) if project.workload.trace else None,
+        workload=workload_record(project.workload),
+        trace=trace_of(project.workload, path),
         defaults=defaults_of(project),
         path=path,
     )
@@ -223,7 +243,18 @@ def _edge(edge: shape.Edge) -> EdgeTier:
     )
 
 
-def _objective(objective: shape.Objective) -> Objective:
+def workload_record(workload: shape.Workload) -> Workload:
+    """Give the record of a file's `workload`."""
+    return Workload(**workload.model_dump(exclude={"trace"}))
+
+
+def trace_of(workload: shape.Workload, path: Path) -> Path | None:
+    """Give the absolute path of the workload's requests; `path` is the file that names them."""
+    return (path.parent / workload.trace).resolve() if workload.trace else None
+
+
+def objective_record(objective: shape.Objective) -> Objective:
+    """Give the record of a file's `objective`."""
     return Objective(
         latency_p95_ms=objective.latency_p95_ms,
         max_quality_loss=objective.max_quality_loss,

@@ -8,7 +8,7 @@ from edgewise.records.privacy import PersonalKind
 from edgewise.spec.costs import Costs
 from edgewise.spec.routing import Budget, Count, Offline, Routing
 from edgewise.spec.section import ApiKey, Finite, Names, Section, Share, Size, Url, Usd
-from edgewise.spec.serving import Queue, Service
+from edgewise.spec.serving import Queues, Servers, Times
 
 DETECTORS = ("email", "phone", "card", "iban", "ip")
 PRECISIONS = ("float32", "int8-dynamic")
@@ -76,9 +76,9 @@ class Edge(Section):
     storage: Size | None = Field(None, description="most that a bundle may take, such as 16MiB")
     threads: int = Field(1, gt=0, le=256, description="of the model")
     max_in_flight: Count | None = Field(None, description="most calls at once; null: no limit")
-    service: Service | None = Field(None, description="time of an answer, for simulations")
-    servers: int | None = Field(None, gt=0, description="requests answered at once; default: all")
-    queue: Queue | None = Field(None, description="batches, limits, servers that come and go")
+    service: Times = None
+    servers: Servers = None
+    queue: Queues = None
 
 
 class Rtt(Section):
@@ -120,9 +120,9 @@ class Cloud(Section):
         "call", description="call, assume_right or {column: NAME}"
     )
     budget_usd: Usd = Field(100.0, description="most that calling for answers may cost")
-    service: Service | None = Field(None, description="time of an answer, for simulations")
-    servers: int | None = Field(None, gt=0, description="requests answered at once; default: all")
-    queue: Queue | None = Field(None, description="batches, limits, servers that come and go")
+    service: Times = None
+    servers: Servers = None
+    queue: Queues = None
 
 
 class Tiers(Section):

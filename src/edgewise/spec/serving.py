@@ -52,6 +52,11 @@ class Queue(Section):
     autoscaling: Autoscaling | None = Field(None, description="servers that come and go")
 
 
+Times = Annotated[Service | None, Field(description="time of an answer, for simulations")]
+Servers = Annotated[int | None, Field(gt=0, description="requests answered at once; default: all")]
+Queues = Annotated[Queue | None, Field(description="batches, limits, servers that come and go")]
+
+
 def service_of(service: Service | None) -> ServiceFormula | None:
     """Give the record of a service."""
     return None if service is None else ServiceFormula(**service.model_dump())

@@ -35,12 +35,13 @@ def json_schema(*, chats: bool = False) -> dict[str, Any]:
     """Give the JSON schema of `edgewise.yaml`, for editors; with `chats` for text generation."""
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     if chats:
-        return {**head, **ChatProject.model_json_schema()}
-    return {**head, **_with_distributions(Project.model_json_schema())}
+        return {**head, **_with_distributions(ChatProject)}
+    return {**head, **_with_distributions(Project)}
 
 
-def _with_distributions(schema: dict[str, Any]) -> dict[str, Any]:
-    """Let each number of a cost be a distribution too."""
+def _with_distributions(project: type[BaseModel]) -> dict[str, Any]:
+    """Give the schema of a project in which each number of a cost may be a distribution."""
+    schema = project.model_json_schema()
     parts = schema["$defs"]
     number = {"type": "number"}
     parts["Distribution"] = {
@@ -57,7 +58,7 @@ def _with_distributions(schema: dict[str, Any]) -> dict[str, Any]:
     }
     for name in NUMBERS:
         *sections, key = name.split(".")
-        owner: Any = Project
+        owner: Any = project
         for section in sections:
             owner = _section_of(owner.model_fields[section].annotation)
         properties = parts[owner.__name__]["properties"]

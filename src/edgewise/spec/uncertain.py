@@ -10,7 +10,10 @@ Where = Callable[[tuple[str | int, ...]], str]
 """From a value's place to its file, line and column."""
 
 _KEYS = ({"low", "mode", "high"}, {"p5", "p95"})
-_PRICED = (("workload",), ("costs",), ("tiers", "cloud"), ("budget",), ("routing",))
+_PRICED = (
+    *(("workload",), ("costs",), ("tiers", "edge"), ("tiers", "cloud")),
+    *(("budget",), ("routing",)),
+)
 
 
 def take_distributions(raw: dict[str, Any], where: Where) -> dict[str, Distribution]:

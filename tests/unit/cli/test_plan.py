@@ -55,6 +55,85 @@ def test_a_project_file_is_planned_by_what_it_assumes(
     assert origins["cloud round trip p95"] == (Origin.ASSUMED, "the default")
 
 
+CHATS = """name: assistant
+task: text-generation
+tiers:
+  edge: {kind: site, memory: 16GiB}
+  cloud: {usd_per_input_token: 2.0e-6, usd_per_output_token: 8.0e-6}
+objective: {latency_p95_ms: 4000}
+workload: {requests_per_month: 1_000_000, devices: 10, device_usd: 2400, horizon_months: 24}
+costs:
+  cloud: {input_tokens: 900, output_tokens: 150}
+  assume: {p50_ms: 900, p95_ms: 2200, peak_memory: 6GiB, deferral_share: 0.25,
+           edge_quality_loss: 0.1, hybrid_quality_loss: 0.01}
+"""
+
+
+@pytest.fixture
+def chats(tmp_path: Path) -> Path:
+    path = tmp_path / "edgewise.yaml"
+    path.write_text(CHATS, encoding="utf-8")
+    return path
+
+
+def test_a_project_for_text_generation_is_planned_by_the_price_of_its_tokens(
+    chats: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = decode(Plan, as_json(capsys, "plan", str(chats)))
+
+    # 900 tokens in and 150 out are 0.003 USD; ten machines over two years are 1,000 USD a month.
+    assert plan.monthly_usd.cloud == pytest.approx(3000)
+    assert plan.monthly_usd.edge == pytest.approx(1000)
+    assert plan.monthly_usd.hybrid == pytest.approx(1000 + 0.25 * 3000)
+    assert plan.choice == "hybrid"
+    assert plan.warnings == ()
+    assert plan.basis is not None
+    assert plan.basis.name == "assistant"
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("text", "hybrid  1,750 USD"),
+        ("md", "| hybrid | 1,750 USD"),
+        ("html", "<title>assistant – Edgewise plan</title>"),
+        ("focus", "tokens"),
+    ],
+)
+def test_a_project_for_text_generation_is_told_in_every_format(
+    chats: Path, capsys: pytest.CaptureFixture[str], kind: str, words: str
+) -> None:
+    assert main(["plan", str(chats), "--format", kind, "--month", "2026-11"]) == 0
+
+    assert words in capsys.readouterr().out
+
+
+def test_a_project_for_text_generation_has_its_trace_replayed(
+    chats: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["t_s,input_tokens,output_tokens", *(f"{at * 3.0},900,150" for at in range(50))]
+    (chats.parent / "asked.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    text = CHATS.replace("devices: 10,", "devices: 10, trace: asked.csv,")
+    chats.write_text(text.replace("16GiB}", "16GiB, servers: 10}"), encoding="utf-8")
+
+    plan = decode(Plan, as_json(capsys, "plan", str(chats)))
+
+    assert plan.replay is not None
+    assert (plan.replay.trace, plan.replay.requests) == ("asked.csv", 50)
+    assert {one.origin for one in plan.latency} == {"simulated"}
+
+
+def test_a_project_for_text_generation_is_not_built(
+    chats: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(chats), "--out", str(chats.parent / "run")]) == 1
+
+    said = capsys.readouterr().err
+    assert "a project for text generation has nothing to build" in said
+    assert f"{chats}:2:7" in said
+    assert not (chats.parent / "run").exists()
+
+
 def test_the_trace_of_the_workload_is_replayed(
     spec: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ import html
 import io
 import re
 from dataclasses import replace
+from itertools import combinations
 
 import plan_numbers
 import pytest
@@ -26,8 +27,16 @@ from edgewise.records import (
 from edgewise.report import plan_markdown, render_plan
 from edgewise.report.chart import Bubble, Chart, draw
 from edgewise.report.decision_map import draw_decisions
-from edgewise.report.plan_plots import latency_shares, plan_charts, short
+from edgewise.report.layout import NARROW, WIDE, Box, Layout, Place, apart, width_of, wrapped
+from edgewise.report.plan_plots import (
+    cost_by_volume,
+    latency_shares,
+    plan_charts,
+    plan_plots,
+    short,
+)
 from edgewise.report.plan_tables import plan_tables
+from edgewise.report.scale import Scale
 from edgewise.report.table import Table
 from edgewise.report.tornado import draw_tornado
 
@@ -265,15 +274,106 @@ def test_lines_are_told_apart_by_their_dashes_beside_their_names() -> None:
         assert len(set(keys)) == len(keys)
 
 
-def test_names_of_dots_do_not_touch() -> None:
-    dots = [Bubble(x=1.0, y=1.0, radius=4, note="", style="s1", name=name) for name in ("a", "b")]
+def words_of(drawing: str) -> list[tuple[str, Box]]:
+    """Give each text of a drawing with the room that it takes."""
+    found = re.findall(
+        r'<text class="([^"]*)" x="([0-9.-]+)" y="([0-9.-]+)" text-anchor="(\w+)">([^<]*)<', drawing
+    )
+    return [
+        (html.unescape(words), Place(float(x), float(y), anchor).box(0.8 * width_of(words)))
+        for _, x, y, anchor, words in found
+    ]
+
+
+@pytest.mark.parametrize("layout", [WIDE, NARROW])
+def test_names_of_dots_touch_neither_each_other_nor_another_dot(layout: Layout) -> None:
+    dots = [Bubble(x=1.0, y=1.0, radius=4, note="", style="s1", name=name) for name in ("aa", "bb")]
+    dots += [Bubble(x=1.3, y=1.2, radius=16, note="", style="s2", name="large")]
     dots += [Bubble(x=0.0, y=3.0, radius=4, note="", style="s1")]
+
     drawing = draw(
-        Chart(title="t", description="d", x_label="x", y_label="y", lines=[], bubbles=dots)
+        Chart(title="t", description="d", x_label="x", y_label="y", lines=[], bubbles=dots), layout
     )
 
-    places = re.findall(r'class="name s1" x="[0-9.]+" y="([0-9.]+)"', drawing)
-    assert abs(float(places[0]) - float(places[1])) == pytest.approx(14)
+    boxes = [box for _, box in words_of(drawing)]
+    assert {"aa", "bb", "large"} <= {words for words, _ in words_of(drawing)}
+    assert not [pair for pair in combinations(boxes, 2) if pair[0].touches(pair[1])]
+    for x, y, r in re.findall(r'r="([0-9.]+)" cx="([0-9.]+)" cy="([0-9.]+)"', drawing):
+        radius, middle = float(x), (float(y), float(r))
+        dot = Box(*(one - radius for one in middle), *(one + radius for one in middle))
+        assert not [box for box in boxes if box.touches(dot)]
+
+
+def test_a_dot_without_room_for_its_name_has_its_note_alone() -> None:
+    long = "a name that is far too long for a plot of this width, however it is placed there"
+    dot = Bubble(x=1.0, y=1.0, radius=4, note="its note", style="s1", name=long)
+
+    drawing = draw(
+        Chart(title="t", description="d", x_label="x", y_label="y", lines=[], bubbles=[dot])
+    )
+
+    assert "<title>its note</title>" in drawing
+    assert long not in drawing
+
+
+@pytest.mark.parametrize("layout", [WIDE, NARROW])
+@pytest.mark.parametrize("asked", [1e4, 9e5, 1.1e6, 1e9])
+def test_the_volume_of_this_workload_is_marked_beside_the_crossing(
+    layout: Layout, asked: float
+) -> None:
+    found = planned()
+    assert found.basis is not None
+    workload = replace(found.basis.workload, requests_per_month=asked)
+    crossed = replace(
+        found, basis=replace(found.basis, workload=workload), break_even_requests_per_month=1e6
+    )
+
+    drawing = cost_by_volume(crossed, layout)
+
+    assert drawing.count('class="mark"') == 2
+    notes = [
+        box for words, box in words_of(drawing) if words in ("this workload", "break-even 1 M")
+    ]
+    assert len(notes) == 2
+    assert not notes[0].touches(notes[1])
+
+
+def test_a_plot_is_laid_out_for_a_phone_too() -> None:
+    pairs = dict(plan_plots(planned(UNSURE)))
+
+    assert list(pairs) == list(dict(plan_charts(planned(UNSURE))))
+    for drawing in pairs.values():
+        wide, narrow = re.findall(r'<svg class="(\w+)" viewBox="0 0 (\d+) ', drawing)
+        assert (wide, narrow) == (("wide", "560"), ("narrow", "280"))
+
+
+def test_words_are_parted_where_they_may_be() -> None:
+    assert wrapped("a b", 1000) == ["a b"]
+    assert wrapped("workload.requests_per_month", 120) == ["workload.", "requests_per_", "month"]
+    assert wrapped("share of the answers", 85) == ["share of the", "answers"]
+
+
+def test_heights_are_moved_apart_within_their_ends() -> None:
+    assert apart([100.0, 100.0, 20.0], 10, 100) == [85.0, 100.0, 20.0]
+    assert apart([10.0, 12.0], 10, 100) == [10.0, 25.0]
+
+
+@pytest.mark.parametrize(
+    ("values", "log", "first"),
+    [
+        ((1e3, 1e9), True, [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9]),
+        ((3.0, 40.0), True, [5.0, 10.0, 20.0]),
+        ((0.0, 10.0), False, [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]),
+        ((7.0, 7.0), False, [6.6, 6.8, 7.0, 7.2, 7.4]),
+    ],
+)
+def test_ticks_are_round_and_there_are_ever_fewer(
+    values: tuple[float, float], log: bool, first: list[float]
+) -> None:
+    sets = list(Scale(values, (0, 300), log=log, pad=0).tick_sets())
+
+    assert sets[0] == pytest.approx(first)
+    assert sets[-1] == []
 
 
 def test_trade_offs_whose_every_dot_is_beaten_are_dots_alone() -> None:

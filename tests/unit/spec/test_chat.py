@@ -137,7 +137,7 @@ def test_text_generation_has_nothing_to_build(tmp_path: Path) -> None:
 def test_every_key_of_the_file_is_explained(tmp_path: Path) -> None:
     told = explain(chats=True)
     given = told.replace("name: …", "name: a").replace("task: …", "task: text-generation")
-    given = given.replace("endpoint: …", "endpoint: http://127.0.0.1:1", 1)
+    given = given.replace("endpoint: null", "endpoint: http://127.0.0.1:1", 1)
 
     policy = load_chat_policy(written(tmp_path, given))
 

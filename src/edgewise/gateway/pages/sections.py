@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from edgewise.gateway.pages.markup import Html, element, figure, table, tiles
 from edgewise.gateway.pages.words import LOSSES, WORDS, watched_words
 from edgewise.records import Loss, Reason
 from edgewise.report.chart import Chart, Line, Mark, draw
+from edgewise.report.layout import both
 from edgewise.units import format_ms, format_usd
 
 State = dict[str, Any]
@@ -100,7 +102,7 @@ def _over_time(traffic: State, key: str, title: str) -> Html:
         y_label="a second",
         lines=lines,
     )
-    return figure(title, draw(chart))
+    return figure(title, both(partial(draw, chart)))
 
 
 def _tiers(state: State) -> Html:
@@ -215,7 +217,7 @@ def _evidence(state: State) -> Html:
         marks=marks,
         log_y=True,
     )
-    return figure(title, draw(chart))
+    return figure(title, both(partial(draw, chart)))
 
 
 def _rollout(state: State) -> Html:
