@@ -112,7 +112,8 @@ def show(plan: Plan) -> None:
         if reason.startswith("break-even: "):
             say(f"break-even   {reason.removeprefix('break-even: ')}")
     if plan.flip is not None:
-        _show_flip(plan.flip, plan.own_option)
+        horizon = None if plan.basis is None else plan.basis.workload.horizon_months
+        _show_flip(plan.flip, plan.own_option, horizon)
     if plan.certainty is not None:
         _show_certainty(plan.certainty)
 
@@ -135,7 +136,7 @@ def _show_latency(plan: Plan) -> None:
         say(f"latency      {', '.join(names)} {words}")
 
 
-def _show_flip(flip: Flip, own: str) -> None:
+def _show_flip(flip: Flip, own: str, horizon_months: int | None) -> None:
     if flip.devices is not None:
         fleet = f"{flip.devices:,.0f}" if flip.devices >= 1 else f"{flip.devices:.2g}"
         say(f"flips        {own} is cheaper than cloud up to {fleet} devices")
@@ -144,7 +145,9 @@ def _show_flip(flip: Flip, own: str) -> None:
             f"flips        {own} is cheaper than cloud up to {format_usd(flip.device_usd)} a device"
         )
     if flip.payback_months is not None:
-        say(f"pays back    in {flip.payback_months:,.1f} months")
+        late = horizon_months is not None and flip.payback_months > horizon_months
+        words = f", after the horizon of {horizon_months}" if late else ""
+        say(f"pays back    in {flip.payback_months:,.1f} months{words}")
     for reason in flip.reasons:
         say(f"             {reason}")
 

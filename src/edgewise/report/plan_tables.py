@@ -1,6 +1,6 @@
 """The tables of a plan, as cells: one source for HTML, Markdown and CSV."""
 
-from edgewise.records import LatencyCurve, Plan
+from edgewise.records import Flip, LatencyCurve, Plan
 from edgewise.report.plan_plots import curve_rows, latency_origins
 from edgewise.report.table import Table
 from edgewise.units import format_ms, format_usd
@@ -52,6 +52,13 @@ def _bill(plan: Plan) -> Table:
     return Table(title="Bill", header=("option", "line", "a month"), rows=rows)
 
 
+def _payback(plan: Plan, flip: Flip) -> str:
+    horizon = None if plan.basis is None else plan.basis.workload.horizon_months
+    if flip.payback_months is None or horizon is None or flip.payback_months <= horizon:
+        return _number(flip.payback_months)
+    return f"{_number(flip.payback_months)}, after the horizon of {horizon}"
+
+
 def _flips(plan: Plan) -> Table:
     flip = plan.flip
     rows = [("requests a month", _number(plan.break_even_requests_per_month))]
@@ -59,7 +66,7 @@ def _flips(plan: Plan) -> Table:
         rows += [
             ("devices", _number(flip.devices)),
             ("price of a device", _usd(flip.device_usd)),
-            ("months to pay back", _number(flip.payback_months)),
+            ("months to pay back", _payback(plan, flip)),
             *(("why", reason) for reason in flip.reasons),
         ]
     spread = plan.certainty.break_even if plan.certainty is not None else None

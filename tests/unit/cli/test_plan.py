@@ -174,6 +174,20 @@ def test_a_trace_that_is_not_there_is_told(spec: Path, capsys: pytest.CaptureFix
     assert "hint: give a CSV file with the columns t_s, input_tokens, output_tokens" in said
 
 
+def test_a_payback_after_the_horizon_says_so(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec.write_text(SPEC.replace("devices: 100,", "devices: 100, horizon_months: 3,"), "utf-8")
+
+    assert main(["plan", str(spec)]) in (0, 3)
+    shown = capsys.readouterr().out
+    assert main(["plan", str(spec), "--format", "md"]) in (0, 3)
+    page = capsys.readouterr().out
+
+    assert "pays back    in 3.2 months, after the horizon of 3" in shown
+    assert "3.2, after the horizon of 3" in page
+
+
 def test_the_same_seed_prints_the_same_bytes(
     spec: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
