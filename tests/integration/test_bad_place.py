@@ -339,9 +339,8 @@ def limited(most_bytes: int) -> Callable[[], None]:
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
 
 
-@pytest.mark.parametrize(
-    "most_bytes", [3000, *(pytest.param(n, marks=pytest.mark.slow) for n in MORE)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("most_bytes", [3000, *MORE])
 def test_without_space_a_run_is_refused_and_with_space_it_is_the_same(
     tmp_path: Path, most_bytes: int
 ) -> None:

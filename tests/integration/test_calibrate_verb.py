@@ -78,7 +78,7 @@ def test_the_plot_is_one_page_without_anything_from_outside(
 
     page = (out / "calibration.html").read_text(encoding="utf-8")
     assert code == 0
-    assert page.count("<svg") == 1
+    assert page.count("<svg") == 2  # the one plot, laid out wide and narrow
     assert "share sent to the cloud" in page
     assert f"chosen: {found['certificate']['threshold']:.4g}" in page
     assert not re.search(r"(src|href)=|https?://", page)

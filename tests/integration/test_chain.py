@@ -255,6 +255,7 @@ def test_the_trace_of_the_workload_is_replayed_with_the_measured_profile_once(
     assert "Simulated: 300 requests of day.csv, whose gaps have a CV² of" in page
 
 
+@pytest.mark.slow
 def test_a_certificate_of_clusters_counts_each_of_them_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -175,6 +175,7 @@ def run_network(
     return found
 
 
+@pytest.mark.slow
 def test_a_convolutional_classifier_scores_as_numpy_does(
     digits: Path, example: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -190,6 +191,7 @@ def test_a_convolutional_classifier_scores_as_numpy_does(
     assert recipes == [["float32"], ["int8-static"], ["int8-dynamic"]]
 
 
+@pytest.mark.slow
 def test_an_encoder_of_one_image_at_a_time_gets_a_head(
     digits: Path, example: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -216,8 +216,9 @@ def test_a_publication_stopped_at_any_moment_leaves_the_old_run_or_the_new_one(
         assert asides(old_run) == []
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("count", [3, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [3, 1000])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_publication_among_folders_of_others_never_passes_for_whole_in_halves(
     old_run: Path, number: signal.Signals, count: int

@@ -75,6 +75,7 @@ def test_each_quantization_is_what_its_name_says(
     assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.97
 
 
+@pytest.mark.slow
 def test_pruning_makes_the_file_smaller_and_the_model_faster(tmp_path: Path) -> None:
     onnx.save(wide(), tmp_path / "m.onnx")
 

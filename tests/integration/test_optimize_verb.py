@@ -64,6 +64,7 @@ def test_labelled_rows_end_in_a_classifier_that_answers(folder: Path) -> None:
     assert asides(folder) == []
 
 
+@pytest.mark.slow
 def test_rows_without_labels_end_in_an_encoder_near_the_source(folder: Path) -> None:
     found = answer("optimize", "model", "--data", "plain.csv", "--out", "best", *FEW, folder=folder)
 
@@ -92,6 +93,7 @@ def test_texts_are_cut_where_the_order_says_and_another_length_is_another_order(
         model.close()
 
 
+@pytest.mark.slow
 def test_a_runtime_that_is_missing_is_named_and_skipped(folder: Path) -> None:
     found = edgewise(*ORDER, "--json", folder=folder)
 
@@ -130,6 +132,7 @@ def test_where_nothing_may_ship_the_answer_is_no_and_the_directory_untouched(
     assert asides(folder) == []
 
 
+@pytest.mark.slow
 def test_an_order_interrupted_anywhere_continues_and_leaves_nothing_half_written(
     folder: Path,
 ) -> None:

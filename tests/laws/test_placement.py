@@ -218,7 +218,7 @@ def test_a_relaxation_makes_it_feasible_at_the_points_it_says(problem: Placement
     assert all(one.points >= 0.0 for one in placement.relaxation)
 
 
-@LAW
+@settings(LAW, max_examples=10)
 @given(problem=problems())
 def test_the_same_problem_gives_the_same_placement(problem: PlacementProblem) -> None:
     assert place(problem) == place(problem)
