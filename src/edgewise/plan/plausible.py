@@ -29,15 +29,17 @@ def warnings_of(
     return tuple(found)
 
 
+def doubts_about_call(where: str, usd: float) -> Iterator[str]:
+    """Say where the price of one request looks like that of something else."""
+    if usd >= 1:
+        yield f"{where}: {usd:g} USD looks like the price of a thousand or a million requests"
+    if 0 < usd < 1e-6:
+        yield f"{where}: {usd:g} USD looks like the price of a token"
+
+
 def _units(n: Mapping[str, float]) -> Iterator[str]:
-    call = n.get("tiers.cloud.usd_per_request", 0.0)
-    if call >= 1:
-        yield (
-            f"tiers.cloud.usd_per_request: {call:g} USD looks like the price of a thousand or a "
-            f"million requests"
-        )
-    if 0 < call < 1e-6:
-        yield f"tiers.cloud.usd_per_request: {call:g} USD looks like the price of a token"
+    call = "tiers.cloud.usd_per_request"
+    yield from doubts_about_call(call, n.get(call, 0.0))
     for kind in ("input", "cached", "output"):
         price = n.get(_TOKENS.format(kind), 0.0)
         if 0 < price < 0.005:

@@ -178,9 +178,10 @@ def test_numbers_that_look_like_another_unit_are_warned_of() -> None:
     found = place(strange, explain=False)
 
     assert found.warnings == (
-        "m on box: 1e-08 USD a request looks like the price of a token",
+        "m on box: usd_per_request: 1e-08 USD looks like the price of a token",
         "m on box: a p95 of 0.002 ms looks like seconds",
-        "m on rented: 2 USD a request looks like the price of a thousand or a million requests",
+        "m on rented: usd_per_request: 2 USD looks like the price of a thousand or a million "
+        "requests",
         "a: a p95 of at most 0.4 ms looks like seconds",
         "b: there are no requests",
         "usd_per_kwh: 15 USD looks like cents",

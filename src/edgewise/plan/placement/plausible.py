@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from edgewise.plan.plausible import doubts_about_call
 from edgewise.records import PlacementProblem
 
 
@@ -9,14 +10,7 @@ def warnings_of(problem: PlacementProblem) -> Iterator[str]:
     """Give what a reader of the placement should check first."""
     for one in problem.profiles:
         where = f"{one.model} on {one.device_class}"
-        price = one.usd_per_request
-        if price >= 1:
-            yield (
-                f"{where}: {price:g} USD a request looks like the price of a thousand or a "
-                f"million requests"
-            )
-        if 0 < price < 1e-6:
-            yield f"{where}: {price:g} USD a request looks like the price of a token"
+        yield from doubts_about_call(f"{where}: usd_per_request", one.usd_per_request)
         if one.p95_ms < 0.01:
             yield f"{where}: a p95 of {one.p95_ms:g} ms looks like seconds"
     for work in problem.workloads:
