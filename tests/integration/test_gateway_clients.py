@@ -157,6 +157,20 @@ def test_a_message_may_come_in_parts(client: openai.OpenAI) -> None:
     assert answer.choices[0].message.content == "positive"
 
 
+@pytest.mark.parametrize("mark", [{"privacy_flag": True}, {"region": "eu"}])
+def test_what_openais_client_marks_private_stays_near(
+    client: openai.OpenAI, mark: dict[str, Any]
+) -> None:
+    far = {"x-edgewise-force-location": "cloud"}
+
+    with pytest.raises(openai.PermissionDeniedError):
+        client.chat.completions.create(**chat("good"), extra_body=mark, extra_headers=far)
+    with pytest.raises(openai.PermissionDeniedError):
+        client.completions.create(
+            model="tiny", prompt="good", extra_body=mark, extra_headers=far, stream=True
+        )
+
+
 def test_a_plain_client_sees_where_its_answer_came_from(one: Running) -> None:
     near = one.client.post("/predict", json={"text": "good"})
     far = one.client.post(

@@ -186,6 +186,12 @@ class Asking:
             raise failures.exceptions[0] from None
         return [one for one in found if one is not None]
 
+    def marks(self, body: Input) -> dict[str, Any]:
+        """Give what a body says to the policy's privacy beside its texts: the flag, the region."""
+        rules = self.engine.policy.privacy
+        kept = (rules.flag, rules.residency_key)
+        return {key: body[key] for key in kept if body.get(key) is not None}
+
     def _guarded(self, one: Input, asked: Asked) -> Input:
         """Give the input with what its headers say of privacy: they only narrow."""
         rules = self.engine.policy.privacy

@@ -42,9 +42,8 @@ class Texts:
 
     def _with_options(self, one: Input, body: Mapping[str, Any]) -> dict[str, Any]:
         """Add what is passed on to the model, and what the policy's privacy reads."""
-        rules = self._asking.engine.policy.privacy
-        kept = (*OPTIONS, rules.flag, rules.residency_key)
-        found = {**one, **{key: body[key] for key in kept if body.get(key) is not None}}
+        found = {**one, **{key: body[key] for key in OPTIONS if body.get(key) is not None}}
+        found |= self._asking.marks(body)
         if "max_tokens" not in found and body.get("max_completion_tokens") is not None:
             found["max_tokens"] = body["max_completion_tokens"]
         if body.get("logprobs"):
