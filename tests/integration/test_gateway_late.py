@@ -64,6 +64,32 @@ def test_what_no_tier_can_answer_now_is_stored_and_taken_once(tmp_path: Path) ->
     assert places == ["cloud"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "a film"}]}),
+        ("/v1/completions", {"prompt": "a film"}),
+        (
+            "/v2/models/tiny/infer",
+            {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["a film"]}]},
+        ),
+    ],
+)
+def test_what_has_no_word_for_a_late_answer_refuses_to_store(
+    tmp_path: Path, path: str, body: dict[str, Any]
+) -> None:
+    def make(log: Any) -> HybridInferenceEngine:
+        tiers = {"edge": TimedTier((1.0, DOWN)), "cloud": TimedTier((1.0, DOWN))}
+        return HybridInferenceEngine(policy=policy(tmp_path), tiers=tiers, decision_log=log)
+
+    with running(make) as one:
+        allowed = {"x-edgewise-allow-late": "true"}
+        answer = one.client.post(path, json=body, headers=allowed)
+
+    assert answer.status_code == 400
+    assert "can't come late" in answer.text
+
+
 def test_nothing_comes_late_where_the_policy_stores_nothing() -> None:
     def make(log: Any) -> HybridInferenceEngine:
         told = Policy(task="text-classification", labels=("no", "yes"), tiers=TIERS)

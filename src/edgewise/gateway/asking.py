@@ -86,6 +86,19 @@ def _milliseconds(said: str) -> float:
     return value
 
 
+def refuse_late(asked: Asked, what: str) -> None:
+    """Refuse to store what only /predict can give later: elsewhere it would seem an empty answer.
+
+    Raises
+    ------
+    Refusal
+        When the request may be answered late.
+    """
+    if asked.allow_late:
+        hint = "leave `x-edgewise-allow-late` out, or ask /predict"
+        raise Refusal(400, f"{what} can't come late", hint=hint)
+
+
 class Asking:
     """Asks the engine. Made by the gateway.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgewise import __version__
 from edgewise.errors import InvalidData
-from edgewise.gateway.asking import Asked, Asking, decided
+from edgewise.gateway.asking import Asked, Asking, decided, refuse_late
 from edgewise.gateway.bodies import read_object, to_json
 from edgewise.gateway.messages import Request, Response
 from edgewise.gateway.refusing import Refusal
@@ -141,6 +141,7 @@ class Oip:
         return response
 
     async def _infer(self, request: Request, asked: Asked) -> Response:
+        refuse_late(asked, "an inference")
         body, blob = _parted(request)
         inputs = read_inputs(body, blob)
         wanted = _wanted(body)

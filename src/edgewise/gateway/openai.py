@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from edgewise.errors import InvalidData
 from edgewise.gateway import sse
-from edgewise.gateway.asking import Asked, Asking, decided
+from edgewise.gateway.asking import Asked, Asking, decided, refuse_late
 from edgewise.gateway.bodies import read_object, to_json
 from edgewise.gateway.completing import Completes, Completion, Piece
 from edgewise.gateway.messages import Request, Response
@@ -147,6 +147,7 @@ class OpenAi:
         if body.get("n", 1) not in (1, None):
             raise InvalidData("`n` is not 1", where="n", hint="ask once for each")
         self._check_model(body)
+        refuse_late(asked, "a completion")
         completion = await self._completes.complete(one, body, asked)
         if body.get("stream") is True:
             parts = sse.Events(completion, shape)

@@ -6,7 +6,6 @@ from typing import Any
 from edgewise.gateway.asking import Asked, Asking, Streamed, decided
 from edgewise.gateway.completing import Completion, Piece
 from edgewise.gateway.messages import Headers
-from edgewise.gateway.refusing import Refusal
 from edgewise.records import Input, TextChunk, TokenUsage, ToolCall
 from edgewise.tasks.chat import OPTIONS
 
@@ -21,9 +20,6 @@ class Texts:
 
     async def complete(self, one: Input, body: dict[str, Any], asked: Asked) -> Completion:
         """Answer whole, or begin a stream once the answer that is handed out is chosen."""
-        if asked.allow_late:
-            hint = "leave `x-edgewise-allow-late` out, or ask /predict"
-            raise Refusal(400, "a completion can't come late", hint=hint)
         one = self._with_options(one, body)
         if body.get("stream") is True:
             return await _begun(self._asking.stream(one, asked))
