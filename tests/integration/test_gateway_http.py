@@ -166,6 +166,34 @@ def test_an_older_client_is_answered_and_let_go(one: Running) -> None:
     assert statuses(received) == [200]
 
 
+def test_an_older_client_gets_a_stream_without_chunks(one: Running) -> None:
+    body = b'{"messages":[{"role":"user","content":"good"}],"stream":true}'
+    sent = b"POST /v1/chat/completions HTTP/1.0\r\nconnection: keep-alive\r\n"
+
+    received = talk(one, sent + b"content-length: %d\r\n\r\n" % len(body) + body)
+
+    head, _, stream = received.partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head
+    assert b"connection: close" in head
+    assert stream.startswith(b"data: {")
+    assert stream.endswith(b"data: [DONE]\n\n")
+
+
+def test_an_older_client_that_wants_to_stay_is_told_that_it_may(one: Running) -> None:
+    look = b"GET /healthz HTTP/1.0\r\nconnection: keep-alive\r\n\r\n"
+
+    received = talk(one, look + look.replace(b"keep-alive", b"close"))
+
+    assert statuses(received) == [200, 200]
+    assert received.count(b"connection: keep-alive\r\n") == 1
+
+
+def test_an_older_client_is_not_asked_for_its_body(one: Running) -> None:
+    received = talk(one, post(head=b"expect: 100-continue\r\n").replace(b"HTTP/1.1", b"HTTP/1.0"))
+
+    assert statuses(received) == [200]
+
+
 def test_a_head_is_answered_without_a_body(one: Running) -> None:
     sent = b"HEAD /healthz HTTP/1.1\r\n" + HOST + b"connection: close\r\n\r\n"
 
@@ -238,7 +266,10 @@ def test_what_was_sent_at_once_is_refused_in_turn_where_there_is_no_place(tmp_pa
     ) as made:
         assert made.gateway.admission.enter()  # somebody has the one place
         received = talk(made, look + post() * 1500 + post(head=b"connection: close\r\n"))
+        older = post(head=b"connection: keep-alive\r\n").replace(b"HTTP/1.1", b"HTTP/1.0")
+        let_go = talk(made, older)
         made.gateway.admission.leave()
 
     assert statuses(received) == [200] + [503] * 1501
     assert received.count(b"retry-after: 1\r\n") == 1501
+    assert statuses(let_go) == [503]

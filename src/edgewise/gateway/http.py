@@ -76,7 +76,7 @@ class Connection(asyncio.Protocol):
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
         self._body_bytes = self._head_bytes = self._fields = self._fields_bytes = 0
-        self._in_head = True
+        self._in_head = self._modern = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a connection, or close it when there are too many."""
@@ -161,7 +161,7 @@ class Connection(asyncio.Protocol):
         if self._parser.should_upgrade():
             raise Refused(400, "upgrades are not spoken here")
         headers = self._headers
-        modern = self._parser.get_http_version() == "1.1"
+        modern = self._modern = self._parser.get_http_version() == "1.1"
         if modern and "host" not in headers:
             raise Refused(400, "there is no `host`")
         if "transfer-encoding" in headers and (
@@ -171,7 +171,7 @@ class Connection(asyncio.Protocol):
         length = headers.get("content-length", "0")
         if len(length) > 15 or int(length) > self._limits.body_bytes:
             raise Refused(413, f"more than {self._limits.body_bytes} bytes")
-        if headers.get("expect", "").lower() == "100-continue" and self._task is None:
+        if modern and self._task is None and headers.get("expect", "").lower() == "100-continue":
             self._transport.write(_CONTINUE)
 
     def on_body(self, part: bytes) -> None:
@@ -191,6 +191,7 @@ class Connection(asyncio.Protocol):
             headers=self._headers,
             body=self._body[0] if len(self._body) == 1 else b"".join(self._body),
             peer=self._peer,
+            modern=self._modern,
         )
         keep = bool(self._parser.should_keep_alive())
         self._reading = False
@@ -208,6 +209,7 @@ class Connection(asyncio.Protocol):
         shed = self._server.shed(request)
         if shed is not None:
             self._transport.write(shed)
+            self._closing = self._closing or not request.modern  # it is not told to stay
             return False
         self._task = self._server.loop.create_task(self._answer(request, keep=keep))
         return True
@@ -217,8 +219,9 @@ class Connection(asyncio.Protocol):
         try:
             response = await self._server.answer(request)
             parts = response.parts
-            close = not keep or self._server.draining
-            head = head_of(response, self._server.lines, close=close)
+            modern = request.modern
+            close = not keep or self._server.draining or (parts is not None and not modern)
+            head = head_of(response, self._server.lines, close=close, modern=modern)
             if self._transport.is_closing():
                 return
             if request.method == "HEAD":
@@ -226,10 +229,10 @@ class Connection(asyncio.Protocol):
             elif parts is None:
                 self._transport.write(head + response.body)
             elif response.begun:
-                await self._stream(parts, head)
+                await self._stream(parts, head, modern=modern)
             else:
                 self._transport.write(head)
-                await self._stream(parts, b"")
+                await self._stream(parts, b"", modern=modern)
         except asyncio.CancelledError:
             self._transport.abort()
             return
@@ -242,15 +245,15 @@ class Connection(asyncio.Protocol):
                 await _close(parts)
         self._turn(keep=not close)
 
-    async def _stream(self, parts: AsyncIterator[bytes], head: bytes) -> None:
+    async def _stream(self, parts: AsyncIterator[bytes], head: bytes, *, modern: bool) -> None:
         write = self._transport.write
         async for part in parts:
             if part:
-                write(b"%b%x\r\n%b\r\n" % (head, len(part), part))
+                write(b"%b%x\r\n%b\r\n" % (head, len(part), part) if modern else head + part)
                 head = b""
             if not self._writable.is_set():
                 await self._writable.wait()
-        write(head + _LAST_CHUNK)
+        write(head + _LAST_CHUNK if modern else head)
 
     def _turn(self, *, keep: bool) -> None:
         """Go on with the next request, where its answer is read; or close."""

@@ -43,6 +43,8 @@ class Request:
     body: bytes = b""
     peer: str = ""
     """The address at the other end; empty over what has none."""
+    modern: bool = True
+    """Whether the client speaks HTTP/1.1, and not an older version."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,28 +62,34 @@ class Response:
     """Whether the first part is there already: then it is sent together with the head."""
 
 
-def head_of(response: Response, extra: str, *, close: bool) -> bytes:
+def head_of(response: Response, extra: str, *, close: bool, modern: bool = True) -> bytes:
     """Give the first lines of an answer, up to the empty one.
 
     Parameters
     ----------
     extra
         Lines that every answer has, each with its end.
+    modern
+        Whether the client speaks HTTP/1.1: another knows no chunks, and is told when the
+        connection stays.
     """
     lines = [_LINES.get(response.status, _LINES[500]), extra]
     if response.kind:
         lines.append(f"content-type: {response.kind}\r\n")
-    if response.parts is not None:
-        lines.append("transfer-encoding: chunked\r\n")
-    else:
+    if response.parts is None:
         lines.append(f"content-length: {len(response.body)}\r\n")
+    elif modern:
+        lines.append("transfer-encoding: chunked\r\n")
     headers = response.headers
     if headers:
         if _is_safe("".join([value for _, value in headers])):
             lines += [f"{name}: {value}\r\n" for name, value in headers]
         else:
             lines += [f"{name}: {line_safe(value)}\r\n" for name, value in headers]
-    lines.append("connection: close\r\n\r\n" if close else "\r\n")
+    if close:
+        lines.append("connection: close\r\n\r\n")
+    else:
+        lines.append("\r\n" if modern else "connection: keep-alive\r\n\r\n")
     return "".join(lines).encode("latin-1", "replace")
 
 
