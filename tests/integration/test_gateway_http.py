@@ -63,6 +63,8 @@ def statuses(received: bytes) -> list[int]:
         (b"transfer-encoding: xchunked\r\n", 400),
         (b"host: other\r\n", 400),
         (b"upgrade: websocket\r\nconnection: upgrade\r\n", 400),
+        (b"upgrade: h2c\r\nconnection: upgrade\r\ntransfer-encoding: chunked\r\n", 400),
+        (b"upgrade: h2c\r\nconnection: upgrade\r\ncontent-length: 15\r\n", 400),
         (b"x y: 1\r\n", 400),
         (b"x: a\x00b\r\n", 400),
         (b"".join(b"x-%d: 1\r\n" % n for n in range(120)), 431),
@@ -85,6 +87,7 @@ def test_what_two_readers_could_read_differently_is_refused(
         b"POST /predict HTTP/1.1\r\n" + HOST + b"transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00",
         b"GET / HTTP/9.9\r\n\r\n",
+        b"CONNECT a:1 HTTP/1.1\r\nhost: a\r\nupgrade: h2c\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ],
 )
@@ -158,6 +161,26 @@ def test_a_body_is_asked_for_where_the_client_waits_to_be_asked(one: Running) ->
     received = talk(one, post(head=b"expect: 100-continue\r\nconnection: close\r\n"))
 
     assert statuses(received) == [100, 200]
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 1000])
+def test_an_offer_of_http_2_is_declined_and_the_request_answered(one: Running, pieces: int) -> None:
+    offer = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n"
+    chunked = post(body=b"", head=b"transfer-encoding: chunked\r\n" + offer)
+    chunked = chunked.replace(b"content-length: 0\r\n", b"") + b"f\r\n" + BODY + b"\r\n0\r\n\r\n"
+    last = post(head=offer.replace(b"Upgrade,", b"close, Upgrade,"))
+    sent = post(head=offer) + chunked + b"GET /healthz HTTP/1.1\r\n" + HOST + offer + b"\r\n" + last
+
+    host, port = one.url.removeprefix("http://").split(":")
+    received, size = b"", len(sent) // pieces + 1
+    with closing(socket.create_connection((host, int(port)), timeout=10)) as client:
+        for at in range(0, len(sent), size):
+            client.sendall(sent[at : at + size])
+        while part := client.recv(65536):
+            received += part
+
+    assert statuses(received) == [200, 200, 200, 200]
+    assert received.count(b'"location":"edge"') == 3
 
 
 def test_an_older_client_is_answered_and_let_go(one: Running) -> None:

@@ -26,6 +26,7 @@ _SWEEP_S = 0.1
 _LINGER_S = 1.0
 _MOST_HEADERS = 100
 _MOST_WAITING = 16
+_OFFER = ("connection", "upgrade", "http2-settings")
 _NEEDED_ONCE = ("host", "content-length", "transfer-encoding", "authorization")
 
 
@@ -77,6 +78,7 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_bytes = self._head_bytes = self._fields = self._fields_bytes = 0
         self._in_head = self._modern = True
+        self._offered = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a connection, or close it when there are too many."""
@@ -119,7 +121,7 @@ class Connection(asyncio.Protocol):
         if self._in_head:
             self._head_bytes += len(data)
         try:
-            self._parser.feed_data(data)
+            self._read(data)
             if self._in_head and self._head_bytes > self._limits.head_bytes:
                 raise Refused(431, "the head is too large")
         except Refused as refused:
@@ -130,8 +132,27 @@ class Connection(asyncio.Protocol):
                 self._refuse(cause.status, cause.what)
             else:
                 raise
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        except httptools.HttpParserError:
             self._refuse(400, "not HTTP/1.1")
+
+    def _read(self, data: bytes) -> None:
+        while True:
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as offer:  # the parser reads no further
+                data = self._declined() + data[offer.args[0] :]
+
+    def _declined(self) -> bytes:
+        """Give the head again without its offer of HTTP/2, for a parser that reads its body."""
+        keep = "close" not in self._headers.get("connection", "").lower()
+        kept = {name: told for name, told in self._headers.items() if name not in _OFFER}
+        lines = [f"{name}: {told}\r\n" for name, told in kept.items()]
+        method, end = self._parser.get_method(), b"\r\n" if keep else b"connection: close\r\n\r\n"
+        head = b"%b %b HTTP/1.1\r\n" % (method, self._url) + "".join(lines).encode("latin-1") + end
+        self._parser = httptools.HttpRequestParser(self)
+        self._begin()
+        return head
 
     def on_url(self, url: bytes) -> None:
         """Note a piece of the path."""
@@ -158,9 +179,12 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Look at the head before anything else is read."""
         self._in_head = False
-        if self._parser.should_upgrade():
-            raise Refused(400, "upgrades are not spoken here")
         headers = self._headers
+        self._offered = self._parser.should_upgrade()
+        if self._offered:
+            if headers.get("upgrade", "").lower() != "h2c":
+                raise Refused(400, "upgrades are not spoken here")
+            return  # what it offers is declined, and its head read again
         modern = self._modern = self._parser.get_http_version() == "1.1"
         if modern and "host" not in headers:
             raise Refused(400, "there is no `host`")
@@ -183,6 +207,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Answer the request, or let it wait for those before it."""
+        if self._offered:
+            return
         path, _, query = self._url.decode("latin-1").partition("?")
         request = Request(
             method=self._parser.get_method().decode("latin-1"),
