@@ -14,8 +14,9 @@ import msgspec
 import pytest
 from gateways import Running, run_directory, running, served
 
-from edgewise.errors import RemoteError
+from edgewise.errors import IntegrityError, RemoteError, UsageError
 from edgewise.gateway.admin import Admin
+from edgewise.gateway.events import Events
 from edgewise.gateway.rollout import Rollout
 from edgewise.gateway.settings import AdminRules, CallerRules, Settings
 from edgewise.gateway.shadow import Shadow
@@ -143,6 +144,39 @@ def test_a_policy_is_staged_watched_promoted_and_rolled_back() -> None:
     assert promoted["policy_version"] == staged["staged"] != back["policy_version"]
     assert deferred.headers["x-edgewise-location"] == "cloud_fallback"
     assert kept.headers["x-edgewise-location"] == "edge"
+
+
+async def test_a_policy_that_does_not_get_into_service_leaves_the_one_before_known() -> None:
+    tiers = {"edge": Tier(0.8), "cloud": Tier(0.99)}
+    refuses: list[bool] = []
+
+    async with HybridInferenceEngine(policy=POLICY, tiers=tiers) as engine:
+
+        async def swap(policy: Policy) -> str:
+            if refuses:
+                raise IntegrityError("another bundle", where="bundle", hint="copy it again")
+            return await engine.swap_policy(policy, tiers=tiers)
+
+        async def opened(policy: Policy) -> HybridInferenceEngine:
+            return HybridInferenceEngine(policy=policy, tiers=tiers)
+
+        rollout = Rollout(
+            engine, swap=swap, open_engine=opened, rng=random.Random(7), events=Events()
+        )
+        rollout.stage(STRICT)
+        await rollout.promote()
+        rollout.stage(replace(STRICT, tiers=POLICY.tiers[:1]))
+        refuses.append(True)
+        with pytest.raises(IntegrityError):
+            await rollout.promote()
+        with pytest.raises(IntegrityError):
+            await rollout.roll_back()
+        refuses.clear()
+        await rollout.roll_back()
+
+        assert engine.policy == POLICY
+        with pytest.raises(UsageError, match="no policy was there before"):
+            await rollout.roll_back()
 
 
 def test_a_canary_that_fails_is_taken_back_by_itself() -> None:

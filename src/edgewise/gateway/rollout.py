@@ -122,8 +122,9 @@ class Rollout:
 
     async def promote(self) -> None:
         """Put the staged policy in service for all requests."""
-        policy, self.before = self._staged(), self._engine.policy
+        policy, was = self._staged(), self._engine.policy
         before = await self._swap(policy)
+        self.before = was
         self.staged = self.shadow = None
         self._say("promote", "is in service", self._engine, before=before)
         await self.stop()
@@ -142,8 +143,8 @@ class Rollout:
             return
         if self.before is None:
             raise UsageError("no policy was there before", where="rollback", hint="stage one")
-        policy, self.before = self.before, None
-        before = await self._swap(policy)
+        before = await self._swap(self.before)
+        self.before = None
         self._say("rollback", "is in service again", self._engine, before=before)
 
     async def stop(self) -> None:
