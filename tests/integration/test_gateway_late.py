@@ -1,5 +1,6 @@
 """A request that may be answered late, by HTTP: stored, waited for and taken once."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,14 @@ def test_what_no_tier_can_answer_now_is_stored_and_taken_once(tmp_path: Path) ->
         allowed = {"x-edgewise-allow-late": "true"}
         stored = one.client.post("/predict", json={"text": "a film"}, headers=allowed)
         request_id = stored.headers["x-edgewise-request-id"]
+        while not one.gateway.decisions.latest:
+            time.sleep(0.01)
+        glimpse = one.client.head(f"/late/{request_id}")
         late = answer_of(one.client, request_id)
         again = one.client.get(f"/late/{request_id}")
         places = [decision.location for decision in one.gateway.decisions.latest]
 
+    assert glimpse.status_code == 405
     assert stored.status_code == 202
     assert stored.json()["location"] == stored.headers["x-edgewise-location"] == "queued"
     assert stored.headers["x-edgewise-reasons"].endswith("queued")

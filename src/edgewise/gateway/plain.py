@@ -6,6 +6,7 @@ from edgewise.errors import InvalidData
 from edgewise.gateway.asking import Asked, Asking, decided
 from edgewise.gateway.bodies import read_object, to_json
 from edgewise.gateway.messages import Request, Response
+from edgewise.gateway.refusing import Refusal
 from edgewise.route import InferenceResult
 
 _QUEUED = "queued"
@@ -35,6 +36,9 @@ class Plain:
     async def late(self, request: Request, asked: Asked) -> Response:
         """Give the answer of a request that was queued, once; 202 while it waits."""
         del asked
+        if request.method == "HEAD":
+            # It would take the answer and show it to nobody.
+            raise Refusal(405, "another method is needed", hint="GET it: it is given once")
         request_id = request.path.rpartition("/")[2]
         found = await self._asking.engine.late_answer(request_id)
         if found is None:
