@@ -278,6 +278,9 @@ def test_what_clients_of_triton_ask_for_is_there(one: Running) -> None:
         headers={"inference-header-content-length": "9"},
     )
     assert cut.status_code == 400
+    (counted,) = one.client.get("/v2/models/tiny/stats").json()["model_stats"]
+    assert counted["inference_stats"]["fail"]["count"] >= 2
+    assert counted["inference_count"] == counted["inference_stats"]["success"]["count"]
 
 
 def test_keys_rates_and_budgets_belong_to_a_caller() -> None:
