@@ -45,14 +45,16 @@ def decided(at_s: float, *, location: str | None = "edge") -> Decision:
     )
 
 
-def shown(history: History, **more: Any) -> dict[str, Any]:
+def shown(history: History, now_s: float | None = None, **more: Any) -> dict[str, Any]:
+    newest_s = max((one.start_s for one in history.buckets), default=0)
+    now_s = newest_s if now_s is None else now_s
     traffic = {
         "decisions": history.decisions,
         "failed": history.failed,
         "locations": dict(history.locations),
         "reasons": dict(history.reasons),
         "bucket_s": BUCKET_S,
-        "over_time": [one.told() for one in history.buckets],
+        "over_time": history.over_time(now_s),
     }
     money = dict.fromkeys(("spent_usd", "always_cloud_usd", "saved_usd", "kept_near"), 0)
     state = {
@@ -80,6 +82,34 @@ def test_curves_follow_the_last_quarter_of_an_hour() -> None:
     html = sections(shown(history))["traffic"]
     assert html.count("<polyline") == 2 * 2  # each plot is laid out wide and narrow
     read(html)
+
+
+def test_a_curve_falls_to_nothing_while_nobody_asks() -> None:
+    history = History(lambda: POLICY, lambda: 4.0)
+    for second in (5.0, 6.0, 45.0):
+        history.see(decided(second))
+
+    told = history.over_time(72.0)
+
+    assert [one["at_s"] for one in told] == [0, 10, 20, 30, 40, 50, 60, 70]
+    assert [one["locations"].get("edge", 0) for one in told] == [2, 0, 0, 0, 1, 0, 0, 0]
+    assert {one["e_value"] for one in told} == {4.0}
+    assert "In the last ten seconds, a second: edge 0" in sections(shown(history, 72.0))["traffic"]
+
+
+def test_what_is_older_than_a_quarter_of_an_hour_is_in_no_curve() -> None:
+    history = History(lambda: POLICY, lambda: 4.0)
+    history.see(decided(5.0))
+    history.see(decided(5000.0))
+
+    told = history.over_time(5001.0)
+    late = history.over_time(9000.0)
+
+    assert (len(told), told[0]["at_s"], told[-1]["locations"]) == (90, 4110, {"edge": 1})
+    assert {tuple(one["locations"]) for one in late} == {()}
+    assert late[-1]["e_value"] == 4.0
+    assert history.over_time(0.0)[0]["at_s"] == 0
+    assert History(lambda: POLICY).over_time(7.0) == []
 
 
 def test_a_decision_that_ended_late_counts_in_the_newest_moment() -> None:

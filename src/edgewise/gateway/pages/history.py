@@ -107,6 +107,24 @@ class History:
             calls = self.calls[tier] = Calls(self._most_latencies)
         return calls
 
+    def over_time(self, now_s: float) -> list[dict[str, Any]]:
+        """Give each ten seconds of the last quarter of an hour, without requests too.
+
+        It begins with the first that had one; where nothing was decided, the evidence stays.
+        """
+        end_s = int(now_s // BUCKET_S) * BUCKET_S
+        known = {one.start_s: one for one in self.buckets if one.start_s <= end_s}
+        start_s = max(min(known, default=end_s + BUCKET_S), end_s - (_BUCKETS - 1) * BUCKET_S)
+        e_value = next(
+            (known[at].e_value for at in sorted(known, reverse=True) if at < start_s), None
+        )
+        found = []
+        for at_s in range(start_s, end_s + 1, BUCKET_S):
+            bucket = known.get(at_s) or Bucket(at_s, e_value)
+            e_value = bucket.e_value
+            found.append(bucket.told())
+        return found
+
     def state(self) -> dict[str, Any]:
         """Give all of it, as JSON has it."""
         return {

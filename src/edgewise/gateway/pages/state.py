@@ -21,8 +21,9 @@ async def state_of(gateway: Gateway, history: History, rollout: Rollout | None) 
     loads = [one["admission"] for one in (*others, {"admission": gateway.admission.state()})]
     policy, counting = engine.policy, gateway.decisions.counting
     spent = await asyncio.to_thread(engine.outlook().spent)
+    at_s = engine.clock.utc_s()
     return {
-        "at_s": engine.clock.utc_s(),
+        "at_s": at_s,
         "model": gateway.name,
         "ready": gateway.is_ready(),
         "draining": gateway.draining,
@@ -36,7 +37,7 @@ async def state_of(gateway: Gateway, history: History, rollout: Rollout | None) 
             "locations": dict(history.locations.most_common()),
             "reasons": dict(history.reasons.most_common()),
             "bucket_s": BUCKET_S,
-            "over_time": [one.told() for one in history.buckets],
+            "over_time": history.over_time(at_s),
         },
         "tiers": _tiers(gateway, history),
         "money": {
