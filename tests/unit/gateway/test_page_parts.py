@@ -112,6 +112,16 @@ def test_what_is_older_than_a_quarter_of_an_hour_is_in_no_curve() -> None:
     assert History(lambda: POLICY).over_time(7.0) == []
 
 
+def test_curves_go_on_after_a_clock_was_set_back() -> None:
+    history = History(lambda: POLICY)
+    for second in (90.0, 9000.0, 100.0, 115.0):
+        history.see(decided(second))
+
+    told = history.over_time(116.0)
+
+    assert [one["locations"].get("edge", 0) for one in told] == [1, 1, 1]
+
+
 def test_a_decision_that_ended_late_counts_in_the_newest_moment() -> None:
     history = History(lambda: POLICY)
     for second in (25.0, 3.0):

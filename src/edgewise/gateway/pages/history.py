@@ -9,6 +9,8 @@ from edgewise.records import Decision, Outcome, Policy
 BUCKET_S = 10
 _BUCKETS = 90
 _LATENCIES = 500
+_SET_BACK_S = 60
+"""Decisions are seen as they end: one that much older is of a clock that was set back."""
 # Looked up once: see `route/candidates.py`.
 _ANSWERED, _FAILURES = Outcome.ANSWERED, (Outcome.FAILED, Outcome.TIMED_OUT)
 
@@ -77,6 +79,8 @@ class History:
     def see(self, decision: Decision) -> None:
         """Count one decision."""
         start_s = int(decision.at_s // BUCKET_S) * BUCKET_S
+        while self.buckets and self.buckets[-1].start_s > start_s + _SET_BACK_S:
+            self.buckets.pop()  # of a clock that was ahead
         if not self.buckets or self.buckets[-1].start_s < start_s:
             self.buckets.append(Bucket(start_s, self._e_value()))
         bucket = self.buckets[-1]  # what ended a moment too late counts in the newest
