@@ -4,7 +4,8 @@ Pure: no clock, no chance, no I/O. `decide` asks it.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from edgewise.errors import UsageError
@@ -52,6 +53,15 @@ def expected_ms(
         if input_length <= limit.up_to_length:
             break
     return p50_ms + limit.p50_ms, p95_ms + limit.p95_ms
+
+
+def askable(states: dict[str, TierState], racing: Iterable[str]) -> dict[str, TierState]:
+    """Show tiers that work on a request as such that can be asked: its own call fills them."""
+    for name in racing:
+        states[name] = replace(
+            states[name], circuit_open=False, rest_ms=0.0, busy=False, budget_left=True
+        )
+    return states
 
 
 class Candidates:

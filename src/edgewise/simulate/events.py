@@ -19,7 +19,7 @@ from edgewise.records import (
 )
 from edgewise.route.allowance import Allowance
 from edgewise.route.breaker import CircuitState
-from edgewise.route.candidates import expected_ms
+from edgewise.route.candidates import askable, expected_ms
 from edgewise.route.device import RequestRate
 from edgewise.route.monitor import TierMonitor
 from edgewise.simulate.arriving import Arrivals
@@ -149,7 +149,7 @@ class Events:
         while True:
             run.turn += 1
             elapsed_ms = (now_s - run.began_s) * 1000
-            states, system = self._states(run, now_s), self._system_at(now_s)
+            states, system = askable(self._states(run, now_s), run.calls), self._system_at(now_s)
             step = self._decider.step_of(
                 run.kind, run.facts, states, run.attempts, elapsed_ms, system
             )

@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from edgewise import PreRouter
 from edgewise.errors import InvalidData, PrivacyViolation, RemoteError, TierUnavailable, UsageError
 from edgewise.records import (
     BreakerRules,
+    BudgetRules,
     ConfidenceMap,
     DeviceRule,
     DeviceState,
@@ -29,6 +31,7 @@ from edgewise.records import (
     ProbeRules,
     RetryRules,
     Score,
+    SpendingLimit,
     TierKind,
     TierPolicy,
     digest,
@@ -128,6 +131,44 @@ def test_a_deferral_to_a_tier_that_runs_already_does_not_ask_it_twice() -> None:
 
     run_virtually(play())
     assert len(cloud.asked) == 1
+
+
+@pytest.mark.parametrize("end", [UNSURE, TierUnavailable("gone")])
+@pytest.mark.parametrize("full", [{"max_in_flight": 1}, {"usd_per_day": 0.003}])
+def test_a_tier_that_its_own_call_fills_is_waited_for(
+    end: Prediction | TierUnavailable, full: dict[str, Any], tmp_path: Path
+) -> None:
+    edge, cloud = TimedTier((20.0, end), remote=False), TimedTier((60.0, FAR))
+    narrow = replace(CLOUD, max_in_flight=full.get("max_in_flight"))
+    money = SpendingLimit(usd_per_day=full.get("usd_per_day"))
+    budget = BudgetRules(path=str(tmp_path / "budget.sqlite"), total=money)
+    policy = replace(RACING, tiers=(EDGE, narrow), budget=budget)
+
+    async def play() -> None:
+        async with engine_of(policy, {"edge": edge, "cloud": cloud}) as engine:
+            result = await engine.predict(TEXT)
+            assert (result.location, result.cost) == ("cloud_fallback", 0.002)
+            assert result.latency_ms == pytest.approx(70.0)
+
+    run_virtually(play())
+    assert (len(cloud.asked), cloud.cancelled) == (1, 0)
+
+
+def test_a_race_with_the_call_that_tries_an_open_circuit_is_waited_for() -> None:
+    edge = TimedTier((20.0, UNSURE), remote=False)
+    cloud = TimedTier((1.0, DOWN), (60.0, FAR))
+    rules = BreakerRules(minimum_calls=1, open_s=1.0)
+    policy = replace(RACING, breaker=rules, retry=RetryRules(most=0))
+
+    async def play() -> None:
+        async with engine_of(policy, {"edge": edge, "cloud": cloud}) as engine:
+            with pytest.raises(TierUnavailable):
+                await engine.predict(TEXT, "cloud")
+            await asyncio.sleep(1.0)
+            assert (await engine.predict(TEXT)).location == "cloud_fallback"
+
+    run_virtually(play())
+    assert (len(cloud.asked), cloud.cancelled) == (2, 0)
 
 
 def test_the_race_goes_on_where_one_of_two_fails() -> None:
