@@ -504,6 +504,51 @@ def test_another_certificate_begins_another_audit() -> None:
     assert made.record(late, "no", NOON_S).disagreed == 0
 
 
+@pytest.mark.parametrize("kept_in_a_file", [False, True])
+def test_another_policy_of_one_certificate_takes_the_evidence_over(
+    tmp_path: Path, *, kept_in_a_file: bool
+) -> None:
+    whole = auditor()
+    made = auditor(file=AuditFile(tmp_path / "audit.sqlite") if kept_in_a_file else None)
+    for n in range(8):
+        audit(made, kept(n), "no" if n % 3 == 0 else "yes")
+        audit(whole, kept(n), "no" if n % 3 == 0 else "yes")
+
+        made.begin(replace(policy(), deadline_ms=100.0 + n))
+
+    assert made.state == whole.state
+    for n in range(60):
+        audit(made, kept(100 + n), "no")
+    made.begin(replace(policy(), deadline_ms=50.0))
+    assert made.void
+    assert made.state.reason
+    made.close()
+
+
+@pytest.mark.parametrize("kept_in_a_file", [False, True])
+def test_a_refuted_certificate_stays_void_when_its_policy_comes_back(
+    tmp_path: Path, *, kept_in_a_file: bool
+) -> None:
+    path = tmp_path / "audit.sqlite"
+    made = auditor(file=AuditFile(path) if kept_in_a_file else None)
+    for n in range(60):
+        audit(made, kept(n), "no")
+    refuted = made.state
+
+    made.begin(policy(alpha=0.1))
+    made.begin(policy(None))
+    assert not made.void
+    if kept_in_a_file:
+        made.close()
+        made = auditor(policy(alpha=0.2), AuditFile(path))
+    made.begin(policy())
+
+    assert made.void
+    assert made.state.reason == refuted.reason
+    assert made.state.voided_at_s == NOON_S
+    made.close()
+
+
 def test_an_audit_goes_on_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "audit.sqlite"
     whole = auditor()
