@@ -22,7 +22,7 @@ from typing import Any
 
 from edgewise.errors import InvalidData, InvalidRecord
 from edgewise.observe.audit_file import AuditFile
-from edgewise.observe.audited import loss_by_quality, stopgap_threshold
+from edgewise.observe.audited import check_label, loss_by_quality, stopgap_threshold
 from edgewise.observe.line import Line
 from edgewise.observe.under_audit import (
     RECENT,
@@ -215,7 +215,13 @@ class Auditor:
         """Take the true label of a sample; gives whether the test waited for it.
 
         Labels of other requests are kept for `edgewise recertify`, where they are samples.
+
+        Raises
+        ------
+        InvalidData
+            When it is no text.
         """
+        check_label(request_id, label)
         with self._lock:
             audit = self._audit
             if audit is None:

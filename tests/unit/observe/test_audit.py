@@ -426,6 +426,32 @@ def test_labels_tell_a_loss_from_a_difference() -> None:
     assert edge_right.state.labelled == 40
 
 
+@pytest.mark.parametrize(
+    ("name", "label", "what"),
+    [
+        ("request-1", None, "`label` is no text: None"),
+        ("request-1", ["no"], "`label` is no text: ['no']"),
+        ("request-1", "\ud800", "`label` is no text: '\\ud800'"),
+        (None, "yes", "`request_id` is no text: None"),
+    ],
+)
+def test_what_is_no_label_is_refused_and_costs_no_sample(
+    tmp_path: Path, name: Any, label: Any, what: str
+) -> None:
+    path = tmp_path / "audit.sqlite"
+    made = auditor(file=AuditFile(path))
+
+    with pytest.raises(InvalidData) as caught:
+        made.record_label(name, label, NOON_S)
+    audit(made, kept(1), "no")
+    made.close()
+
+    assert caught.value.what == what
+    assert caught.value.where == "Auditor.record_label"
+    assert caught.value.hint == "give the result's `request_id`, and the label's name"
+    assert len(list(read_samples(path))) == 1
+
+
 def test_a_label_is_waited_for_only_so_long_and_only_once() -> None:
     one = policy(replace(ALL, label_share=1.0, label_wait_s=100.0), loss=Loss.REGRET)
     made = auditor(one)
