@@ -294,9 +294,9 @@ class HybridInferenceEngine:
             run.error = type(failure).__name__
             raise
         finally:
+            self._leave(run.serving)  # first: a log may fail
             if run.location != QUEUED:  # its decision is logged when it has ended
                 self._end(run)
-            self._leave(run.serving)
         return result
 
     def stream(
@@ -339,8 +339,8 @@ class HybridInferenceEngine:
             run.error = type(failure).__name__
             raise
         finally:
-            self._end(run)
             self._leave(run.serving)
+            self._end(run)
 
     def _accept(self, one: Input, asked: Asked) -> Run:
         """Check a request and count it; from here on it ends in one logged decision."""

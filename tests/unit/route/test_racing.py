@@ -10,11 +10,19 @@ from typing import Any
 import pytest
 
 from edgewise import PreRouter
-from edgewise.errors import InvalidData, PrivacyViolation, RemoteError, TierUnavailable, UsageError
+from edgewise.errors import (
+    InvalidData,
+    PrivacyViolation,
+    RemoteError,
+    StorageError,
+    TierUnavailable,
+    UsageError,
+)
 from edgewise.records import (
     BreakerRules,
     BudgetRules,
     ConfidenceMap,
+    Decision,
     DeviceRule,
     DeviceState,
     HedgeRules,
@@ -38,6 +46,7 @@ from edgewise.records import (
 )
 from edgewise.route import HybridInferenceEngine
 from edgewise.route.breaker import CircuitState
+from edgewise.route.telling import DecisionSink
 from edgewise.testing.route import ListSink
 from edgewise.testing.virtual_time import LoopClock, TimedTier, run_virtually
 
@@ -62,7 +71,7 @@ RACING = replace(POLICY, hedge=HedgeRules(share=1.0))
 
 
 def engine_of(
-    policy: Policy, tiers: Mapping[str, TimedTier], sink: ListSink | None = None, **more: Any
+    policy: Policy, tiers: Mapping[str, TimedTier], sink: DecisionSink | None = None, **more: Any
 ) -> HybridInferenceEngine:
     return HybridInferenceEngine(
         policy=policy, clock=LoopClock(), tiers=tiers, decision_log=sink, **more
@@ -365,6 +374,24 @@ def test_a_policy_is_exchanged_without_dropping_a_request() -> None:
 
     assert run_virtually(play()) == [digest(other), "yes", digest(POLICY), "no"]
     assert (new.closed, cloud.closed) == (True, True)
+
+
+def test_a_log_that_fails_holds_no_tier_of_an_old_policy() -> None:
+    class FullLog:
+        def append(self, decision: Decision) -> None:
+            raise StorageError("the disk is full", where=decision.policy_version)
+
+    old, new = TimedTier((1.0, SURE), remote=False), TimedTier((1.0, SURE), remote=False)
+
+    async def play() -> None:
+        engine = engine_of(replace(POLICY, tiers=(EDGE,)), {"edge": old}, FullLog())
+        with pytest.raises(StorageError):
+            await engine.predict(TEXT)
+        await _swap(engine, replace(POLICY, deadline_ms=900.0), {"edge": new})
+        assert old.closed
+        await engine.aclose()
+
+    run_virtually(play())
 
 
 def test_what_is_known_of_a_tier_survives_the_exchange() -> None:
