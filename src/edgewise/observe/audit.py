@@ -20,7 +20,7 @@ from collections import deque
 from dataclasses import replace
 from typing import Any
 
-from edgewise.errors import InvalidData, InvalidRecord
+from edgewise.errors import InvalidData, InvalidRecord, StorageError
 from edgewise.observe.audit_file import AuditFile
 from edgewise.observe.audited import check_label, loss_by_quality, stopgap_threshold
 from edgewise.observe.line import Line
@@ -131,11 +131,15 @@ class Auditor:
             if self._file is not None:
                 self._file.trim(rules.samples_kept)
             self._ahead = max(_LEAST_AHEAD, round(_AHEAD / rules.share))
-            self._audit = self._last = audit
+            was, self._audit, self._last = (self._audit, self._last), audit, audit
             self._save()
             file = self._file
-        if file is not None:
-            file.flush()
+        try:
+            if file is not None:
+                file.flush()
+        except StorageError:
+            self._audit, self._last = was
+            raise
 
     def consider(self, one: Answered, now_s: float) -> AuditCase | None:
         """Count an answered request; gives the case where the farthest tier is to be asked."""

@@ -32,12 +32,12 @@ from edgewise.route.judging import Judge
 from edgewise.route.late import LateAnswer
 from edgewise.route.looking import Outlook
 from edgewise.route.many import in_order
-from edgewise.route.opening import Setup, check_exchange, open_tiers
+from edgewise.route.opening import Setup, open_tiers
 from edgewise.route.own_loop import OwnLoop, refuse_loop
 from edgewise.route.probing import Prober
 from edgewise.route.result import InferenceResult
 from edgewise.route.running import Run
-from edgewise.route.serving import Serving
+from edgewise.route.serving import Serving, serve_next
 from edgewise.route.storing import QUEUED, Store, Stored
 from edgewise.route.streaming import AnswerStream, Streamer
 from edgewise.route.telling import DecisionSink, decision_of, result_of, told
@@ -223,14 +223,10 @@ class HybridInferenceEngine:
             return await self._exchange(setup, tiers)
 
     async def _exchange(self, setup: Setup, tiers: Mapping[str, TierModel] | None) -> str:
-        opened = await asyncio.to_thread(open_tiers, setup, self._clock, tiers)
-        check_exchange(self.policy, opened[0])
-        before = self._serving
-        # In a thread: another process may hold the budget's file for a moment.
-        self._serving = await asyncio.to_thread(Serving, *opened, before=before, clock=self._clock)
+        before, audits = self._serving, self._audits
+        begin = None if audits is None else audits.begin
+        self._serving = await serve_next(before, setup, tiers, begin, clock=self._clock)
         self._setup = setup
-        if self._audits is not None:
-            await asyncio.to_thread(self._audits.begin, self._serving)
         self._inputs.begin(self._serving)
         self._conditions.serve(self.policy)
         self._watch(self._serving)

@@ -575,6 +575,22 @@ def test_a_refuted_certificate_stays_void_when_its_policy_comes_back(
     made.close()
 
 
+def test_an_audit_that_can_not_be_written_leaves_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "audit.sqlite"
+    made = auditor(file=AuditFile(path))
+    audit(made, kept(1), "no")
+    before = made.state
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("drop table state")
+
+    with pytest.raises(StorageError, match="no such table"):
+        made.begin(policy(alpha=0.1))
+
+    assert made.state == before
+    with pytest.raises(StorageError):
+        made.close()
+
+
 def test_an_audit_goes_on_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "audit.sqlite"
     whole = auditor()
