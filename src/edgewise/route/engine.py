@@ -23,6 +23,8 @@ from edgewise.records import Protocol as RemoteProtocol
 from edgewise.route.allowance import Allowance
 from edgewise.route.auditing import Auditor, audit_with
 from edgewise.route.breaker import CircuitState
+from edgewise.route.calling import affordable
+from edgewise.route.candidates import first_able
 from edgewise.route.carrying import Carrier
 from edgewise.route.clock import Clock, SystemClock
 from edgewise.route.conditions import Conditions
@@ -454,10 +456,11 @@ class HybridInferenceEngine:
     async def _answer_stored(self, stored: Stored) -> Mapping[str, Any]:
         """Answer a stored request by the first of its tiers that can; logs its one decision."""
         serving = self._serving
-        states = serving.states(self._clock.now_s())
-        able = [name for name in stored.tiers if not states[name].circuit_open]
-        forced = replace(stored.facts, force_location=(able or list(stored.tiers))[0])
-        run = Run(serving, forced, stored.one, self._clock.now_s())
+        run = Run(serving, stored.facts, stored.one, self._clock.now_s())
+        states = affordable(run, serving.states(run.start_s))
+        tiers = [serving.by_name[name] for name in stored.tiers]
+        able = first_able(tiers, states, run.facts.input_bytes)
+        run.facts = replace(run.facts, force_location=able or stored.tiers[0])
         serving.in_flight += 1
         try:
             await self._carrier.carry(run)
