@@ -144,6 +144,23 @@ async def test_what_waits_goes_to_the_tier_that_can_answer(tmp_path: Path, why: 
     assert near_tier.ids == [queued.request_id]
 
 
+async def test_a_caller_whose_money_is_spent_holds_up_nobody_else(tmp_path: Path) -> None:
+    limits = {"poor": SpendingLimit(usd_per_day=0.0)}
+    money = BudgetRules(path=str(tmp_path / "budget"), callers=limits)
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, FAR))
+    cloud.ready = False
+
+    async with engine_of(replace(policy(tmp_path), budget=money), edge, cloud) as engine:
+        for n in range(9):
+            await engine.predict({"text": f"film {n}"}, caller="poor", allow_late=True)
+        queued = await engine.predict(TEXT, caller="rich", allow_late=True)
+        cloud.ready = True
+        late = await answer_of(engine, queued.request_id)
+
+    assert late["label"] == "yes"
+    assert cloud.ids == [queued.request_id]
+
+
 async def test_what_waits_is_sent_after_a_restart_without_another_request(tmp_path: Path) -> None:
     edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, DOWN))
     async with engine_of(policy(tmp_path), edge, cloud) as engine:

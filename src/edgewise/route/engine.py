@@ -23,8 +23,6 @@ from edgewise.records import Protocol as RemoteProtocol
 from edgewise.route.allowance import Allowance
 from edgewise.route.auditing import Auditor, audit_with
 from edgewise.route.breaker import CircuitState
-from edgewise.route.calling import affordable
-from edgewise.route.candidates import first_able
 from edgewise.route.carrying import Carrier
 from edgewise.route.clock import Clock, SystemClock
 from edgewise.route.conditions import Conditions
@@ -40,7 +38,7 @@ from edgewise.route.probing import Prober
 from edgewise.route.result import InferenceResult
 from edgewise.route.running import Run
 from edgewise.route.serving import Serving, serve_next
-from edgewise.route.storing import QUEUED, Store, Stored
+from edgewise.route.storing import QUEUED, Store, Stored, aim, is_answered
 from edgewise.route.streaming import AnswerStream, Streamer
 from edgewise.route.telling import DecisionSink, decision_of, result_of, told
 from edgewise.route.tiers import LocalTier, TierModel
@@ -453,19 +451,19 @@ class HybridInferenceEngine:
             raise UsageError("nothing is ever queued here", where="late_answer", hint=hint)
         return self._store
 
-    async def _answer_stored(self, stored: Stored) -> Mapping[str, Any]:
-        """Answer a stored request by the first of its tiers that can; logs its one decision."""
+    async def _answer_stored(self, stored: Stored) -> Mapping[str, Any] | None:
+        """Answer a stored request by the first of its tiers that can; logs its one decision.
+
+        Gives `None` where its caller's money is spent, which says nothing of another's request.
+        """
         serving = self._serving
         run = Run(serving, stored.facts, stored.one, self._clock.now_s())
-        states = affordable(run, serving.states(run.start_s))
-        tiers = [serving.by_name[name] for name in stored.tiers]
-        able = first_able(tiers, states, run.facts.input_bytes)
-        run.facts = replace(run.facts, force_location=able or stored.tiers[0])
+        aim(run, stored.tiers)
         serving.in_flight += 1
         try:
             await self._carrier.carry(run)
-            if run.steps[-1].action is not Action.ANSWER and run.failure is not None:
-                raise run.failure
+            if not is_answered(run):
+                return None
             found = result_of(run, self._clock.now_s())
             self._end(run)
         finally:
