@@ -80,6 +80,7 @@ class Serving:
         if (
             before is not None
             and known is not None
+            and (tier.name in before.tiers) is (model is not None)
             and before.policy.breaker == self.policy.breaker
             and before.policy.retry == self.policy.retry
             and _same_place(before.by_name[tier.name], tier)

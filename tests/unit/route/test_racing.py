@@ -413,6 +413,23 @@ def test_what_is_known_of_a_tier_survives_the_exchange() -> None:
     run_virtually(play())
 
 
+def test_a_tier_that_is_taken_away_is_not_asked_and_can_come_back() -> None:
+    edge, cloud = TimedTier((1.0, SURE), remote=False), TimedTier((5.0, FAR))
+    later = [replace(POLICY, deadline_ms=900.0), replace(POLICY, deadline_ms=800.0)]
+
+    async def play() -> list[str]:
+        engine = engine_of(POLICY, {"edge": edge, "cloud": cloud})
+        found = [(await engine.predict(TEXT)).location]
+        await _swap(engine, later[0], {"cloud": cloud})
+        found.append((await engine.predict(TEXT)).location)
+        await _swap(engine, later[1], {"edge": edge, "cloud": cloud})
+        found.append((await engine.predict(TEXT)).location)
+        await engine.aclose()
+        return found
+
+    assert run_virtually(play()) == ["edge", "cloud_fallback", "edge"]
+
+
 def test_a_wrong_policy_leaves_the_old_one_in_service() -> None:
     edge = TimedTier((1.0, SURE), remote=False)
 
