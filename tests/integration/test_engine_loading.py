@@ -1,5 +1,6 @@
 """A bundle that arrives while the engine already answers; a policy exchanged from its file."""
 
+import base64
 import shutil
 import threading
 from dataclasses import replace
@@ -7,11 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from edgewise.errors import IntegrityError, TierUnavailable, UsageError
-from edgewise.records import ApiKey, Policy, Protocol, TierKind, TierPolicy, write_json
+from edgewise import PreRouter
+from edgewise.errors import EdgewiseError, IntegrityError, TierUnavailable, UsageError
+from edgewise.records import (
+    ApiKey,
+    BudgetRules,
+    OfflineRules,
+    Policy,
+    PreRouteRules,
+    Protocol,
+    TierKind,
+    TierPolicy,
+    write_json,
+)
 from edgewise.route import HybridInferenceEngine
 from edgewise.route.loading import LoadingTier
-from edgewise.runtimes import open_bundle
+from edgewise.route.tiers import LocalTier
+from edgewise.runtimes import LocalModel, open_bundle
 from edgewise.testing.models import tiny_text_bundle
 from edgewise.testing.route import FakeEndpoint
 
@@ -129,6 +142,42 @@ async def test_a_policy_is_exchanged_from_its_file(bundle: Path, tmp_path: Path)
 
     assert (before.location, after.location) == ("edge", "cloud_fallback")
     assert before.policy_version != after.policy_version
+
+
+async def test_a_bundle_that_was_opened_for_a_wrong_policy_is_closed(
+    bundle: Path, tmp_path: Path
+) -> None:
+    opened: list[LocalTier] = []
+    closed: list[LocalTier] = []
+
+    class Noted(LocalTier):
+        async def aclose(self) -> None:
+            closed.append(self)
+            await super().aclose()
+
+    def note(name: str, model: LocalModel) -> LocalTier:
+        opened.append(Noted(name, model))
+        return opened[-1]
+
+    policy = policy_for(bundle, "http://127.0.0.1:9")
+    late = replace(policy, offline=OfflineRules(path=str(tmp_path / "queue.sqlite")))
+    router = PreRouter.fit([f"word {n}" for n in range(20)], [1] * 20, [0] * 20)
+    weights = replace(
+        router.weights, embedding_width=1, components=base64.b64encode(bytes(4)).decode()
+    )
+    far = replace(
+        policy,
+        budget=BudgetRules(path=str(tmp_path / "budget.sqlite")),
+        preroute=PreRouteRules(weights=weights, min_gain=0.1),
+    )
+    async with HybridInferenceEngine(bundle, policy=policy, local=note) as engine:
+        for wrong in (late, far):
+            with pytest.raises(EdgewiseError):
+                await engine.swap_policy(wrong, edge_model_path=bundle)
+        assert closed == opened[1:]
+        assert (await engine.predict(SURE)).location == "edge"
+
+    assert (len(opened), closed[-1]) == (3, opened[0])
 
 
 async def test_each_tiers_key_is_read_from_where_the_policy_says(

@@ -34,6 +34,7 @@ pytestmark = pytest.mark.integration
 UNSURE = Prediction("no", 0.6, (0.6, 0.4))
 FAR = Prediction("yes", 0.99, ())
 DOWN = RemoteError("can't be reached", where="https://cloud", hint="is it running?")
+RESTING = RemoteError("answered HTTP 429", where="https://cloud", status=429, retry_after_s=200.0)
 WRONG = RemoteError("answered HTTP 422", where="https://cloud", status=422)
 TEXT = {"text": "quite a film"}
 
@@ -116,6 +117,48 @@ async def test_what_waits_is_answered_after_a_restart(tmp_path: Path, monkeypatc
     assert b"remembered" not in stored
     assert late["label"] == "yes"
     assert left == []
+
+
+@pytest.mark.parametrize("why", ["no money", "not there", "too large", "asked for rest"])
+async def test_what_waits_goes_to_the_tier_that_can_answer(tmp_path: Path, why: str) -> None:
+    made = policy(tmp_path)
+    near, far = made.tiers
+    site = replace(near, name="site", kind=TierKind.SITE, rtt_p50_ms=1.0)
+    if why == "too large":
+        far = replace(far, max_input_bytes=3)
+    if why == "no money":
+        none = SpendingLimit(usd_per_day=0.0)
+        made = replace(made, budget=BudgetRules(path=str(tmp_path / "budget"), total=none))
+    made = replace(made, tiers=(site, far))
+    near_tier = TimedTier((1.0, UNSURE))
+    far_tier = TimedTier((1.0, RESTING if why == "asked for rest" else FAR))
+    near_tier.ready, far_tier.ready = False, why == "asked for rest"
+    tiers = {"site": near_tier, "cloud": far_tier}
+
+    async with HybridInferenceEngine(policy=made, tiers=tiers) as engine:
+        queued = await engine.predict(TEXT, allow_late=True)
+        near_tier.ready, far_tier.ready = True, why != "not there"
+        late = await answer_of(engine, queued.request_id)
+
+    assert (queued.location, late["label"]) == ("queued", "no")
+    assert near_tier.ids == [queued.request_id]
+
+
+async def test_a_caller_whose_money_is_spent_holds_up_nobody_else(tmp_path: Path) -> None:
+    limits = {"poor": SpendingLimit(usd_per_day=0.0)}
+    money = BudgetRules(path=str(tmp_path / "budget"), callers=limits)
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, FAR))
+    cloud.ready = False
+
+    async with engine_of(replace(policy(tmp_path), budget=money), edge, cloud) as engine:
+        for n in range(9):
+            await engine.predict({"text": f"film {n}"}, caller="poor", allow_late=True)
+        queued = await engine.predict(TEXT, caller="rich", allow_late=True)
+        cloud.ready = True
+        late = await answer_of(engine, queued.request_id)
+
+    assert late["label"] == "yes"
+    assert cloud.ids == [queued.request_id]
 
 
 async def test_what_waits_is_sent_after_a_restart_without_another_request(tmp_path: Path) -> None:

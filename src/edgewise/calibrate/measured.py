@@ -113,18 +113,23 @@ def names_of(values: ArrayLike, n: int, where: str) -> NDArray[np.generic]:
     InvalidData
         When there is not, or one is `None` or NaN: what is missing is no name of its own.
     """
-    # A list's objects, as an array of words would spell what is missing.
-    names = np.asarray(values, dtype=getattr(values, "dtype", object))
+    # A list's objects, as an array of words would spell what is missing; so a column's of a table,
+    # whose type numpy may not know.
+    kind = getattr(values, "dtype", None)
+    names = np.asarray(values, dtype=kind if isinstance(kind, np.dtype) else object)
     if names.shape != (n,):
         what = f"{where} of shape {names.shape} for {n} examples"
         raise InvalidData(what, where=where, hint="give one for each example")
-    missing = [
-        one for one in names.tolist() if one is None or (isinstance(one, float) and math.isnan(one))
-    ]
+    missing = [one for one in names.tolist() if _is_missing(one)]
     if missing:
         what = f"{len(missing)} of {n} examples have none"
         raise InvalidData(what, where=where, hint="name each, or leave these examples out")
     return names.astype(str) if names.dtype == object else names
+
+
+def _is_missing(name: object) -> bool:
+    of_pandas = type(name).__name__ in ("NAType", "NaTType")
+    return name is None or of_pandas or (isinstance(name, float) and math.isnan(name))
 
 
 def _numbers(values: ArrayLike) -> Floats:

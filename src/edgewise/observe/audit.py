@@ -20,9 +20,9 @@ from collections import deque
 from dataclasses import replace
 from typing import Any
 
-from edgewise.errors import InvalidData, InvalidRecord
+from edgewise.errors import InvalidData, InvalidRecord, StorageError
 from edgewise.observe.audit_file import AuditFile
-from edgewise.observe.audited import loss_by_quality, stopgap_threshold
+from edgewise.observe.audited import check_label, loss_by_quality, stopgap_threshold
 from edgewise.observe.line import Line
 from edgewise.observe.under_audit import (
     RECENT,
@@ -70,6 +70,9 @@ class Auditor:
         self._rng = rng
         self._lock = threading.Lock()
         self._audit: UnderAudit | None = None
+        self._last: UnderAudit | None = None
+        self._refuted: dict[str, Any] = {}
+        """States of certificates that were void when others took their place, by digest."""
         self._cases: dict[int, AuditCase] = {}
         self._number = 0
         self._windows = (Window(_HOUR_S), Window(_DAY_S))
@@ -102,6 +105,8 @@ class Auditor:
     def begin(self, policy: Policy, *, judged: bool = False) -> None:
         """Audit by a policy from now on; goes on where the last audit of its certificate ended.
 
+        A certificate that was refuted stays void, whatever was audited in between.
+
         Parameters
         ----------
         judged
@@ -120,17 +125,21 @@ class Auditor:
                 self._audit = None
                 return
             audit = fresh(rules, certificate, judged=judged)
-            body = None if self._file is None else self._file.load()
+            body = self._last_state()
             if body is not None:
                 self._restore(audit, body)
             if self._file is not None:
                 self._file.trim(rules.samples_kept)
             self._ahead = max(_LEAST_AHEAD, round(_AHEAD / rules.share))
-            self._audit = audit
+            was, self._audit, self._last = (self._audit, self._last), audit, audit
             self._save()
             file = self._file
-        if file is not None:
-            file.flush()
+        try:
+            if file is not None:
+                file.flush()
+        except StorageError:
+            self._audit, self._last = was
+            raise
 
     def consider(self, one: Answered, now_s: float) -> AuditCase | None:
         """Count an answered request; gives the case where the farthest tier is to be asked."""
@@ -210,7 +219,13 @@ class Auditor:
         """Take the true label of a sample; gives whether the test waited for it.
 
         Labels of other requests are kept for `edgewise recertify`, where they are samples.
+
+        Raises
+        ------
+        InvalidData
+            When it is no text.
         """
+        check_label(request_id, label)
         with self._lock:
             audit = self._audit
             if audit is None:
@@ -394,23 +409,35 @@ class Auditor:
                 for name, one in audit.wanted.items()
             },
             "recent": [list(pair) for pair in audit.recent],
+            "refuted": self._refuted,
         }
+
+    def _last_state(self) -> dict[str, Any] | None:
+        """Give what the last audit came to: from memory, where there was one."""
+        if self._last is not None:
+            return self._body(self._last, clean=True)
+        return None if self._file is None else self._file.load()
 
     def _restore(self, audit: UnderAudit, body: dict[str, Any]) -> None:
         where = "audit" if self._file is None else str(self._file.path)
         try:
+            self._refuted = {**body.get("refuted", {})}
+            if body["state"]["void"]:
+                self._refuted[str(body["certificate"])] = body["state"]
             for window, (number, calls, usd) in zip(self._windows, body["windows"], strict=True):
                 window.number, window.calls, window.usd = int(number), int(calls), float(usd)
             self._number = max(self._number, int(body["number"]))
-            if body["certificate"] != audit.key:
+            if body["certificate"] != audit.key and audit.key not in self._refuted:
                 return
-            was = {**encode(audit.state), **body["state"]}
+            was = {**encode(audit.state), **self._refuted.get(audit.key, body["state"])}
             audit.state = replace(
                 decode(AuditState, was),
                 testing=audit.tested.words,
                 void_from=refuted_from(audit.tested),
             )
             audit.considered = audit.state.considered
+            if body["certificate"] != audit.key:
+                return
             ahead = 0 if body["clean"] else int(body["ahead"])
             for name, line in audit.lines.items():
                 if name in body["lines"]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgewise.errors import InvalidData
 from edgewise.records import AuditRules, Certificate, CertificateState, Loss
 
 LIMIT_PART = 0.1
@@ -70,6 +71,22 @@ def doubted_of(
         among_kept=loss is Loss.KEPT_ERROR,
         refuted_from=count / delta if count else math.inf,
     )
+
+
+def check_label(request_id: str, label: str) -> None:
+    """See that a true label and the id of its request are texts that can be stored.
+
+    Raises
+    ------
+    InvalidData
+        When one is not.
+    """
+    for name, value in (("request_id", request_id), ("label", label)):
+        # Lone surrogates have no UTF-8.
+        if not isinstance(value, str) or any("\ud800" <= one <= "\udfff" for one in value):
+            what = f"`{name}` is no text: {value!r:.80}"
+            hint = "give the result's `request_id`, and the label's name"
+            raise InvalidData(what, where="Auditor.record_label", hint=hint)
 
 
 def loss_by_quality(loss: Loss, edge: float, far: float) -> float:

@@ -108,6 +108,7 @@ class Auditing:
         self._carrier = carrier
         self._clock = clock
         self._serving: Serving | None = None
+        self._changing = False
         self._edge = self._far = ""
         self._far_rank = 0
         self._labels: frozenset[str] = frozenset()
@@ -121,7 +122,15 @@ class Auditing:
 
     def begin(self, serving: Serving) -> None:
         """Audit the requests of a policy from now on."""
-        self._auditor.begin(serving.policy, judged=self._judging is not None)
+        # What ends meanwhile is not counted, and is decided by what was known before.
+        before, self._serving, self._changing = self._serving, None, True
+        try:
+            self._auditor.begin(serving.policy, judged=self._judging is not None)
+        except BaseException:
+            self._serving = before
+            raise
+        finally:
+            self._changing = False
         tiers = serving.policy.tiers
         self._ranks = serving.policy.lineup.ranks
         self._edge, self._far = tiers[0].name, tiers[-1].name
@@ -136,6 +145,8 @@ class Auditing:
     def system(self, calm: SystemState) -> SystemState:
         """Give what holds for all tiers, with what the audit found; the same where it is so."""
         void, threshold = self._auditor.void, self._auditor.threshold
+        if self._changing:
+            return calm
         if calm.certificate_void is void and calm.threshold == threshold:
             return calm
         return replace(calm, certificate_void=void, threshold=threshold)

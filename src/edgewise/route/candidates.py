@@ -4,7 +4,8 @@ Pure: no clock, no chance, no I/O. `decide` asks it.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from edgewise.errors import UsageError
@@ -52,6 +53,27 @@ def expected_ms(
         if input_length <= limit.up_to_length:
             break
     return p50_ms + limit.p50_ms, p95_ms + limit.p95_ms
+
+
+def first_able(
+    tiers: Iterable[TierPolicy], states: Mapping[str, TierState], input_bytes: int
+) -> str | None:
+    """Give the first tier that can be asked; else the first that may be able to after a while.
+
+    `None` where the input is too large for all of them.
+    """
+    fits = [tier.name for tier in tiers if input_bytes <= tier.max_input_bytes]
+    able = (name for name in fits if _out(states[name]) is None)
+    return next(able, fits[0] if fits else None)
+
+
+def askable(states: dict[str, TierState], racing: Iterable[str]) -> dict[str, TierState]:
+    """Show tiers that work on a request as such that can be asked: its own call fills them."""
+    for name in racing:
+        states[name] = replace(
+            states[name], circuit_open=False, rest_ms=0.0, busy=False, budget_left=True
+        )
+    return states
 
 
 class Candidates:

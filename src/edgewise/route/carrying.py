@@ -19,6 +19,7 @@ from edgewise.errors import (
 from edgewise.records import Action, Hedge, Outcome, Reason, Step, SystemState
 from edgewise.route.allowance import Allowance
 from edgewise.route.calling import affordable, begin, confidence_of, may_try, pause, usage_of
+from edgewise.route.candidates import askable
 from edgewise.route.clock import Clock
 from edgewise.route.decide import decide
 from edgewise.route.running import Run
@@ -67,7 +68,7 @@ class Carrier:
                 step = decide(
                     serving.policy,
                     run.facts,
-                    affordable(run, serving.states(now_s)),
+                    askable(affordable(run, serving.states(now_s)), run.racing.values()),
                     run.attempts,
                     elapsed_ms,
                     self._system(),

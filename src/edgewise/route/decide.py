@@ -115,10 +115,11 @@ def location_of(
     """Name where an answer came from, as the result says it.
 
     With at most two tiers: `edge`, `cloud`, `cloud_fallback` (the edge deferred, failed or was out)
-    or `edge_fallback` (the cloud failed or was out); with more, the tier's name.
+    or `edge_fallback` (the cloud failed or was out); with more, or two that are equal, the tier's
+    name.
     """
     tiers = policy.tiers
-    if len(tiers) > 2:
+    if len(tiers) > 2 or (len(tiers) == 2 and policy.lineup.last_rank == 0):
         return tier
     if len(tiers) == 1:
         return "cloud" if tiers[0].kind is _CLOUD else "edge"

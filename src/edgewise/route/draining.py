@@ -16,7 +16,10 @@ from edgewise.route.offline import OfflineQueue
 _AT_FAULT = (400, 413, 414, 415, 422, 431)
 """HTTP statuses that blame the request itself: it will never be answered."""
 
-Send = Callable[[LateRequest], Awaitable[bytes]]
+_MOST_HELD = 256
+"""Requests that one drain passes over; each makes the claims after it longer."""
+
+Send = Callable[[LateRequest], Awaitable[bytes | None]]
 T = TypeVar("T")
 
 
@@ -32,7 +35,8 @@ async def drain(queue: OfflineQueue, send: Send, *, at_once: int = 1) -> Drained
         Sends one request to a tier of its `allowed`, with its id as the idempotency key, and gives
         the answer. `InvalidData`, `PrivacyViolation` and an HTTP status that blames the request
         end it as rejected; another 5xx counts as a try; every other `EdgewiseError` means that
-        the link is down, and the request waits on.
+        the link is down, and the request waits on. `None` says that this request can't go now, and
+        others may: it is passed over.
     at_once
         Requests under way together. With 1 they are answered in the order in which they came;
         with more, they leave in that order.
@@ -42,12 +46,12 @@ async def drain(queue: OfflineQueue, send: Send, *, at_once: int = 1) -> Drained
     StorageError
         When an answer can't be recorded; it is kept in memory, as `OfflineQueue.settle` says.
     """
-    answered = ended = 0
+    answered = ended = held = 0
     try:
         while True:
             claimed = await to_end(lambda: queue.claim(at_once))
-            if not claimed:
-                return Drained(answered=answered, ended=ended)
+            if not claimed or held >= _MOST_HELD:
+                return Drained(answered=answered, ended=ended, held=held)
             ends: list[LateAnswer] = []
             failures: list[tuple[LateRequest, EdgewiseError]] = []
             try:
@@ -61,6 +65,7 @@ async def drain(queue: OfflineQueue, send: Send, *, at_once: int = 1) -> Drained
                 await to_end(lambda: queue.settle(settled))  # noqa: B023 - awaited here
             answered += sum(one.outcome is LateOutcome.ANSWERED for one in ends)
             ended += sum(one.outcome is not LateOutcome.ANSWERED for one in ends)
+            held += len(claimed) - len(ends) - len(failures)
             if failures:
                 gave_up = await to_end(lambda: _count_tries(queue, failures))  # noqa: B023
                 return _stopped(answered, ended + gave_up, failures)
@@ -85,7 +90,8 @@ async def _send(
         else:
             failures.append((one, failure))
     else:
-        ends.append(LateAnswer(request_id=name, outcome=LateOutcome.ANSWERED, body=body))
+        if body is not None:
+            ends.append(LateAnswer(request_id=name, outcome=LateOutcome.ANSWERED, body=body))
 
 
 def _blames_request(failure: EdgewiseError) -> bool:

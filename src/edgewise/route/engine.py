@@ -32,13 +32,13 @@ from edgewise.route.judging import Judge
 from edgewise.route.late import LateAnswer
 from edgewise.route.looking import Outlook
 from edgewise.route.many import in_order
-from edgewise.route.opening import Setup, check_exchange, open_tiers
+from edgewise.route.opening import Setup, open_tiers
 from edgewise.route.own_loop import OwnLoop, refuse_loop
 from edgewise.route.probing import Prober
 from edgewise.route.result import InferenceResult
 from edgewise.route.running import Run
-from edgewise.route.serving import Serving
-from edgewise.route.storing import QUEUED, Store, Stored
+from edgewise.route.serving import Serving, serve_next
+from edgewise.route.storing import QUEUED, Store, Stored, aim, is_answered
 from edgewise.route.streaming import AnswerStream, Streamer
 from edgewise.route.telling import DecisionSink, decision_of, result_of, told
 from edgewise.route.tiers import LocalTier, TierModel
@@ -223,14 +223,10 @@ class HybridInferenceEngine:
             return await self._exchange(setup, tiers)
 
     async def _exchange(self, setup: Setup, tiers: Mapping[str, TierModel] | None) -> str:
-        opened = await asyncio.to_thread(open_tiers, setup, self._clock, tiers)
-        check_exchange(self.policy, opened[0])
-        before = self._serving
-        # In a thread: another process may hold the budget's file for a moment.
-        self._serving = await asyncio.to_thread(Serving, *opened, before=before, clock=self._clock)
+        before, audits = self._serving, self._audits
+        begin = None if audits is None else audits.begin
+        self._serving = await serve_next(before, setup, tiers, begin, clock=self._clock)
         self._setup = setup
-        if self._audits is not None:
-            await asyncio.to_thread(self._audits.begin, self._serving)
         self._inputs.begin(self._serving)
         self._conditions.serve(self.policy)
         self._watch(self._serving)
@@ -294,9 +290,9 @@ class HybridInferenceEngine:
             run.error = type(failure).__name__
             raise
         finally:
+            self._leave(run.serving)  # first: a log may fail
             if run.location != QUEUED:  # its decision is logged when it has ended
                 self._end(run)
-            self._leave(run.serving)
         return result
 
     def stream(
@@ -339,8 +335,8 @@ class HybridInferenceEngine:
             run.error = type(failure).__name__
             raise
         finally:
-            self._end(run)
             self._leave(run.serving)
+            self._end(run)
 
     def _accept(self, one: Input, asked: Asked) -> Run:
         """Check a request and count it; from here on it ends in one logged decision."""
@@ -455,18 +451,19 @@ class HybridInferenceEngine:
             raise UsageError("nothing is ever queued here", where="late_answer", hint=hint)
         return self._store
 
-    async def _answer_stored(self, stored: Stored) -> Mapping[str, Any]:
-        """Answer a stored request by the first of its tiers that can; logs its one decision."""
+    async def _answer_stored(self, stored: Stored) -> Mapping[str, Any] | None:
+        """Answer a stored request by the first of its tiers that can; logs its one decision.
+
+        Gives `None` where its caller's money is spent, which says nothing of another's request.
+        """
         serving = self._serving
-        states = serving.states(self._clock.now_s())
-        able = [name for name in stored.tiers if not states[name].circuit_open]
-        forced = replace(stored.facts, force_location=(able or list(stored.tiers))[0])
-        run = Run(serving, forced, stored.one, self._clock.now_s())
+        run = Run(serving, stored.facts, stored.one, self._clock.now_s())
+        aim(run, stored.tiers)
         serving.in_flight += 1
         try:
             await self._carrier.carry(run)
-            if run.steps[-1].action is not Action.ANSWER and run.failure is not None:
-                raise run.failure
+            if not is_answered(run):
+                return None
             found = result_of(run, self._clock.now_s())
             self._end(run)
         finally:

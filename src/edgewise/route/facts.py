@@ -1,5 +1,6 @@
 """From one request's input to what the decision may know of it: never the payload."""
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -66,7 +67,7 @@ def facts_of(
     InvalidData
         When the input is no mapping, or its region no name.
     UsageError
-        When the deadline is not a number above 0.
+        When the deadline is not a number above 0, or the caller or the location no name.
     """
     if not isinstance(one, Mapping):
         what = f"the input is a {type(one).__name__}"
@@ -79,10 +80,7 @@ def facts_of(
     if region is not None and not isinstance(region, str):
         what = f"`{rules.residency_key}` is a {type(region).__name__}"
         raise InvalidData(what, where="input", hint='give a name, like "eu"')
-    deadline_ms = asked.deadline_ms
-    if deadline_ms is not None and not (isinstance(deadline_ms, Real) and deadline_ms > 0.0):
-        what = f"not a number above 0: {deadline_ms!r}"
-        raise UsageError(what, where="deadline_ms", hint="give milliseconds, like 100")
+    _check_asked(asked)
     input_bytes = sum(map(size_bytes, one.values()))
     too_large = input_bytes > policy.lineup.most_input_bytes
     counted = None if too_large else length(one)
@@ -100,14 +98,32 @@ def facts_of(
         refused=verdict.refuse,
         region=region,
         force_location=asked.force_location,
-        deadline_ms=asked.deadline_ms,
-        idempotent=asked.idempotent,
-        allow_late=asked.allow_late,
+        deadline_ms=None if asked.deadline_ms is None else float(asked.deadline_ms),
+        idempotent=bool(asked.idempotent),
+        allow_late=bool(asked.allow_late),
         caller=asked.caller,
         gain=gain(text) if gain is not None and isinstance(text, str) else None,
         input_tokens=most_input_tokens(one) if chat else 0,
         output_tokens=one["max_tokens"] if chat else 0,
     )
+
+
+def _check_asked(asked: Asked) -> None:
+    """See that what a caller asks for can be done, and be read back from a log."""
+    deadline_ms = asked.deadline_ms
+    if deadline_ms is not None and not (
+        isinstance(deadline_ms, Real) and 0.0 < deadline_ms < math.inf
+    ):
+        what = f"not a finite number above 0: {deadline_ms!r}"
+        hint = "give milliseconds, like 100, or leave it out for no deadline"
+        raise UsageError(what, where="deadline_ms", hint=hint)
+    location = asked.force_location
+    if location is not None and not isinstance(location, str):
+        what = f"the location is a {type(location).__name__}"
+        raise UsageError(what, where="force_location", hint="give a tier's name, edge or cloud")
+    if not isinstance(asked.caller, str):
+        what = f"the caller is a {type(asked.caller).__name__}"
+        raise UsageError(what, where="caller", hint='give a name, like "ana"')
 
 
 def _is_chat(policy: Policy) -> bool:

@@ -111,3 +111,5 @@ class Drained:
     """The class of the failure that ended it early; empty when nothing was left to send."""
     retry_after_s: float | None = None
     """How long the remote tier asked to be left alone, where it said so."""
+    held: int = 0
+    """Passed over: they wait for something of their own, such as their caller's money."""

@@ -13,6 +13,7 @@ from edgewise.route.budget import Budget
 from edgewise.route.clock import Clock
 from edgewise.route.loading import LoadingTier
 from edgewise.route.monitor import TierMonitor
+from edgewise.route.opening import Setup, check_exchange, open_tiers
 from edgewise.route.tiers import LocalTier, TierModel
 
 
@@ -34,14 +35,14 @@ class Serving:
         clock: Clock,
     ) -> None:
         self.policy = policy
-        self.budget = _budget(policy, before, clock)
+        self.gain = _gain(policy)
+        self.budget = _budget(policy, before, clock)  # a file: nothing may fail after it
         self.version = digest(policy)
         self.tiers = dict(tiers)
         self.by_name = {tier.name: tier for tier in policy.tiers}
         self.monitors = {tier.name: self._monitor(tier, before) for tier in policy.tiers}
         self.certificate = _certificate(policy)
         self.warnings: tuple[str, ...] = ()
-        self.gain = _gain(policy)
         self.in_flight = 0
         self._watched = [(name, self.monitors[name], tier) for name, tier in self.tiers.items()]
         self._local = next(
@@ -79,6 +80,7 @@ class Serving:
         if (
             before is not None
             and known is not None
+            and (tier.name in before.tiers) is (model is not None)
             and before.policy.breaker == self.policy.breaker
             and before.policy.retry == self.policy.retry
             and _same_place(before.by_name[tier.name], tier)
@@ -90,6 +92,47 @@ class Serving:
             remote=model is not None and model.remote,
             ready=model is not None and model.ready,
         )
+
+
+async def serve_next(
+    before: Serving,
+    setup: Setup,
+    given: Mapping[str, TierModel] | None,
+    begin: Callable[[Serving], None] | None,
+    *,
+    clock: Clock,
+) -> Serving:
+    """Open what is to serve after another; where anything fails, what was opened is closed again.
+
+    In threads: a bundle takes its time, and another process may hold a file for a moment.
+
+    Parameters
+    ----------
+    given
+        As `open_tiers`; the application's own tiers stay open when this fails.
+    begin
+        Called at last, in a thread.
+
+    Raises
+    ------
+    EdgewiseError
+        What is wrong with the policy, its bundle or its files.
+    """
+    policy, tiers = await asyncio.to_thread(open_tiers, setup, clock, given)
+    made: Serving | None = None
+    try:
+        check_exchange(before.policy, policy)
+        made = await asyncio.to_thread(Serving, policy, tiers, before, clock=clock)
+        if begin is not None:
+            await asyncio.to_thread(begin, made)
+    except BaseException:
+        for tier in tiers.values() if given is None else ():
+            await tier.aclose()
+        budget = None if made is None else made.budget
+        if budget is not None and budget is not before.budget:
+            await asyncio.to_thread(budget.close)
+        raise
+    return made
 
 
 def _budget(policy: Policy, before: Serving | None, clock: Clock) -> Budget | None:

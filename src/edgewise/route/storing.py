@@ -8,7 +8,7 @@ circuits hold for it as for any other.
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,10 +19,23 @@ from edgewise.errors import (
     TierUnavailable,
     UsageError,
 )
-from edgewise.records import Input, OfflineRules, Policy, RequestFacts, TierKind, decode, encode
+from edgewise.records import (
+    Action,
+    Input,
+    OfflineRules,
+    Policy,
+    Reason,
+    RequestFacts,
+    TierKind,
+    decode,
+    encode,
+)
 from edgewise.route.breaker import CircuitState
+from edgewise.route.calling import affordable
+from edgewise.route.candidates import first_able
 from edgewise.route.clock import Clock
 from edgewise.route.draining import drain, to_end
+from edgewise.route.giving_up import gave_up
 from edgewise.route.late import (
     AT_ONCE,
     LOOK_EVERY_S,
@@ -39,6 +52,8 @@ from edgewise.route.serving import Serving
 QUEUED = "queued"
 """The location of a request that waits."""
 _LONGEST_REST_S = 60.0
+_HELD_REST_S = 5.0
+"""Until it is looked again whether requests that were passed over can go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +65,32 @@ class Stored:
     tiers: tuple[str, ...]
 
 
-Answer = Callable[[Stored], Awaitable[Mapping[str, Any]]]
-"""Answers a stored request now: gives what JSON can hold, or raises."""
+Answer = Callable[[Stored], Awaitable[Mapping[str, Any] | None]]
+"""Answers a stored request now: gives what JSON can hold, `None` where its caller has no money, or
+raises."""
+
+
+def aim(run: Run, tiers: Sequence[str]) -> None:
+    """Force a stored request to the first of its tiers that can be asked now."""
+    serving = run.serving
+    states = affordable(run, serving.states(run.start_s))
+    able = first_able([serving.by_name[name] for name in tiers], states, run.facts.input_bytes)
+    run.facts = replace(run.facts, force_location=able or tiers[0])
+
+
+def is_answered(run: Run) -> bool:
+    """Say whether a stored request was answered; `False` where its caller's money is spent.
+
+    Raises
+    ------
+    EdgewiseError
+        What else stood in the way.
+    """
+    if run.steps[-1].action is Action.ANSWER:
+        return True
+    if not run.attempts and Reason.BUDGET_SPENT in run.reasons():
+        return False
+    raise run.failure or gave_up(run, run.reasons())
 
 
 class Store:
@@ -200,6 +239,8 @@ class Store:
             with contextlib.suppress(EdgewiseError):  # a full disk: tried again
                 done = await drain(self._queue, self._send_one, at_once=AT_ONCE)
                 rest_s = min(done.retry_after_s or 0.0, _LONGEST_REST_S)
+                if done.held:
+                    rest_s = max(rest_s, _HELD_REST_S)
                 await self._tell()
                 self._waiting = (await asyncio.to_thread(self._queue.state)).waiting
 
@@ -217,7 +258,7 @@ class Store:
         if found:
             await to_end(lambda: self._queue.note_told(self._told))
 
-    async def _send_one(self, late: LateRequest) -> bytes:
+    async def _send_one(self, late: LateRequest) -> bytes | None:
         try:
             body = json.loads(late.payload)
             facts, one = decode(RequestFacts, body["facts"]), body["input"]
@@ -229,7 +270,7 @@ class Store:
         tiers = tuple(sorted(late.allowed, key=order.index))
         facts = replace(facts, allow_late=False, deadline_ms=None)
         found = await self._answer(Stored(facts=facts, one=one, tiers=tiers))
-        return json.dumps(dict(found)).encode()
+        return None if found is None else json.dumps(dict(found)).encode()
 
     def _reachable(self) -> bool:
         now_s = self._clock.now_s()

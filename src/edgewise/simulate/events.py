@@ -19,7 +19,7 @@ from edgewise.records import (
 )
 from edgewise.route.allowance import Allowance
 from edgewise.route.breaker import CircuitState
-from edgewise.route.candidates import expected_ms
+from edgewise.route.candidates import askable, expected_ms, first_able
 from edgewise.route.device import RequestRate
 from edgewise.route.monitor import TierMonitor
 from edgewise.simulate.arriving import Arrivals
@@ -112,9 +112,9 @@ class Events:
         """Ask the farthest tier that can be asked, of those that may see the request."""
         allowed = [name for name in reversed(self._names) if name in late.allowed]
         remote = [name for name in allowed if is_remote(self._by_name[name])]
-        states = {name: monitor.state(now_s) for name, monitor in self._monitors.items()}
-        able = [name for name in remote if not states[name].circuit_open]
-        facts = replace(late.run.facts, allow_late=False, force_location=(able or remote)[0])
+        facts, tiers = late.run.facts, [self._by_name[name] for name in remote]
+        able = first_able(tiers, self._states(late.run, now_s), facts.input_bytes)
+        facts = replace(facts, allow_late=False, force_location=able or remote[0])
         self.advance(self._arrivals.again(late, facts, now_s), now_s)
 
     def _system_at(self, now_s: float) -> SystemState:
@@ -149,7 +149,7 @@ class Events:
         while True:
             run.turn += 1
             elapsed_ms = (now_s - run.began_s) * 1000
-            states, system = self._states(run, now_s), self._system_at(now_s)
+            states, system = askable(self._states(run, now_s), run.calls), self._system_at(now_s)
             step = self._decider.step_of(
                 run.kind, run.facts, states, run.attempts, elapsed_ms, system
             )

@@ -154,8 +154,37 @@ def test_groups_of_another_length_are_refused() -> None:
     assert caught.value.where == "groups"
 
 
+class Column:
+    """A column as tables have it: numpy does not know its type."""
+
+    dtype = "a type of its own"
+
+    def __init__(self, values: list[object]) -> None:
+        self.values = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        del copy
+        return np.array(self.values, dtype=dtype)
+
+
+class NAType:
+    """What pandas has in place of a value."""
+
+
 @pytest.mark.parametrize("name", ["groups", "clusters"])
-@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_tables_column_names_groups_as_a_list_does(name: str) -> None:
+    names: list[object] = ["a", "b"] * 500
+    known: dict[str, Any] = {name: names}
+    column: dict[str, Any] = {name: Column(names)}
+
+    assert certify(*population(1000), **column) == certify(*population(1000), **known)
+
+
+@pytest.mark.parametrize("name", ["groups", "clusters"])
+@pytest.mark.parametrize("missing", [None, float("nan"), NAType()])
 def test_a_group_or_cluster_that_is_missing_is_told(name: str, missing: object) -> None:
     named: dict[str, Any] = {name: ["a", "a", missing]}
     numbers: dict[str, Any] = {name: [1.0, 2.0, np.nan]}

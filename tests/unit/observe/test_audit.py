@@ -426,6 +426,32 @@ def test_labels_tell_a_loss_from_a_difference() -> None:
     assert edge_right.state.labelled == 40
 
 
+@pytest.mark.parametrize(
+    ("name", "label", "what"),
+    [
+        ("request-1", None, "`label` is no text: None"),
+        ("request-1", ["no"], "`label` is no text: ['no']"),
+        ("request-1", "\ud800", "`label` is no text: '\\ud800'"),
+        (None, "yes", "`request_id` is no text: None"),
+    ],
+)
+def test_what_is_no_label_is_refused_and_costs_no_sample(
+    tmp_path: Path, name: Any, label: Any, what: str
+) -> None:
+    path = tmp_path / "audit.sqlite"
+    made = auditor(file=AuditFile(path))
+
+    with pytest.raises(InvalidData) as caught:
+        made.record_label(name, label, NOON_S)
+    audit(made, kept(1), "no")
+    made.close()
+
+    assert caught.value.what == what
+    assert caught.value.where == "Auditor.record_label"
+    assert caught.value.hint == "give the result's `request_id`, and the label's name"
+    assert len(list(read_samples(path))) == 1
+
+
 def test_a_label_is_waited_for_only_so_long_and_only_once() -> None:
     one = policy(replace(ALL, label_share=1.0, label_wait_s=100.0), loss=Loss.REGRET)
     made = auditor(one)
@@ -502,6 +528,67 @@ def test_another_certificate_begins_another_audit() -> None:
 
     assert not made.void
     assert made.record(late, "no", NOON_S).disagreed == 0
+
+
+@pytest.mark.parametrize("kept_in_a_file", [False, True])
+def test_another_policy_of_one_certificate_takes_the_evidence_over(
+    tmp_path: Path, *, kept_in_a_file: bool
+) -> None:
+    whole = auditor()
+    made = auditor(file=AuditFile(tmp_path / "audit.sqlite") if kept_in_a_file else None)
+    for n in range(8):
+        audit(made, kept(n), "no" if n % 3 == 0 else "yes")
+        audit(whole, kept(n), "no" if n % 3 == 0 else "yes")
+
+        made.begin(replace(policy(), deadline_ms=100.0 + n))
+
+    assert made.state == whole.state
+    for n in range(60):
+        audit(made, kept(100 + n), "no")
+    made.begin(replace(policy(), deadline_ms=50.0))
+    assert made.void
+    assert made.state.reason
+    made.close()
+
+
+@pytest.mark.parametrize("kept_in_a_file", [False, True])
+def test_a_refuted_certificate_stays_void_when_its_policy_comes_back(
+    tmp_path: Path, *, kept_in_a_file: bool
+) -> None:
+    path = tmp_path / "audit.sqlite"
+    made = auditor(file=AuditFile(path) if kept_in_a_file else None)
+    for n in range(60):
+        audit(made, kept(n), "no")
+    refuted = made.state
+
+    made.begin(policy(alpha=0.1))
+    made.begin(policy(None))
+    assert not made.void
+    if kept_in_a_file:
+        made.close()
+        made = auditor(policy(alpha=0.2), AuditFile(path))
+    made.begin(policy())
+
+    assert made.void
+    assert made.state.reason == refuted.reason
+    assert made.state.voided_at_s == NOON_S
+    made.close()
+
+
+def test_an_audit_that_can_not_be_written_leaves_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "audit.sqlite"
+    made = auditor(file=AuditFile(path))
+    audit(made, kept(1), "no")
+    before = made.state
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("drop table state")
+
+    with pytest.raises(StorageError, match="no such table"):
+        made.begin(policy(alpha=0.1))
+
+    assert made.state == before
+    with pytest.raises(StorageError):
+        made.close()
 
 
 def test_an_audit_goes_on_after_a_restart(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgewise.errors import RemoteError, TierUnavailable
+from edgewise.errors import RemoteError, StorageError, TierUnavailable
 from edgewise.observe import AuditFile, Auditor, read_samples
 from edgewise.records import (
     AuditRules,
@@ -71,11 +71,12 @@ class Scene:
         edge: Prediction = SURE,
         cloud: Prediction | RemoteError = AGREES,
         policy: Policy = POLICY,
+        auditor: Auditor | None = None,
     ) -> None:
         self.clock = FakeClock()
         self.edge = FakeTier(self.clock, [edge])
         self.cloud = FakeTier(self.clock, [cloud], remote=True)
-        self.auditor = Auditor(rng=random.Random(5))
+        self.auditor = Auditor(rng=random.Random(5)) if auditor is None else auditor
         self.log = ListSink()
         self.engine = HybridInferenceEngine(
             policy=policy,
@@ -118,6 +119,35 @@ async def test_a_kept_answer_is_asked_of_the_cloud_after_it_was_given() -> None:
     assert state is not None
     assert (state.audited, state.disagreed, state.spent_usd) == (1, 0, 0.002)
     assert len(scene.log.decisions) == 1
+
+
+async def test_a_policy_that_can_not_be_audited_leaves_the_old_one_in_service(
+    tmp_path: Path,
+) -> None:
+    class FullDisk(Auditor):
+        full = False
+
+        def begin(self, policy: Policy, *, judged: bool = False) -> None:
+            if self.full:
+                raise StorageError("the disk is full")
+            super().begin(policy, judged=judged)
+
+    auditor = FullDisk(rng=random.Random(5))
+    scene = Scene(auditor=auditor)
+    money = BudgetRules(path=str(tmp_path / "budget.sqlite"))
+    tiers = {"edge": scene.edge, "cloud": scene.cloud}
+
+    async with scene.engine as engine:
+        before = engine.policy_version
+        auditor.full = True
+        with pytest.raises(StorageError, match="the disk is full"):
+            await engine.swap_policy(replace(POLICY, budget=money), tiers=tiers)
+        await scene.ask()
+        state = engine.audit
+
+    assert engine.policy_version == before
+    assert state is not None
+    assert state.audited == 1
 
 
 async def test_without_rules_or_an_auditor_nothing_is_asked() -> None:

@@ -412,6 +412,14 @@ def test_with_three_tiers_the_location_is_the_tiers_name() -> None:
     assert location_of(policy(EDGE, SITE, CLOUD), tried, "hall") == "hall"
 
 
+def test_of_two_equal_tiers_neither_passes_for_the_edge_or_the_cloud() -> None:
+    phones = [replace(EDGE, name=name, group="phones") for name in ("mine", "yours")]
+    failed = Attempt(tier="mine", outcome=Outcome.FAILED, latency_ms=1.0)
+
+    assert location_of(policy(*phones), [failed, answered("yours", 0.9)], "yours") == "yours"
+    assert location_of(policy(*phones), [answered("mine", 0.9)], "mine") == "mine"
+
+
 def test_a_lone_tiers_location_is_its_end() -> None:
     assert location_of(policy(replace(EDGE, name="phone")), [], "phone") == "edge"
     assert location_of(policy(replace(CLOUD, name="far")), [], "far") == "cloud"

@@ -78,6 +78,38 @@ async def test_several_may_be_under_way_together(queue: OfflineQueue) -> None:
     assert remote.most_under_way == 2
 
 
+async def test_what_can_not_go_for_a_reason_of_its_own_holds_up_nothing(
+    queue: OfflineQueue,
+) -> None:
+    remote = Remote()
+
+    async def send(one: LateRequest) -> bytes | None:
+        return None if one.request_id in "ab" else await remote.send(one)
+
+    assert await drain(queue, send) == Drained(answered=3, ended=0, held=2)
+    assert (await drain(queue, remote.send)).answered == 2
+
+    assert remote.asked == ["c", "d", "e", "a", "b"]
+
+
+async def test_a_drain_passes_over_so_many_requests_and_no_more(tmp_path: Path) -> None:
+    asked = 0
+
+    async def send(_: LateRequest) -> None:
+        nonlocal asked
+        asked += 1
+
+    requests = [
+        LateRequest(request_id=str(n), payload=b"?", allowed=("cloud",)) for n in range(300)
+    ]
+    with OfflineQueue(OfflineRules(path=str(tmp_path / "long")), remote=["cloud"]) as queue:
+        queue.put_many(requests)
+
+        done = await drain(queue, send, at_once=64)
+
+    assert (done, asked) == (Drained(answered=0, ended=0, held=256), 256)
+
+
 @pytest.mark.parametrize(
     "failure", [failing(None), failing(429), failing(401), failing(404), LATE], ids=repr
 )

@@ -1,5 +1,6 @@
 """What the decision may know of an input."""
 
+import json
 import uuid
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,16 @@ import numpy as np
 import pytest
 
 from edgewise.errors import InvalidData, UsageError
-from edgewise.records import Input, Policy, PrivacyRules, RequestFacts, TierKind, TierPolicy
+from edgewise.records import (
+    Input,
+    Policy,
+    PrivacyRules,
+    RequestFacts,
+    TierKind,
+    TierPolicy,
+    decode,
+    encode,
+)
 from edgewise.route.facts import Asked, facts_of, new_request_id, size_bytes
 
 POLICY = Policy(
@@ -64,14 +74,44 @@ def test_a_region_that_is_no_name_is_refused() -> None:
     assert (caught.value.where, caught.value.hint) == ("input", 'give a name, like "eu"')
 
 
-@pytest.mark.parametrize("deadline_ms", [0.0, -1.0, float("nan"), "5"])
+@pytest.mark.parametrize("deadline_ms", [0.0, -1.0, float("nan"), float("inf"), "5"])
 def test_a_deadline_that_is_not_above_zero_is_refused(deadline_ms: Any) -> None:
     with pytest.raises(UsageError) as caught:
         look({"text": "hello"}, deadline_ms=deadline_ms)
 
-    assert caught.value.what == f"not a number above 0: {deadline_ms!r}"
+    assert caught.value.what == f"not a finite number above 0: {deadline_ms!r}"
     assert caught.value.where == "deadline_ms"
-    assert caught.value.hint == "give milliseconds, like 100"
+    assert caught.value.hint == "give milliseconds, like 100, or leave it out for no deadline"
+
+
+@pytest.mark.parametrize(
+    ("asked", "what", "where", "hint"),
+    [
+        ({"caller": 5}, "the caller is a int", "caller", 'give a name, like "ana"'),
+        ({"caller": None}, "the caller is a NoneType", "caller", 'give a name, like "ana"'),
+        (
+            {"force_location": 5},
+            "the location is a int",
+            "force_location",
+            "give a tier's name, edge or cloud",
+        ),
+    ],
+)
+def test_what_is_no_name_is_refused_before_it_is_logged(
+    asked: dict[str, Any], what: str, where: str, hint: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        facts_of(POLICY, {"text": "hello"}, lambda _: 7, Asked(**asked))
+
+    assert (caught.value.what, caught.value.where, caught.value.hint) == (what, where, hint)
+
+
+def test_what_is_asked_for_can_be_read_back_from_a_log() -> None:
+    asked = Asked(deadline_ms=np.float32(5.0), idempotent=np.bool_(True), allow_late=0)  # type: ignore[arg-type]
+
+    seen = facts_of(POLICY, {"text": "hello"}, lambda _: 7, asked)
+
+    assert decode(RequestFacts, json.loads(json.dumps(encode(seen)))) == seen
 
 
 def test_every_kind_of_value_has_a_size(tmp_path: Path) -> None:

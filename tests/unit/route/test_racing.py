@@ -4,15 +4,25 @@ import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgewise import PreRouter
-from edgewise.errors import InvalidData, PrivacyViolation, RemoteError, TierUnavailable, UsageError
+from edgewise.errors import (
+    InvalidData,
+    PrivacyViolation,
+    RemoteError,
+    StorageError,
+    TierUnavailable,
+    UsageError,
+)
 from edgewise.records import (
     BreakerRules,
+    BudgetRules,
     ConfidenceMap,
+    Decision,
     DeviceRule,
     DeviceState,
     HedgeRules,
@@ -29,12 +39,14 @@ from edgewise.records import (
     ProbeRules,
     RetryRules,
     Score,
+    SpendingLimit,
     TierKind,
     TierPolicy,
     digest,
 )
 from edgewise.route import HybridInferenceEngine
 from edgewise.route.breaker import CircuitState
+from edgewise.route.telling import DecisionSink
 from edgewise.testing.route import ListSink
 from edgewise.testing.virtual_time import LoopClock, TimedTier, run_virtually
 
@@ -59,7 +71,7 @@ RACING = replace(POLICY, hedge=HedgeRules(share=1.0))
 
 
 def engine_of(
-    policy: Policy, tiers: Mapping[str, TimedTier], sink: ListSink | None = None, **more: Any
+    policy: Policy, tiers: Mapping[str, TimedTier], sink: DecisionSink | None = None, **more: Any
 ) -> HybridInferenceEngine:
     return HybridInferenceEngine(
         policy=policy, clock=LoopClock(), tiers=tiers, decision_log=sink, **more
@@ -128,6 +140,44 @@ def test_a_deferral_to_a_tier_that_runs_already_does_not_ask_it_twice() -> None:
 
     run_virtually(play())
     assert len(cloud.asked) == 1
+
+
+@pytest.mark.parametrize("end", [UNSURE, TierUnavailable("gone")])
+@pytest.mark.parametrize("full", [{"max_in_flight": 1}, {"usd_per_day": 0.003}])
+def test_a_tier_that_its_own_call_fills_is_waited_for(
+    end: Prediction | TierUnavailable, full: dict[str, Any], tmp_path: Path
+) -> None:
+    edge, cloud = TimedTier((20.0, end), remote=False), TimedTier((60.0, FAR))
+    narrow = replace(CLOUD, max_in_flight=full.get("max_in_flight"))
+    money = SpendingLimit(usd_per_day=full.get("usd_per_day"))
+    budget = BudgetRules(path=str(tmp_path / "budget.sqlite"), total=money)
+    policy = replace(RACING, tiers=(EDGE, narrow), budget=budget)
+
+    async def play() -> None:
+        async with engine_of(policy, {"edge": edge, "cloud": cloud}) as engine:
+            result = await engine.predict(TEXT)
+            assert (result.location, result.cost) == ("cloud_fallback", 0.002)
+            assert result.latency_ms == pytest.approx(70.0)
+
+    run_virtually(play())
+    assert (len(cloud.asked), cloud.cancelled) == (1, 0)
+
+
+def test_a_race_with_the_call_that_tries_an_open_circuit_is_waited_for() -> None:
+    edge = TimedTier((20.0, UNSURE), remote=False)
+    cloud = TimedTier((1.0, DOWN), (60.0, FAR))
+    rules = BreakerRules(minimum_calls=1, open_s=1.0)
+    policy = replace(RACING, breaker=rules, retry=RetryRules(most=0))
+
+    async def play() -> None:
+        async with engine_of(policy, {"edge": edge, "cloud": cloud}) as engine:
+            with pytest.raises(TierUnavailable):
+                await engine.predict(TEXT, "cloud")
+            await asyncio.sleep(1.0)
+            assert (await engine.predict(TEXT)).location == "cloud_fallback"
+
+    run_virtually(play())
+    assert (len(cloud.asked), cloud.cancelled) == (2, 0)
 
 
 def test_the_race_goes_on_where_one_of_two_fails() -> None:
@@ -326,6 +376,24 @@ def test_a_policy_is_exchanged_without_dropping_a_request() -> None:
     assert (new.closed, cloud.closed) == (True, True)
 
 
+def test_a_log_that_fails_holds_no_tier_of_an_old_policy() -> None:
+    class FullLog:
+        def append(self, decision: Decision) -> None:
+            raise StorageError("the disk is full", where=decision.policy_version)
+
+    old, new = TimedTier((1.0, SURE), remote=False), TimedTier((1.0, SURE), remote=False)
+
+    async def play() -> None:
+        engine = engine_of(replace(POLICY, tiers=(EDGE,)), {"edge": old}, FullLog())
+        with pytest.raises(StorageError):
+            await engine.predict(TEXT)
+        await _swap(engine, replace(POLICY, deadline_ms=900.0), {"edge": new})
+        assert old.closed
+        await engine.aclose()
+
+    run_virtually(play())
+
+
 def test_what_is_known_of_a_tier_survives_the_exchange() -> None:
     edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((5.0, DOWN))
     tiers = {"edge": edge, "cloud": cloud}
@@ -343,6 +411,23 @@ def test_what_is_known_of_a_tier_survives_the_exchange() -> None:
         await engine.aclose()
 
     run_virtually(play())
+
+
+def test_a_tier_that_is_taken_away_is_not_asked_and_can_come_back() -> None:
+    edge, cloud = TimedTier((1.0, SURE), remote=False), TimedTier((5.0, FAR))
+    later = [replace(POLICY, deadline_ms=900.0), replace(POLICY, deadline_ms=800.0)]
+
+    async def play() -> list[str]:
+        engine = engine_of(POLICY, {"edge": edge, "cloud": cloud})
+        found = [(await engine.predict(TEXT)).location]
+        await _swap(engine, later[0], {"cloud": cloud})
+        found.append((await engine.predict(TEXT)).location)
+        await _swap(engine, later[1], {"edge": edge, "cloud": cloud})
+        found.append((await engine.predict(TEXT)).location)
+        await engine.aclose()
+        return found
+
+    assert run_virtually(play()) == ["edge", "cloud_fallback", "edge"]
 
 
 def test_a_wrong_policy_leaves_the_old_one_in_service() -> None:

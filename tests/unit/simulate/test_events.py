@@ -143,6 +143,18 @@ def test_a_hedge_races_the_late_tier_and_its_cost_is_counted() -> None:
     assert found.reasons["hedged"] == 1
 
 
+def test_a_tier_that_its_own_call_fills_is_waited_for() -> None:
+    slow = replace(EDGE, service=ServiceFormula(base_ms=100.0))
+    cloud = replace(CLOUD, max_in_flight=1)
+    policy = Policy(task="t", labels=(), tiers=(slow, cloud), hedge=HedgeRules(share=1.0))
+
+    found = run(policy, 0.0)
+
+    assert found.reasons["hedged"] == 1
+    assert "busy" not in found.reasons
+    assert found.share == {"edge": 0.0, "cloud": 1.0}
+
+
 def test_a_budget_stops_calls_until_the_next_day() -> None:
     rules = BudgetRules(path="", total=SpendingLimit(usd_per_day=0.025))
     policy = replace(BOTH, budget=rules)
