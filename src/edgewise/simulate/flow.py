@@ -94,6 +94,7 @@ class Flow:
         rows = table.draw(block, draws.uniform("answers", n), self._scenario.trace)
         way = self._ways.of(block, table.confidence[rows], self._scenario.bytes_per_token)
         self._count(way, rows)
+        self._count_tokens(way, block)
         chance: dict[str, Floats] = {}
         for step in self._steps:
             chance |= step.chance(draws, n)
@@ -145,6 +146,16 @@ class Flow:
             given = rows[answers == place]
             tally.right += float(correct[given].sum())
             tally.judged += len(given)
+
+    def _count_tokens(self, way: Integers, block: TraceBlock) -> None:
+        """Note the tokens that are paid for, where they have a price."""
+        for place, tier in enumerate(self._scenario.policy.tiers):
+            if tier.token_price is None:
+                continue
+            asked = np.array([place in one.tiers for one in self._ways.all])[way]
+            tally = self._tally.tiers[tier.name]
+            tally.paid_input_tokens += float(block.input_tokens[asked].sum())
+            tally.paid_output_tokens += float(block.output_tokens[asked].sum())
 
     def _send(self, batch: Batch, tier: Integers) -> None:
         """Put requests before the tiers that they ask now."""

@@ -12,6 +12,7 @@ from edgewise.records import (
     QueueReport,
     SimulatedQuality,
     Simulation,
+    TierPolicy,
     digest,
 )
 from edgewise.simulate.goodness import misfit
@@ -47,7 +48,7 @@ def report_of(
         if answered
         else LatencyQuantiles(p50=None, p95=None, p99=None),
         share=share,
-        cost_usd=sum(tally.tiers[tier.name].paid * tier.usd_per_request for tier in policy.tiers),
+        cost_usd=sum(_usd(tier, tally.tiers[tier.name]) for tier in policy.tiers),
         quality=_quality(scenario, tally),
         deadline_miss_rate=missed / tally.requests,
         queue=queue,
@@ -84,6 +85,13 @@ def curve_of(tally: Tally, shares: Sequence[float]) -> tuple[tuple[float, float]
         return ()
     times_s = tally.latencies_s.quantiles(shares)
     return tuple((share, time_s * 1000) for share, time_s in zip(shares, times_s, strict=True))
+
+
+def _usd(tier: TierPolicy, one: TierTally) -> float:
+    """Give what a tier's calls cost, and the tokens of them where those have a price."""
+    call_usd = tier.usd(0, 0)
+    tokens = round(one.paid_input_tokens), round(one.paid_output_tokens)
+    return one.paid * call_usd + (tier.usd(*tokens) - call_usd)
 
 
 def _queue(tally: Tally, one: TierTally) -> QueueReport:

@@ -16,6 +16,7 @@ from edgewise.records import (
     HedgeRules,
     OnVoid,
     Policy,
+    Price,
     QueueRules,
     RetryRules,
     ServiceFormula,
@@ -171,6 +172,33 @@ def test_calls_at_once_do_not_overrun_a_budget() -> None:
     found = run(policy, 0.0, 0.0)
 
     assert found.cost_usd == pytest.approx(0.01)
+
+
+TOKENS = Price(usd_per_million_tokens_in=1000.0, usd_per_million_tokens_out=5000.0)
+
+
+@pytest.mark.parametrize("more", [{}, {"deadline_ms": 60_000.0}], ids=["flow", "events"])
+def test_tokens_cost_their_price_on_top_of_a_call(more: dict[str, Any]) -> None:
+    cloud = replace(CLOUD, token_price=TOKENS)
+    policy = Policy(task="t", labels=(), tiers=(EDGE, cloud), **more)
+
+    found = run(policy, 0.0, 1.0)
+
+    # Two calls of 10 tokens in and 1 out each.
+    assert found.method == ("events" if more else "flow")
+    assert found.cost_usd == pytest.approx(2 * (0.01 + 10 * 0.001 + 1 * 0.005))
+
+
+def test_tokens_are_paid_from_the_budget() -> None:
+    cloud = replace(CLOUD, usd_per_request=0.0, token_price=TOKENS)
+    limit = BudgetRules(path="spent", total=SpendingLimit(usd_per_day=0.04))
+    policy = Policy(task="t", labels=(), tiers=(EDGE, cloud), budget=limit)
+
+    found = run(policy, 0.0, 10.0, 20.0, 30.0)
+
+    # A call is 0.015 USD: the third would overrun the day.
+    assert found.attempts["cloud"] == 2
+    assert found.cost_usd == pytest.approx(0.03)
 
 
 def test_a_deadline_cuts_a_call_off_and_counts_as_missed() -> None:
