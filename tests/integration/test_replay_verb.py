@@ -1,6 +1,7 @@
 """`edgewise replay`: what a new policy would have done, as far as the log proves it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from edgewise.records import (
     Decision,
     Outcome,
     Policy,
+    Price,
     PrivacyRules,
     RequestFacts,
     TierKind,
     TierPolicy,
+    TokenUsage,
     write_json,
 )
 
@@ -119,6 +122,39 @@ def test_a_lower_threshold_saves_calls_that_the_log_proves(
     assert found["share"]["edge"]["low"] == pytest.approx(4 / 5)
     assert found["changed"] == {"low": pytest.approx(1 / 5), "high": pytest.approx(2 / 5)}
     assert found["reasons"]["confident"] == 3
+
+
+def test_tokens_cost_what_the_log_has_of_them_and_at_most_what_a_request_may_have(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "log.db").unlink()
+    used = TokenUsage(input_tokens=100, cached_input_tokens=40, output_tokens=20)
+    asked = replace(cloud(), usage=used, cost_usd=0.7)
+    with DecisionLog(folder / "log.db") as log:
+        for one in (
+            decision(1, edge(0.1), asked, location="cloud_fallback"),
+            decision(2, edge(0.9), location="edge"),
+        ):
+            log.append(replace(one, facts=replace(one.facts, input_tokens=300, output_tokens=50)))
+    price = Price(
+        usd_per_million_tokens_in=1e4,
+        usd_per_million_tokens_out=5e4,
+        usd_per_million_tokens_cached=0.0,
+    )
+    tiers = (EDGE, replace(CLOUD, token_price=price))
+    write_json(folder / "policy.json", Policy(task="t", labels=(), tiers=tiers))
+
+    same = shown(capsys)
+    stricter = shown(capsys, "--what-if", "tiers.edge.threshold=0.95")
+
+    # Logged: 60 tokens read anew at 0.01 USD and 20 written at 0.05 USD. Not asked then: no token,
+    # or all that the request may have.
+    known = 0.01 + 60 * 0.01 + 20 * 0.05
+    most = 0.01 + 300 * 0.01 + 50 * 0.05
+    assert same["cost_usd"] == {"low": pytest.approx(known), "high": pytest.approx(known)}
+    assert stricter["cost_usd"]["low"] == pytest.approx(known + 0.01)
+    assert stricter["cost_usd"]["high"] == pytest.approx(known + most)
+    assert stricter["known_share"] == 1.0
 
 
 def test_a_refused_force_and_a_hedge_that_was_overtaken_are_no_evidence(

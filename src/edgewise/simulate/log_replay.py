@@ -26,6 +26,8 @@ from edgewise.records import (
     Outcome,
     Policy,
     Reason,
+    RequestFacts,
+    TokenUsage,
     digest,
 )
 from edgewise.route.candidates import expected_ms
@@ -122,7 +124,7 @@ def _endings(one: Decision, policy: Policy) -> list[Ending]:
         reasons = tuple(dict.fromkeys((*reasons, *step.reasons)))
         if step.action is not Action.ASK or step.tier is None:
             ended = step.tier if step.action is Action.ANSWER and step.tier else _NOBODY
-            usd = sum(_usd(policy, attempt) for attempt in attempts)
+            usd = sum(_usd(policy, attempt, one.facts) for attempt in attempts)
             timed = None if missing else _latency(one, attempts, elapsed_ms)
             found.append(Ending(ended, usd, timed, reasons, missing))
             continue
@@ -140,27 +142,37 @@ def _endings(one: Decision, policy: Policy) -> list[Ending]:
 
 
 def _open(policy: Policy, one: Decision, name: str) -> list[Attempt]:
-    """Give the answers that a tier which nobody asked could have given: sure, and not sure."""
+    """Give the answers that a tier which nobody asked could have given: sure, and not sure.
+
+    Where tokens have a price: of no token, and of as many as there may be.
+    """
     tier = next(tier for tier in policy.tiers if tier.name == name)
     facts = one.facts
     takes_ms = expected_ms(tier, None, facts.input_length, facts.input_bytes)[0]
     sure = [None] if tier is policy.tiers[-1] or tier.threshold is None else [0.0, 1.0]
+    tokens = [None] if tier.token_price is None else [TokenUsage(), None]
     return [
         Attempt(
             tier=name,
             outcome=Outcome.ANSWERED,
             latency_ms=takes_ms,
-            cost_usd=tier.usd_per_request,
             confidence=confidence,
+            usage=usage,
         )
         for confidence in sure
+        for usage in tokens
     ]
 
 
-def _usd(policy: Policy, attempt: Attempt) -> float:
+def _usd(policy: Policy, attempt: Attempt, facts: RequestFacts) -> float:
+    """Give what a call costs: by its tokens where the log has them, else the most that it may."""
     if attempt.outcome is Outcome.FAILED:
         return 0.0
-    return next(tier.usd_per_request for tier in policy.tiers if tier.name == attempt.tier)
+    tier = next(tier for tier in policy.tiers if tier.name == attempt.tier)
+    usage = attempt.usage
+    if usage is None:
+        return tier.usd(facts.input_tokens, facts.output_tokens)
+    return tier.usd(usage.input_tokens, usage.output_tokens, usage.cached_input_tokens)
 
 
 def _latency(one: Decision, attempts: list[Attempt], elapsed_ms: float) -> float:
