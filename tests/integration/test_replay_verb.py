@@ -9,6 +9,7 @@ import pytest
 from command_line import edgewise
 
 from edgewise.cli import main
+from edgewise.errors import UsageError
 from edgewise.observe import DecisionLog
 from edgewise.records import (
     Attempt,
@@ -23,6 +24,7 @@ from edgewise.records import (
     TokenUsage,
     write_json,
 )
+from edgewise.simulate import replay_files
 
 EDGE = TierPolicy(name="edge", kind=TierKind.DEVICE, threshold=0.8)
 CLOUD = TierPolicy(name="cloud", kind=TierKind.CLOUD, usd_per_request=0.01)
@@ -155,6 +157,18 @@ def test_tokens_cost_what_the_log_has_of_them_and_at_most_what_a_request_may_hav
     assert stricter["cost_usd"]["low"] == pytest.approx(known + 0.01)
     assert stricter["cost_usd"]["high"] == pytest.approx(known + most)
     assert stricter["known_share"] == 1.0
+
+
+@pytest.mark.parametrize("change", ["rate=2", "outages.cloud=0-60", "drift.wrong_share=0.1"])
+def test_a_change_of_a_trace_is_refused_for_a_log(folder: Path, change: str) -> None:
+    del folder
+
+    with pytest.raises(UsageError) as caught:
+        replay_files(Path("log.db"), Path("policy.json"), ("tiers.edge.threshold=0.9", change))
+
+    assert caught.value.what == f"a log has no `{change}`"
+    assert caught.value.where == "--what-if"
+    assert caught.value.hint.startswith("change a field of the policy; `edgewise simulate` ")
 
 
 def test_a_refused_force_and_a_hedge_that_was_overtaken_are_no_evidence(

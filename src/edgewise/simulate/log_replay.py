@@ -81,8 +81,13 @@ def replay_files(log: Path, policy: Path, what_if: tuple[str, ...] = ()) -> LogR
     Raises
     ------
     EdgewiseError
-        When a file can't be read.
+        When a file can't be read, or a change is of a trace, such as its rate: a log is as it was.
     """
+    for change in what_if:
+        if not read_changes([change]).policy:
+            what, hint = f"a log has no `{change}`", "change a field of the policy; "
+            hint += "`edgewise simulate` replays a trace with outages, failures, drift and rates"
+            raise UsageError(what, where="--what-if", hint=hint)
     new = changed(read_policy(policy), read_changes(what_if).policy)
     return replay_log(read_decisions(log), new, where=str(log))
 
