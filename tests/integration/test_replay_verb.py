@@ -171,6 +171,44 @@ def test_a_change_of_a_trace_is_refused_for_a_log(folder: Path, change: str) -> 
     assert caught.value.hint.startswith("change a field of the policy; `edgewise simulate` ")
 
 
+def test_a_tier_that_the_new_policy_has_not_answered_then_all_the_same(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "log.db").unlink()
+    site = Attempt(tier="site", outcome=Outcome.ANSWERED, latency_ms=9.0, confidence=0.9)
+    with DecisionLog(folder / "log.db") as log:
+        log.append(decision(1, edge(0.9), location="edge"))
+        log.append(decision(2, edge(0.1), site, location="site"))
+
+    two_tiers = shown(capsys)
+    write_json(folder / "policy.json", Policy(task="t", labels=(), tiers=(EDGE,)))
+    edge_alone = shown(capsys)
+
+    assert two_tiers["share_before"] == {"edge": 0.5, "site": 0.5}
+    assert two_tiers["share"]["site"] == {"low": 0.0, "high": 0.0}
+    assert two_tiers["share"]["cloud"] == {"low": 0.5, "high": 0.5}
+    assert two_tiers["changed"] == {"low": 0.5, "high": 0.5}
+    assert edge_alone["share_before"] == {"edge": 0.5, "site": 0.5}
+    assert edge_alone["changed"] == {"low": 0.5, "high": 0.5}
+
+
+def test_the_nearest_and_the_farthest_of_two_tiers_may_have_names_of_their_own(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "log.db").unlink()
+    phone, server = replace(edge(0.9), tier="phone"), replace(cloud(), tier="server")
+    with DecisionLog(folder / "log.db") as log:
+        log.append(decision(1, phone, location="edge"))
+        log.append(decision(2, replace(phone, confidence=0.1), server, location="cloud_fallback"))
+        log.append(decision(3, location="cloud"))
+    tiers = (replace(EDGE, name="phone"), replace(CLOUD, name="server"))
+    write_json(folder / "policy.json", Policy(task="t", labels=(), tiers=tiers))
+
+    found = shown(capsys)
+
+    assert found["share_before"] == {"phone": pytest.approx(1 / 3), "server": pytest.approx(2 / 3)}
+
+
 def test_a_refused_force_and_a_hedge_that_was_overtaken_are_no_evidence(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -187,13 +187,18 @@ def _latency(one: Decision, attempts: list[Attempt], elapsed_ms: float) -> float
 
 
 def _before(one: Decision, policy: Policy) -> str:
-    """Give the tier that answered then."""
+    """Give the tier that answered then, which the new policy may not have.
+
+    A location may stand for the nearest or the farthest of two tiers with names of their own.
+    """
     if one.location is None:
         return _NOBODY
-    names = [tier.name for tier in policy.tiers]
-    if one.location in names:
-        return one.location
-    return names[0] if one.location.startswith("edge") else names[-1]
+    place = one.location.removesuffix("_fallback")
+    answered = [each.tier for each in one.attempts if each.outcome is Outcome.ANSWERED]
+    names = answered or [tier.name for tier in policy.tiers]
+    if place in names:
+        return place
+    return names[0] if place == "edge" else names[-1]
 
 
 def _note(tally: LogTally, one: Decision, policy: Policy, endings: list[Ending]) -> None:
@@ -226,7 +231,7 @@ def _note(tally: LogTally, one: Decision, policy: Policy, endings: list[Ending])
 def _report(tally: LogTally, policy: Policy) -> LogReplay:
     n = tally.requests
     names = [tier.name for tier in policy.tiers]
-    names += [_NOBODY] if _NOBODY in tally.maybe else []
+    names += sorted(name for name in {*tally.before, *tally.maybe} if name not in names)
     latency = LatencyQuantiles(p50=None, p95=None, p99=None)
     if tally.latencies_ms.n:
         p50, p95, p99 = tally.latencies_ms.quantiles((0.5, 0.95, 0.99))
