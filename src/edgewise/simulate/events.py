@@ -22,6 +22,7 @@ from edgewise.route.breaker import CircuitState
 from edgewise.route.candidates import expected_ms
 from edgewise.route.device import RequestRate
 from edgewise.route.monitor import TierMonitor
+from edgewise.simulate.answers import right_of
 from edgewise.simulate.arriving import Arrivals
 from edgewise.simulate.carried import Call, Run
 from edgewise.simulate.clockwork import Clockwork
@@ -49,6 +50,7 @@ class Events:
         self._draws = Draws(scenario.seed)
         self._by_name = {tier.name: tier for tier in policy.tiers}
         self._names = tuple(self._by_name)
+        self._right = right_of(scenario.answers, policy)
         self._confidence: list[float] = scenario.answers.confidence.tolist()
         # What a monitor learns of a link costs far more than the rest, and is used by few policies.
         learns = learns_links(scenario)
@@ -348,12 +350,7 @@ class Events:
 
     def _judge(self, run: Run, name: str) -> None:
         """Note whether an answer is right, where that is known."""
-        table = self._scenario.answers
-        correct = None
-        if name == self._names[0]:
-            correct = table.near_correct
-        elif name == self._names[-1]:
-            correct = table.far_correct
+        correct = self._right.get(name)
         if correct is not None:
             wrong = run.wrong and name == self._names[0]
             self._tally.right += 0.0 if wrong else float(correct[run.row])

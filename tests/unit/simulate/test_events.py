@@ -174,6 +174,33 @@ def test_calls_at_once_do_not_overrun_a_budget() -> None:
     assert found.cost_usd == pytest.approx(0.01)
 
 
+HALF_RIGHT = AnswerTable(
+    confidence=np.array([0.2]), near_correct=np.array([0.0]), far_correct=np.array([1.0])
+)
+
+
+def test_answers_of_equal_clouds_are_judged_alike() -> None:
+    east, west = (replace(CLOUD, name=name, group="far") for name in ("east", "west"))
+    policy = Policy(task="t", labels=(), tiers=(EDGE, east, west))
+
+    found = run(policy, 0.0, answers=HALF_RIGHT)
+
+    assert found.share["east"] == 1.0
+    assert found.quality.value == 1.0
+
+
+@pytest.mark.parametrize("more", [{}, {"deadline_ms": 60_000.0}], ids=["flow", "events"])
+@pytest.mark.parametrize(
+    ("tier", "quality"), [(CLOUD, 1.0), (replace(CLOUD, kind=TierKind.SITE), 0.0), (EDGE, 0.0)]
+)
+def test_a_tier_alone_is_judged_by_what_it_is(
+    tier: TierPolicy, quality: float, more: dict[str, Any]
+) -> None:
+    policy = Policy(task="t", labels=(), tiers=(tier,), **more)
+
+    assert run(policy, 0.0, answers=HALF_RIGHT).quality.value == quality
+
+
 TOKENS = Price(usd_per_million_tokens_in=1000.0, usd_per_million_tokens_out=5000.0)
 
 
