@@ -328,6 +328,31 @@ def test_a_mistake_is_answered(
     assert found["error"]["hint"]
 
 
+CHAT = """
+task: text-generation
+max_output_tokens: 200
+tiers:
+  edge: {kind: site, endpoint: "http://127.0.0.1:9/v1", threshold: 0.5, service: {base_ms: 40}}
+  cloud: {usd_per_output_token: 0.001, servers: 2, rtt_ms: {p50: 50, p95: 50}}
+"""
+
+
+def test_a_project_for_text_generation_brings_its_tiers_too(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "edgewise.yaml").write_text(CHAT)
+    answers = "edge_confidence,edge_correct,cloud_correct\n0.1,0,1\n"
+    (folder / "answers.csv").write_text(answers)
+
+    found = shown(capsys, "--policy", "edgewise.yaml", "--answers", "answers.csv")
+
+    assert found["share"] == {"edge": 0.0, "cloud": 1.0}
+    assert found["queue"]["cloud"]["servers"] == 2
+    assert found["queue"]["edge"]["mean_service_ms"] == pytest.approx(40.0)
+    assert found["latency_ms"]["p50"] == pytest.approx(90.0)
+    assert found["cost_usd"] == pytest.approx((10 + 20 + 1 + 2) * 0.001)
+
+
 def test_a_project_file_that_can_not_be_is_refused_with_its_place(folder: Path) -> None:
     (folder / "edgewise.yaml").write_text("tiers:\n  cloud: {servers: 0}\n")
 

@@ -133,9 +133,12 @@ def read_policy(path: Path) -> Policy:
         return read_json(Policy, path / "policy.json")
     if path.suffix not in (".yaml", ".yml"):
         return read_json(Policy, path)
-    from edgewise.spec import load_tiers  # noqa: PLC0415 - pydantic, where it is needed
+    from edgewise.spec import (  # noqa: PLC0415 - pydantic, where it is needed
+        load_chat_tiers,
+        load_tiers,
+    )
 
-    return policy_of(load_tiers(path))
+    return load_chat_tiers(path) or policy_of(load_tiers(path))
 
 
 def policy_of(spec: TiersSpec) -> Policy:
