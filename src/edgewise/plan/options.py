@@ -9,7 +9,7 @@ from edgewise.plan.latency import mixture_p95
 from edgewise.plan.load import overloaded
 from edgewise.plan.numbers import DEFERRAL, JOULES_A_KWH, SECONDS_A_MONTH
 from edgewise.plan.pareto import mark_beaten
-from edgewise.records import Option, PlanBasis, TierKind, Tradeoff
+from edgewise.records import Option, PlanBasis, PrivacyAction, TierKind, Tradeoff
 from edgewise.units import format_bytes, format_ms
 
 
@@ -143,6 +143,8 @@ def _edge(basis: PlanBasis, evidence: Evidence, usd: float, limits: Sequence[str
         reasons.append(
             f"quality binds: it loses {loss:.1%} against the cloud, and {allowed:.1%} is allowed"
         )
+    if _is_closed(basis, {"edge"}):
+        reasons.append("privacy binds: some requests may not be seen by the edge")
     return Option(
         name="edge",
         feasible=not reasons,
@@ -153,12 +155,18 @@ def _edge(basis: PlanBasis, evidence: Evidence, usd: float, limits: Sequence[str
     )
 
 
+def _is_closed(basis: PlanBasis, tiers: set[str]) -> bool:
+    """Say whether none of these tiers may see the requests of some region."""
+    return any(tiers.isdisjoint(homes) for homes in basis.privacy.residency.values())
+
+
 def _cloud(basis: PlanBasis, evidence: Evidence, usd: float, load: Sequence[str]) -> Option:
     assert basis.cloud is not None
     replayed_ms = evidence.replayed_ms("cloud", 0.95)
     p95_ms = basis.cloud.rtt_p95_ms if replayed_ms is None else replayed_ms
     reasons = [*load, *_late(basis, p95_ms)]
-    if basis.privacy.detect or basis.privacy.residency:
+    kept = any(basis.privacy.actions.of(one) is PrivacyAction.KEEP for one in basis.privacy.detect)
+    if kept or _is_closed(basis, {"cloud", *basis.cloud.equals}):
         reasons.append("privacy binds: some requests may not leave the device")
     return Option(
         name="cloud",
