@@ -121,6 +121,13 @@ def _late(basis: PlanBasis, p95_ms: float | None) -> list[str]:
     return [f"latency binds: p95 is {format_ms(p95_ms)}, and {format_ms(limit)} is asked"]
 
 
+def _lossy(basis: PlanBasis, loss: float | None) -> list[str]:
+    allowed = basis.objective.max_quality_loss
+    if loss is None or loss <= allowed:
+        return []
+    return [f"quality binds: it loses {loss:.1%} against the cloud, and {allowed:.1%} is allowed"]
+
+
 def _unstable(option: str, evidence: Evidence) -> list[str]:
     """Say which tiers a replay found to be brought more than they can do."""
     replay = evidence.replay
@@ -135,14 +142,10 @@ def _unstable(option: str, evidence: Evidence) -> list[str]:
 
 
 def _edge(basis: PlanBasis, evidence: Evidence, usd: float, limits: Sequence[str]) -> Option:
-    loss, allowed = evidence.edge_loss, basis.objective.max_quality_loss
+    loss = evidence.edge_loss
     replayed_ms = evidence.replayed_ms("edge", 0.95)
     p95_ms = evidence.p95_ms if replayed_ms is None else replayed_ms
-    reasons = [*limits, *_late(basis, p95_ms)]
-    if loss is not None and loss > allowed:
-        reasons.append(
-            f"quality binds: it loses {loss:.1%} against the cloud, and {allowed:.1%} is allowed"
-        )
+    reasons = [*limits, *_late(basis, p95_ms), *_lossy(basis, loss)]
     if _is_closed(basis, {"edge"}):
         reasons.append("privacy binds: some requests may not be seen by the edge")
     return Option(
@@ -196,6 +199,8 @@ def _hybrid(
         reasons.append(
             "quality binds: there is no certificate, so every answer that may leave is deferred"
         )
+    elif not evidence.deferral_rows:  # where there is a certificate, it promises the loss
+        reasons += _lossy(basis, evidence.hybrid_loss)
     return Option(
         name=name,
         feasible=not reasons,
