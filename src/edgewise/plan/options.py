@@ -148,6 +148,8 @@ def _edge(basis: PlanBasis, evidence: Evidence, usd: float, limits: Sequence[str
     reasons = [*limits, *_late(basis, p95_ms), *_lossy(basis, loss)]
     if _is_closed(basis, {"edge"}):
         reasons.append("privacy binds: some requests may not be seen by the edge")
+    if basis.edge.kind is not TierKind.DEVICE:
+        reasons += _private(evidence)
     return Option(
         name="edge",
         feasible=not reasons,
@@ -163,6 +165,15 @@ def _is_closed(basis: PlanBasis, tiers: set[str]) -> bool:
     return any(tiers.isdisjoint(homes) for homes in basis.privacy.residency.values())
 
 
+def _private(evidence: Evidence) -> list[str]:
+    """Say which of the trace's requests have no answer where none is given on the device."""
+    replay = evidence.replay
+    if replay is None or not replay.private_share:
+        return []
+    share = f"{replay.private_share:.3g} of the requests of {replay.trace}"
+    return [f"privacy binds: {share} may not leave the device"]
+
+
 def _cloud(basis: PlanBasis, evidence: Evidence, usd: float, load: Sequence[str]) -> Option:
     assert basis.cloud is not None
     replayed_ms = evidence.replayed_ms("cloud", 0.95)
@@ -171,6 +182,8 @@ def _cloud(basis: PlanBasis, evidence: Evidence, usd: float, load: Sequence[str]
     kept = any(basis.privacy.actions.of(one) is PrivacyAction.KEEP for one in basis.privacy.detect)
     if kept or _is_closed(basis, {"cloud", *basis.cloud.equals}):
         reasons.append("privacy binds: some requests may not leave the device")
+    else:
+        reasons += _private(evidence)
     return Option(
         name="cloud",
         feasible=not reasons,
@@ -195,6 +208,8 @@ def _hybrid(
         near, far = (evidence.p50_ms, evidence.p95_ms), basis.cloud
         p95 = mixture_p95(near, (far.rtt_p50_ms, far.rtt_p95_ms), evidence.deferral_share)
     reasons = [*limits, *_late(basis, p95)]
+    if basis.edge.kind is not TierKind.DEVICE:
+        reasons += _private(evidence)
     if not evidence.promised:
         reasons.append(
             "quality binds: there is no certificate, so every answer that may leave is deferred"
