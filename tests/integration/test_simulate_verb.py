@@ -221,6 +221,20 @@ def test_arrivals_are_fitted_on_request(folder: Path, capsys: pytest.CaptureFixt
     assert "service, edge" in out
 
 
+def test_what_is_fitted_is_what_is_replayed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "trace.csv").write_text(HEADER + "".join(f"{n},10,1\n" for n in range(41)))
+
+    changes = ("--what-if", "rate=4", "--what-if", "tiers.cloud.service.base_ms=500")
+    found = shown(capsys, "--policy", "edgewise.yaml", *changes, "--fit")
+
+    poisson = next(one for one in found["fits"]["fits"] if one["name"] == "poisson")
+    assert found["arrivals"]["per_s"] == pytest.approx(4.0)
+    assert poisson["parameters"]["per_s"] == pytest.approx(4.0)
+    assert found["service_fits"]["cloud"]["mean"] == pytest.approx(0.521)
+
+
 def test_a_tier_that_works_on_nothing_has_no_service_to_fit(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
