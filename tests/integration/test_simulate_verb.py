@@ -158,6 +158,21 @@ def test_an_unstable_tier_is_named(folder: Path, capsys: pytest.CaptureFixture[s
     assert found["warnings"][0].startswith("cloud is unstable")
 
 
+def test_a_tier_that_always_rests_before_the_next_request_is_stable(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "trace.csv").write_text(HEADER + "0,1,0\n10,1,0\n20,1,0\n")
+    for base_ms, unstable in ((7000, []), (10_000, ["cloud"])):
+        text = f"tiers: {{cloud: {{servers: 1, service: {{base_ms: {base_ms}}}}}}}\n"
+        (folder / "edgewise.yaml").write_text(text)
+
+        found = shown(capsys, "--policy", "edgewise.yaml")
+
+        # Three times 7 s in 20 s, and yet each is done 3 s before the next comes.
+        assert found["queue"]["cloud"]["utilization"] == pytest.approx(3 * base_ms / 20_000)
+        assert found["unstable"] == unstable
+
+
 @pytest.mark.parametrize(
     ("moments", "words"),
     [

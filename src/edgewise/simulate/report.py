@@ -24,6 +24,7 @@ from edgewise.simulate.times import TierTimes
 
 _Z = 1.959963984540054
 _BURSTY_CV2 = 2.0
+_ROUNDING = 1e-9
 
 
 def report_of(
@@ -98,10 +99,12 @@ def _queue(tally: Tally, one: TierTally) -> QueueReport:
     service_s = one.service_s / one.served if one.served else 0.0
     waits = one.waits_s
     p95_s = waits.quantiles((0.95,))[0] if waits.n else 0.0
-    utilization, formula_s = 0.0, None
+    utilization, load, formula_s = 0.0, 0.0, None
     if one.servers is not None and tally.span_s > 0.0:
         able_s = one.servers * tally.span_s if one.server_s is None else one.server_s
         utilization = one.service_s / able_s
+        # Of n requests there are n - 1 gaps: the last one's work has all the time to come.
+        load = utilization * (one.served - 1) / max(one.served, 1)
         per_s = one.served / tally.span_s
         if one.server_s is None and one.served:
             formula_s = mmc_wait_s(per_s, service_s, one.servers)
@@ -113,7 +116,7 @@ def _queue(tally: Tally, one: TierTally) -> QueueReport:
         share_waiting=one.waiting / one.served if one.served else 0.0,
         servers=one.servers,
         mean_service_ms=service_s * 1000,
-        stable=utilization < 1.0,
+        stable=load < 1.0 - _ROUNDING,
         refused=one.refused,
         formula_wait_ms=formula_s * 1000
         if formula_s is not None and math.isfinite(formula_s)
