@@ -293,6 +293,29 @@ def test_a_full_line_refuses() -> None:
     assert found.share["none"] == pytest.approx(1 / 3)
 
 
+def test_a_full_line_stays_full_however_many_it_refuses() -> None:
+    slow = ServiceFormula(base_ms=10_000.0)
+    tier = replace(CLOUD, servers=1, service=slow, queue=QueueRules(most_waiting=1))
+    policy = replace(ALONE, tiers=(tier,), retry=RetryRules(most=0))
+
+    found = run(policy, *(n / 10 for n in range(6)))
+
+    # One is served and one waits for it, whoever comes meanwhile.
+    assert found.queue["cloud"].refused == 4
+    assert found.share["cloud"] == pytest.approx(2 / 6)
+    assert found.latency_ms.p99 == pytest.approx(19_950.0, rel=0.01)
+
+
+def test_servers_that_refused_go_when_they_are_idle() -> None:
+    rules = QueueRules(most_waiting=0, autoscaling=Autoscaling(most=2, look_s=1.0, delay_s=100.0))
+    tier = replace(CLOUD, servers=1, queue=rules)
+    policy = replace(ALONE, tiers=(tier,), retry=RetryRules(most=0))
+
+    found = run(policy, 0.0, 0.01, 0.02)
+
+    assert found.queue["cloud"].refused == 2
+
+
 def test_a_batch_begins_when_it_is_full_or_its_first_has_waited() -> None:
     rules = QueueRules(batching=Batching(most=2, wait_ms=40.0, added_share=0.5))
     tier = replace(CLOUD, servers=2, queue=rules, rtt_p50_ms=0.0, rtt_p95_ms=0.0)
