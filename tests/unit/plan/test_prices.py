@@ -121,6 +121,12 @@ def test_prices_in_another_currency_are_turned_into_usd_and_grams_are_not() -> N
         (HEAD, "no prices", ""),
         (HEAD + "item,price\n", "columns are item, price", ":4"),
         (HEAD + "item,measure,value\na,usd_per_device\n", "2 cells", ":5"),
+        (HEAD + "item,measure,value\n# dear\na,usd_per_device,1\n", "1 cells", ":5"),
+        (
+            HEAD + "item,measure,value\na,usd_per_device,1\nb,usd_per_device," + "1" * 200_000,
+            "no CSV: field larger than field limit (131072)",
+            ":6",
+        ),
         (HEAD + "item,measure,value\na,usd_per_device,\n", "not a number: ``", ":5"),
         (HEAD + "item,measure,value\na,usd_per_device,-1\n", "not a price: -1.0", ":5"),
         (HEAD + "item,measure,value\na,usd_per_device,nan\n", "not a price: nan", ":5"),
