@@ -1,6 +1,7 @@
 """`edgewise replay`: what a new policy would have done, as far as the log proves it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +9,22 @@ import pytest
 from command_line import edgewise
 
 from edgewise.cli import main
+from edgewise.errors import UsageError
 from edgewise.observe import DecisionLog
 from edgewise.records import (
     Attempt,
     Decision,
     Outcome,
     Policy,
+    Price,
     PrivacyRules,
     RequestFacts,
     TierKind,
     TierPolicy,
+    TokenUsage,
     write_json,
 )
+from edgewise.simulate import replay_files
 
 EDGE = TierPolicy(name="edge", kind=TierKind.DEVICE, threshold=0.8)
 CLOUD = TierPolicy(name="cloud", kind=TierKind.CLOUD, usd_per_request=0.01)
@@ -119,6 +124,89 @@ def test_a_lower_threshold_saves_calls_that_the_log_proves(
     assert found["share"]["edge"]["low"] == pytest.approx(4 / 5)
     assert found["changed"] == {"low": pytest.approx(1 / 5), "high": pytest.approx(2 / 5)}
     assert found["reasons"]["confident"] == 3
+
+
+def test_tokens_cost_what_the_log_has_of_them_and_at_most_what_a_request_may_have(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "log.db").unlink()
+    used = TokenUsage(input_tokens=100, cached_input_tokens=40, output_tokens=20)
+    asked = replace(cloud(), usage=used, cost_usd=0.7)
+    with DecisionLog(folder / "log.db") as log:
+        for one in (
+            decision(1, edge(0.1), asked, location="cloud_fallback"),
+            decision(2, edge(0.9), location="edge"),
+        ):
+            log.append(replace(one, facts=replace(one.facts, input_tokens=300, output_tokens=50)))
+    price = Price(
+        usd_per_million_tokens_in=1e4,
+        usd_per_million_tokens_out=5e4,
+        usd_per_million_tokens_cached=0.0,
+    )
+    tiers = (EDGE, replace(CLOUD, token_price=price))
+    write_json(folder / "policy.json", Policy(task="t", labels=(), tiers=tiers))
+
+    same = shown(capsys)
+    stricter = shown(capsys, "--what-if", "tiers.edge.threshold=0.95")
+
+    # Logged: 60 tokens read anew at 0.01 USD and 20 written at 0.05 USD. Not asked then: no token,
+    # or all that the request may have.
+    known = 0.01 + 60 * 0.01 + 20 * 0.05
+    most = 0.01 + 300 * 0.01 + 50 * 0.05
+    assert same["cost_usd"] == {"low": pytest.approx(known), "high": pytest.approx(known)}
+    assert stricter["cost_usd"]["low"] == pytest.approx(known + 0.01)
+    assert stricter["cost_usd"]["high"] == pytest.approx(known + most)
+    assert stricter["known_share"] == 1.0
+
+
+@pytest.mark.parametrize("change", ["rate=2", "outages.cloud=0-60", "drift.wrong_share=0.1"])
+def test_a_change_of_a_trace_is_refused_for_a_log(folder: Path, change: str) -> None:
+    del folder
+
+    with pytest.raises(UsageError) as caught:
+        replay_files(Path("log.db"), Path("policy.json"), ("tiers.edge.threshold=0.9", change))
+
+    assert caught.value.what == f"a log has no `{change}`"
+    assert caught.value.where == "--what-if"
+    assert caught.value.hint.startswith("change a field of the policy; `edgewise simulate` ")
+
+
+def test_a_tier_that_the_new_policy_has_not_answered_then_all_the_same(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "log.db").unlink()
+    site = Attempt(tier="site", outcome=Outcome.ANSWERED, latency_ms=9.0, confidence=0.9)
+    with DecisionLog(folder / "log.db") as log:
+        log.append(decision(1, edge(0.9), location="edge"))
+        log.append(decision(2, edge(0.1), site, location="site"))
+
+    two_tiers = shown(capsys)
+    write_json(folder / "policy.json", Policy(task="t", labels=(), tiers=(EDGE,)))
+    edge_alone = shown(capsys)
+
+    assert two_tiers["share_before"] == {"edge": 0.5, "site": 0.5}
+    assert two_tiers["share"]["site"] == {"low": 0.0, "high": 0.0}
+    assert two_tiers["share"]["cloud"] == {"low": 0.5, "high": 0.5}
+    assert two_tiers["changed"] == {"low": 0.5, "high": 0.5}
+    assert edge_alone["share_before"] == {"edge": 0.5, "site": 0.5}
+    assert edge_alone["changed"] == {"low": 0.5, "high": 0.5}
+
+
+def test_the_nearest_and_the_farthest_of_two_tiers_may_have_names_of_their_own(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "log.db").unlink()
+    phone, server = replace(edge(0.9), tier="phone"), replace(cloud(), tier="server")
+    with DecisionLog(folder / "log.db") as log:
+        log.append(decision(1, phone, location="edge"))
+        log.append(decision(2, replace(phone, confidence=0.1), server, location="cloud_fallback"))
+        log.append(decision(3, location="cloud"))
+    tiers = (replace(EDGE, name="phone"), replace(CLOUD, name="server"))
+    write_json(folder / "policy.json", Policy(task="t", labels=(), tiers=tiers))
+
+    found = shown(capsys)
+
+    assert found["share_before"] == {"phone": pytest.approx(1 / 3), "server": pytest.approx(2 / 3)}
 
 
 def test_a_refused_force_and_a_hedge_that_was_overtaken_are_no_evidence(

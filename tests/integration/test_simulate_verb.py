@@ -158,6 +158,21 @@ def test_an_unstable_tier_is_named(folder: Path, capsys: pytest.CaptureFixture[s
     assert found["warnings"][0].startswith("cloud is unstable")
 
 
+def test_a_tier_that_always_rests_before_the_next_request_is_stable(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "trace.csv").write_text(HEADER + "0,1,0\n10,1,0\n20,1,0\n")
+    for base_ms, unstable in ((7000, []), (10_000, ["cloud"])):
+        text = f"tiers: {{cloud: {{servers: 1, service: {{base_ms: {base_ms}}}}}}}\n"
+        (folder / "edgewise.yaml").write_text(text)
+
+        found = shown(capsys, "--policy", "edgewise.yaml")
+
+        # Three times 7 s in 20 s, and yet each is done 3 s before the next comes.
+        assert found["queue"]["cloud"]["utilization"] == pytest.approx(3 * base_ms / 20_000)
+        assert found["unstable"] == unstable
+
+
 @pytest.mark.parametrize(
     ("moments", "words"),
     [
@@ -219,6 +234,20 @@ def test_arrivals_are_fitted_on_request(folder: Path, capsys: pytest.CaptureFixt
     assert "mmpp2" in out
     assert "A² of 5 %" in out
     assert "service, edge" in out
+
+
+def test_what_is_fitted_is_what_is_replayed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "trace.csv").write_text(HEADER + "".join(f"{n},10,1\n" for n in range(41)))
+
+    changes = ("--what-if", "rate=4", "--what-if", "tiers.cloud.service.base_ms=500")
+    found = shown(capsys, "--policy", "edgewise.yaml", *changes, "--fit")
+
+    poisson = next(one for one in found["fits"]["fits"] if one["name"] == "poisson")
+    assert found["arrivals"]["per_s"] == pytest.approx(4.0)
+    assert poisson["parameters"]["per_s"] == pytest.approx(4.0)
+    assert found["service_fits"]["cloud"]["mean"] == pytest.approx(0.521)
 
 
 def test_a_tier_that_works_on_nothing_has_no_service_to_fit(
@@ -326,6 +355,31 @@ def test_a_mistake_is_answered(
 
     assert found["error"]["what"].startswith(what)
     assert found["error"]["hint"]
+
+
+CHAT = """
+task: text-generation
+max_output_tokens: 200
+tiers:
+  edge: {kind: site, endpoint: "http://127.0.0.1:9/v1", threshold: 0.5, service: {base_ms: 40}}
+  cloud: {usd_per_output_token: 0.001, servers: 2, rtt_ms: {p50: 50, p95: 50}}
+"""
+
+
+def test_a_project_for_text_generation_brings_its_tiers_too(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "edgewise.yaml").write_text(CHAT)
+    answers = "edge_confidence,edge_correct,cloud_correct\n0.1,0,1\n"
+    (folder / "answers.csv").write_text(answers)
+
+    found = shown(capsys, "--policy", "edgewise.yaml", "--answers", "answers.csv")
+
+    assert found["share"] == {"edge": 0.0, "cloud": 1.0}
+    assert found["queue"]["cloud"]["servers"] == 2
+    assert found["queue"]["edge"]["mean_service_ms"] == pytest.approx(40.0)
+    assert found["latency_ms"]["p50"] == pytest.approx(90.0)
+    assert found["cost_usd"] == pytest.approx((10 + 20 + 1 + 2) * 0.001)
 
 
 def test_a_project_file_that_can_not_be_is_refused_with_its_place(folder: Path) -> None:

@@ -97,7 +97,7 @@ CHECKED: dict[Any, dict[str, st.SearchStrategy[Any]]] = {
     },
     Batching: {"most": COUNTS, "wait_ms": TIMES_MS, "added_share": TIMES_MS},
     QueueRules: {"most_waiting": st.none() | COUNTS},
-    TraceReplay: {"peak_ratio": st.none() | st.floats(1.0, 1e9)},
+    TraceReplay: {"peak_ratio": st.none() | st.floats(1.0, 1e9), "private_share": SHARES},
     ServiceFormula: {one.name: TIMES_MS for one in dataclasses.fields(ServiceFormula)},
     TierPolicy: {
         "servers": st.none() | COUNTS,

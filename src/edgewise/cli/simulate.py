@@ -78,7 +78,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         seed=seed,
     )
     seen = simulate_files(order)
-    fits = fit_trace(policy, trace) if fit else None
+    fits = fit_trace(policy, trace, what_if) if fit else None
     if as_json:
         print_json(encode(seen) | ({} if fits is None else told(fits)))
         return 0

@@ -115,10 +115,13 @@ class CostModel:
         }
 
     def tokens_usd_per_request(self, n: Numbers) -> Value:
-        """Give what the tokens of one request cost before any discount."""
-        cached = n["costs.cloud.cached_share"]
-        price = (1 - cached) * n["costs.cloud.usd_per_million_input_tokens"]
-        price = price + cached * n["costs.cloud.usd_per_million_cached_tokens"]
+        """Give what the tokens of one request cost before any discount.
+
+        A cached token costs what any does, where nothing else is said.
+        """
+        cached, whole = n["costs.cloud.cached_share"], n["costs.cloud.usd_per_million_input_tokens"]
+        price = (1 - cached) * whole
+        price = price + cached * n.get("costs.cloud.usd_per_million_cached_tokens", whole)
         read = n["costs.cloud.input_tokens"] * price
         made = n["costs.cloud.output_tokens"] * n["costs.cloud.usd_per_million_output_tokens"]
         return (read + made) / _MILLION

@@ -98,7 +98,7 @@ def _others(basis: PlanBasis, numbers: Mapping[str, float]) -> list[Figure]:
     rows = []
     for name, value in numbers.items():
         away = basis.cloud is None and "cloud" in name
-        shown = name in _SHOWN or name in _measured_or_derived(basis)
+        shown = name in _SHOWN or name in _measured(basis)
         if shown or away or value == usual.get(name, 0.0):
             continue
         source = basis.sources.get(name, "edgewise.yaml")
@@ -110,14 +110,10 @@ def _others(basis: PlanBasis, numbers: Mapping[str, float]) -> list[Figure]:
     return rows
 
 
-def _measured_or_derived(basis: PlanBasis) -> set[str]:
-    """Give numbers that are another's, or that the profile has: their own rows say it."""
-    found = set()
-    if basis.costs.edge.joules_per_request is None:
-        found.add("costs.edge.joules_per_request")
-    if basis.costs.cloud.usd_per_million_cached_tokens is None:
-        found.add("costs.cloud.usd_per_million_cached_tokens")
-    return found
+def _measured(basis: PlanBasis) -> set[str]:
+    """Give numbers that the profile has: their own rows say it."""
+    own = basis.costs.edge.joules_per_request is not None
+    return set() if own else {"costs.edge.joules_per_request"}
 
 
 def _defaults() -> dict[str, float]:

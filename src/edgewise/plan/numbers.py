@@ -22,8 +22,7 @@ DEFERRAL = "costs.assume.deferral_share"
 def numbers_of(basis: PlanBasis, deferral_share: float) -> dict[str, float]:
     """Give every number that the basis has; one that it has not is absent.
 
-    A device's lifetime is the horizon, and a cached token costs what any does, where the spec does
-    not say otherwise.
+    A device's lifetime is the horizon where the spec does not say otherwise.
     """
     found: dict[str, float] = {}
     for name in NUMBERS:
@@ -37,6 +36,4 @@ def numbers_of(basis: PlanBasis, deferral_share: float) -> dict[str, float]:
             found[name] = float(owner)
     horizon = float(basis.workload.horizon_months)
     found.setdefault("costs.edge.lifetime_months", horizon)
-    whole = found["costs.cloud.usd_per_million_input_tokens"]
-    found.setdefault("costs.cloud.usd_per_million_cached_tokens", whole)
     return {**found, DEFERRAL: deferral_share}

@@ -9,7 +9,7 @@ from edgewise.plan.latency import mixture_p95
 from edgewise.plan.load import overloaded
 from edgewise.plan.numbers import DEFERRAL, JOULES_A_KWH, SECONDS_A_MONTH
 from edgewise.plan.pareto import mark_beaten
-from edgewise.records import Option, PlanBasis, TierKind, Tradeoff
+from edgewise.records import Option, PlanBasis, PrivacyAction, TierKind, Tradeoff
 from edgewise.units import format_bytes, format_ms
 
 
@@ -121,6 +121,13 @@ def _late(basis: PlanBasis, p95_ms: float | None) -> list[str]:
     return [f"latency binds: p95 is {format_ms(p95_ms)}, and {format_ms(limit)} is asked"]
 
 
+def _lossy(basis: PlanBasis, loss: float | None) -> list[str]:
+    allowed = basis.objective.max_quality_loss
+    if loss is None or loss <= allowed:
+        return []
+    return [f"quality binds: it loses {loss:.1%} against the cloud, and {allowed:.1%} is allowed"]
+
+
 def _unstable(option: str, evidence: Evidence) -> list[str]:
     """Say which tiers a replay found to be brought more than they can do."""
     replay = evidence.replay
@@ -135,14 +142,14 @@ def _unstable(option: str, evidence: Evidence) -> list[str]:
 
 
 def _edge(basis: PlanBasis, evidence: Evidence, usd: float, limits: Sequence[str]) -> Option:
-    loss, allowed = evidence.edge_loss, basis.objective.max_quality_loss
+    loss = evidence.edge_loss
     replayed_ms = evidence.replayed_ms("edge", 0.95)
     p95_ms = evidence.p95_ms if replayed_ms is None else replayed_ms
-    reasons = [*limits, *_late(basis, p95_ms)]
-    if loss is not None and loss > allowed:
-        reasons.append(
-            f"quality binds: it loses {loss:.1%} against the cloud, and {allowed:.1%} is allowed"
-        )
+    reasons = [*limits, *_late(basis, p95_ms), *_lossy(basis, loss)]
+    if _is_closed(basis, {"edge"}):
+        reasons.append("privacy binds: some requests may not be seen by the edge")
+    if basis.edge.kind is not TierKind.DEVICE:
+        reasons += _private(evidence)
     return Option(
         name="edge",
         feasible=not reasons,
@@ -153,13 +160,30 @@ def _edge(basis: PlanBasis, evidence: Evidence, usd: float, limits: Sequence[str
     )
 
 
+def _is_closed(basis: PlanBasis, tiers: set[str]) -> bool:
+    """Say whether none of these tiers may see the requests of some region."""
+    return any(tiers.isdisjoint(homes) for homes in basis.privacy.residency.values())
+
+
+def _private(evidence: Evidence) -> list[str]:
+    """Say which of the trace's requests have no answer where none is given on the device."""
+    replay = evidence.replay
+    if replay is None or not replay.private_share:
+        return []
+    share = f"{replay.private_share:.3g} of the requests of {replay.trace}"
+    return [f"privacy binds: {share} may not leave the device"]
+
+
 def _cloud(basis: PlanBasis, evidence: Evidence, usd: float, load: Sequence[str]) -> Option:
     assert basis.cloud is not None
     replayed_ms = evidence.replayed_ms("cloud", 0.95)
     p95_ms = basis.cloud.rtt_p95_ms if replayed_ms is None else replayed_ms
     reasons = [*load, *_late(basis, p95_ms)]
-    if basis.privacy.detect or basis.privacy.residency:
+    kept = any(basis.privacy.actions.of(one) is PrivacyAction.KEEP for one in basis.privacy.detect)
+    if kept or _is_closed(basis, {"cloud", *basis.cloud.equals}):
         reasons.append("privacy binds: some requests may not leave the device")
+    else:
+        reasons += _private(evidence)
     return Option(
         name="cloud",
         feasible=not reasons,
@@ -184,10 +208,14 @@ def _hybrid(
         near, far = (evidence.p50_ms, evidence.p95_ms), basis.cloud
         p95 = mixture_p95(near, (far.rtt_p50_ms, far.rtt_p95_ms), evidence.deferral_share)
     reasons = [*limits, *_late(basis, p95)]
+    if basis.edge.kind is not TierKind.DEVICE:
+        reasons += _private(evidence)
     if not evidence.promised:
         reasons.append(
             "quality binds: there is no certificate, so every answer that may leave is deferred"
         )
+    elif not evidence.deferral_rows:  # where there is a certificate, it promises the loss
+        reasons += _lossy(basis, evidence.hybrid_loss)
     return Option(
         name=name,
         feasible=not reasons,

@@ -39,7 +39,8 @@ def crossing_of(model: CostModel, numbers: Mapping[str, float], option: str) -> 
 
     start, first = difference(np.array([0.0, 1.0])).tolist()
     if not _is_bent(model, numbers):
-        return _straight(start, float(_saved(model, numbers, option)), numbers)
+        saved, call_usd = _saved(model, numbers, option), _call_usd(model, numbers)
+        return _straight(start, float(saved), float(call_usd))
     turns = crossings(difference, [one.from_requests for one in model.discounts])
     after = [one for one in turns if difference(np.array([one * (1 + 1e-9) + 1e-9]))[0] < 0]
     if start < 0 or (start == 0 and first < 0):
@@ -90,14 +91,18 @@ def _is_bent(model: CostModel, numbers: Numbers) -> bool:
 
 def _saved(model: CostModel, numbers: Numbers, option: str) -> Value:
     """Give what one more request saves on own devices, where bills are straight."""
-    one = {**numbers, _REQUESTS: 1.0}
-    none = {**numbers, _REQUESTS: 0.0}
-    cloud = model.monthly("cloud", one) - model.monthly("cloud", none)
+    cloud = _call_usd(model, numbers)
     away = cloud * numbers[DEFERRAL] if option == "hybrid" else 0.0
     return cloud - away - model.edge_usd_per_request(numbers)
 
 
-def _straight(start: float, saved: float, numbers: Mapping[str, float]) -> Crossing:
+def _call_usd(model: CostModel, numbers: Numbers) -> Value:
+    """Give what one more request costs in the cloud, tokens and links too."""
+    one = model.monthly("cloud", {**numbers, _REQUESTS: 1.0})
+    return one - model.monthly("cloud", {**numbers, _REQUESTS: 0.0})
+
+
+def _straight(start: float, saved: float, call_usd: float) -> Crossing:
     if saved > 0:
         least = start / saved if start <= saved * LARGEST else None
         reasons = () if least is not None else (_BEYOND,)
@@ -105,11 +110,10 @@ def _straight(start: float, saved: float, numbers: Mapping[str, float]) -> Cross
     none = break_even(device_usd=max(start, 0.0), usd_per_request=0.0)
     if start == 0 and saved == 0:
         return Crossing(requests_per_month=None, reasons=none.reasons)
-    price = numbers.get("tiers.cloud.usd_per_request", 0.0)
     more = "as much" if saved == 0 else f"{-saved:g} USD more"
     what = (
         f"never: one more request costs {more} on own devices {'as' if saved == 0 else 'than'} in "
-        f"the cloud, whose price is {price:g} USD"
+        f"the cloud, whose price is {call_usd:g} USD"
     )
     return Crossing(requests_per_month=None, reasons=(what,))
 

@@ -57,6 +57,8 @@ class TraceReplay:
     """Of a request, on average."""
     output_tokens: float
     options: tuple[OptionReplay, ...] = ()
+    private_share: float = 0.0
+    """Of the requests, by the column `privacy`: those that may not leave the device."""
     warnings: tuple[str, ...] = ()
     """What of the file looks broken, or in another unit."""
 
@@ -64,6 +66,9 @@ class TraceReplay:
         if self.peak_ratio is not None and not 1.0 <= self.peak_ratio < math.inf:
             what = f"the busiest hour is {self.peak_ratio:g} times the mean"
             hint = "give a ratio of at least 1, or none"
+            raise InvalidRecord(what, where=f"TraceReplay of {self.trace}", hint=hint)
+        if not 0.0 <= self.private_share <= 1.0:
+            what, hint = f"not a share: {self.private_share:g}", "give a number from 0 to 1"
             raise InvalidRecord(what, where=f"TraceReplay of {self.trace}", hint=hint)
 
     def of(self, option: str) -> OptionReplay | None:

@@ -43,6 +43,7 @@ class QueueReport:
     """`None`: as many as are needed."""
     mean_service_ms: float = 0.0
     stable: bool = True
+    """Whether it catches up, at the rate of the gaps between its requests."""
     refused: int = 0
     formula_wait_ms: float | None = None
     """Mean wait by Erlang C: arrivals without bursts, gaps of CV² 1, and exponential service."""

@@ -3,6 +3,9 @@
 import math
 from collections.abc import Iterator, Sequence
 
+_ROUNDING = 1e-12
+"""Of the largest value: what differs by less is one value."""
+
 
 class Scale:
     """Maps values to places between two ends. Made by a chart.
@@ -17,10 +20,11 @@ class Scale:
         self, values: Sequence[float], ends: tuple[float, float], *, log: bool, pad: float
     ) -> None:
         self.log, self.ends = log, ends
-        low, high = min(values), max(values)
-        if low == high:
-            low, high = (low / 2, high * 2) if log and low > 0 else (low - 0.5, high + 0.5)
-        low, high = self._of(low), self._of(high)
+        low, high = self._of(min(values)), self._of(max(values))
+        noise = _ROUNDING * max(abs(low), abs(high))
+        if high - low <= noise:
+            room = max(math.log10(2) if log else 0.5, noise)
+            low, high = low - room, high + room
         span = abs(ends[1] - ends[0])
         more = (high - low) * pad / (span - 2 * pad)
         self._low, self._high = low - more, high + more

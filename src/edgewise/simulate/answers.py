@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.errors import InvalidData
-from edgewise.records import Policy
+from edgewise.records import Policy, TierKind
 from edgewise.simulate.trace import TraceBlock
 
 Floats = NDArray[np.float64]
@@ -56,6 +56,19 @@ class AnswerTable:
             hint = "give every text_id of the trace a row, or leave the column out"
             raise InvalidData(what, where=f"{where}:{block.lines[at]}", hint=hint)
         return np.array(found, dtype=np.int64)
+
+
+def right_of(table: AnswerTable, policy: Policy) -> dict[str, Floats]:
+    """Give who is right by row, for each tier of which the table tells: the ends of the way.
+
+    Equal tiers of the farthest group are one to it; a cloud that stands alone is the farthest.
+    """
+    near, last = policy.tiers[0], policy.tiers[-1]
+    far = [one for one in policy.tiers if one is last or (one.group and one.group == last.group)]
+    found: dict[str, Floats | None] = dict.fromkeys((one.name for one in far), table.far_correct)
+    if near not in far or near.kind is not TierKind.CLOUD:
+        found[near.name] = table.near_correct
+    return {name: correct for name, correct in found.items() if correct is not None}
 
 
 def table_of(policy: Policy) -> AnswerTable:

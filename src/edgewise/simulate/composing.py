@@ -1,6 +1,6 @@
 """Files in, a simulation out: what `edgewise simulate` asks for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -91,23 +91,24 @@ class TraceFits:
     """By tier, of those whose service is a formula of the trace's tokens."""
 
 
-def fit_trace(policy: Path, trace: Path) -> TraceFits:
+def fit_trace(policy: Path, trace: Path, what_if: Sequence[str] = ()) -> TraceFits:
     """Fit the arrivals of a trace and the service times that it brings, of its first requests.
 
-    A million of them are read at most.
+    A million of them are read at most, as they come and are served after the changes.
 
     Raises
     ------
-    InvalidData
-        When it can't be read, or holds too few.
+    EdgewiseError
+        When it can't be read, or holds too few, or a change can't be.
     """
+    changes = read_changes(what_if)
     blocks: list[TraceBlock] = []
     for block in TraceReader(trace):
         blocks.append(block)
         if block.first > _FITTED:
             break
     service: dict[str, Fits] = {}
-    for tier in read_policy(policy).tiers:
+    for tier in changed(read_policy(policy), changes.policy).tiers:
         if tier.service is None:
             continue
         times = TierTimes(tier, None)
@@ -117,7 +118,7 @@ def fit_trace(policy: Path, trace: Path) -> TraceFits:
         took_s = np.concatenate(parts)
         if (took_s > 0.0).all():  # else there is no work to fit
             service[tier.name] = fit_times(took_s)
-    arrivals = fit_arrivals(np.concatenate([block.t_s for block in blocks]))
+    arrivals = fit_arrivals(np.concatenate([block.t_s for block in blocks]) / changes.rate)
     return TraceFits(arrivals=arrivals, service=service)
 
 
@@ -133,9 +134,12 @@ def read_policy(path: Path) -> Policy:
         return read_json(Policy, path / "policy.json")
     if path.suffix not in (".yaml", ".yml"):
         return read_json(Policy, path)
-    from edgewise.spec import load_tiers  # noqa: PLC0415 - pydantic, where it is needed
+    from edgewise.spec import (  # noqa: PLC0415 - pydantic, where it is needed
+        load_chat_tiers,
+        load_tiers,
+    )
 
-    return policy_of(load_tiers(path))
+    return load_chat_tiers(path) or policy_of(load_tiers(path))
 
 
 def policy_of(spec: TiersSpec) -> Policy:

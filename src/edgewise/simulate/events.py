@@ -22,6 +22,7 @@ from edgewise.route.breaker import CircuitState
 from edgewise.route.candidates import askable, expected_ms, first_able
 from edgewise.route.device import RequestRate
 from edgewise.route.monitor import TierMonitor
+from edgewise.simulate.answers import right_of
 from edgewise.simulate.arriving import Arrivals
 from edgewise.simulate.carried import Call, Run
 from edgewise.simulate.clockwork import Clockwork
@@ -49,6 +50,7 @@ class Events:
         self._draws = Draws(scenario.seed)
         self._by_name = {tier.name: tier for tier in policy.tiers}
         self._names = tuple(self._by_name)
+        self._right = right_of(scenario.answers, policy)
         self._confidence: list[float] = scenario.answers.confidence.tolist()
         # What a monitor learns of a link costs far more than the rest, and is used by few policies.
         learns = learns_links(scenario)
@@ -139,7 +141,7 @@ class Events:
             return states
         left_usd = self._book.left_nano(now_s) / 1e9
         for name, tier in self._by_name.items():
-            price_usd = tier.usd_per_request
+            price_usd = _price_usd(run, tier)
             if price_usd and (price_usd > left_usd or name in run.broke):
                 states[name] = replace(states[name], budget_left=False)
         return states
@@ -243,7 +245,7 @@ class Events:
         return True
 
     def _can_pay(self, run: Run, tier: TierPolicy, now_s: float) -> bool:
-        price_usd = tier.usd_per_request
+        price_usd = _price_usd(run, tier)
         if self._book is not None and price_usd and not self._book.reserve(now_s, price_usd):
             run.broke.add(tier.name)
             return False
@@ -293,10 +295,14 @@ class Events:
         if job is not None and not job.left:
             self._servers_of(tier, run.device).leave(job)
         costs = outcome is not Outcome.FAILED
-        price_usd = tier.usd_per_request if costs else 0.0
-        self._tally.tiers[call.tier].paid += costs
+        price_usd = _price_usd(run, tier) if costs else 0.0
+        tally = self._tally.tiers[call.tier]
+        tally.paid += costs
+        if costs and tier.token_price is not None:
+            tally.paid_input_tokens += run.input_tokens
+            tally.paid_output_tokens += run.output_tokens
         if self._book is not None and not price_usd:
-            self._book.give_back(tier.usd_per_request)
+            self._book.give_back(_price_usd(run, tier))
         answered = outcome is Outcome.ANSWERED
         near = answered and call.tier == self._names[0]
         run.attempts.append(
@@ -344,16 +350,18 @@ class Events:
 
     def _judge(self, run: Run, name: str) -> None:
         """Note whether an answer is right, where that is known."""
-        table = self._scenario.answers
-        correct = None
-        if name == self._names[0]:
-            correct = table.near_correct
-        elif name == self._names[-1]:
-            correct = table.far_correct
+        correct = self._right.get(name)
         if correct is not None:
             wrong = run.wrong and name == self._names[0]
             self._tally.right += 0.0 if wrong else float(correct[run.row])
             self._tally.judged += 1
+
+
+def _price_usd(run: Run, tier: TierPolicy) -> float:
+    """Give what a call costs, with its tokens where they have a price."""
+    if tier.token_price is None:
+        return tier.usd_per_request
+    return tier.usd(round(run.input_tokens), round(run.output_tokens))
 
 
 class Ending:

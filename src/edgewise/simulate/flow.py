@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edgewise.records import Action, Attempt, Outcome, Policy, Reason, RequestFacts
 from edgewise.route.candidates import expected_ms
 from edgewise.route.monitor import TierMonitor
+from edgewise.simulate.answers import right_of
 from edgewise.simulate.deciding import Decider
 from edgewise.simulate.draws import Draws
 from edgewise.simulate.scenario import Scenario, is_remote
@@ -78,6 +79,7 @@ class Flow:
         self._scenario = scenario
         self._tally = tally
         self._names = tuple(tier.name for tier in policy.tiers)
+        self._right = right_of(scenario.answers, policy)
         self._ways = Ways(policy)
         self._draws = Draws(scenario.seed)
         self._devices: dict[str, int] = {}
@@ -94,6 +96,7 @@ class Flow:
         rows = table.draw(block, draws.uniform("answers", n), self._scenario.trace)
         way = self._ways.of(block, table.confidence[rows], self._scenario.bytes_per_token)
         self._count(way, rows)
+        self._count_tokens(way, block)
         chance: dict[str, Floats] = {}
         for step in self._steps:
             chance |= step.chance(draws, n)
@@ -123,10 +126,9 @@ class Flow:
 
     def _count(self, way: Integers, rows: Integers) -> None:
         """Note all that does not hang on time: tiers, reasons, money, and who is right."""
-        tally, table = self._tally, self._scenario.answers
+        tally = self._tally
         counts = np.bincount(way, minlength=len(self._ways.all))
         answers = self._ways.answers[way]
-        last = len(self._names) - 1
         for one, count in zip(self._ways.all, counts.tolist(), strict=True):
             if not count:
                 continue
@@ -139,12 +141,20 @@ class Flow:
                 tally.unanswered += count
             else:
                 tally.tiers[self._names[one.answer]].final += count
-        for place, correct in ((0, table.near_correct), (last, table.far_correct)):
-            if correct is None or (place == 0 and last == 0 and correct is table.far_correct):
-                continue
-            given = rows[answers == place]
+        for name, correct in self._right.items():
+            given = rows[answers == self._names.index(name)]
             tally.right += float(correct[given].sum())
             tally.judged += len(given)
+
+    def _count_tokens(self, way: Integers, block: TraceBlock) -> None:
+        """Note the tokens that are paid for, where they have a price."""
+        for place, tier in enumerate(self._scenario.policy.tiers):
+            if tier.token_price is None:
+                continue
+            asked = np.array([place in one.tiers for one in self._ways.all])[way]
+            tally = self._tally.tiers[tier.name]
+            tally.paid_input_tokens += float(block.input_tokens[asked].sum())
+            tally.paid_output_tokens += float(block.output_tokens[asked].sum())
 
     def _send(self, batch: Batch, tier: Integers) -> None:
         """Put requests before the tiers that they ask now."""

@@ -26,6 +26,8 @@ from edgewise.records import (
     Outcome,
     Policy,
     Reason,
+    RequestFacts,
+    TokenUsage,
     digest,
 )
 from edgewise.route.candidates import expected_ms
@@ -79,8 +81,13 @@ def replay_files(log: Path, policy: Path, what_if: tuple[str, ...] = ()) -> LogR
     Raises
     ------
     EdgewiseError
-        When a file can't be read.
+        When a file can't be read, or a change is of a trace, such as its rate: a log is as it was.
     """
+    for change in what_if:
+        if not read_changes([change]).policy:
+            what, hint = f"a log has no `{change}`", "change a field of the policy; "
+            hint += "`edgewise simulate` replays a trace with outages, failures, drift and rates"
+            raise UsageError(what, where="--what-if", hint=hint)
     new = changed(read_policy(policy), read_changes(what_if).policy)
     return replay_log(read_decisions(log), new, where=str(log))
 
@@ -122,7 +129,7 @@ def _endings(one: Decision, policy: Policy) -> list[Ending]:
         reasons = tuple(dict.fromkeys((*reasons, *step.reasons)))
         if step.action is not Action.ASK or step.tier is None:
             ended = step.tier if step.action is Action.ANSWER and step.tier else _NOBODY
-            usd = sum(_usd(policy, attempt) for attempt in attempts)
+            usd = sum(_usd(policy, attempt, one.facts) for attempt in attempts)
             timed = None if missing else _latency(one, attempts, elapsed_ms)
             found.append(Ending(ended, usd, timed, reasons, missing))
             continue
@@ -140,27 +147,37 @@ def _endings(one: Decision, policy: Policy) -> list[Ending]:
 
 
 def _open(policy: Policy, one: Decision, name: str) -> list[Attempt]:
-    """Give the answers that a tier which nobody asked could have given: sure, and not sure."""
+    """Give the answers that a tier which nobody asked could have given: sure, and not sure.
+
+    Where tokens have a price: of no token, and of as many as there may be.
+    """
     tier = next(tier for tier in policy.tiers if tier.name == name)
     facts = one.facts
     takes_ms = expected_ms(tier, None, facts.input_length, facts.input_bytes)[0]
     sure = [None] if tier is policy.tiers[-1] or tier.threshold is None else [0.0, 1.0]
+    tokens = [None] if tier.token_price is None else [TokenUsage(), None]
     return [
         Attempt(
             tier=name,
             outcome=Outcome.ANSWERED,
             latency_ms=takes_ms,
-            cost_usd=tier.usd_per_request,
             confidence=confidence,
+            usage=usage,
         )
         for confidence in sure
+        for usage in tokens
     ]
 
 
-def _usd(policy: Policy, attempt: Attempt) -> float:
+def _usd(policy: Policy, attempt: Attempt, facts: RequestFacts) -> float:
+    """Give what a call costs: by its tokens where the log has them, else the most that it may."""
     if attempt.outcome is Outcome.FAILED:
         return 0.0
-    return next(tier.usd_per_request for tier in policy.tiers if tier.name == attempt.tier)
+    tier = next(tier for tier in policy.tiers if tier.name == attempt.tier)
+    usage = attempt.usage
+    if usage is None:
+        return tier.usd(facts.input_tokens, facts.output_tokens)
+    return tier.usd(usage.input_tokens, usage.output_tokens, usage.cached_input_tokens)
 
 
 def _latency(one: Decision, attempts: list[Attempt], elapsed_ms: float) -> float:
@@ -170,13 +187,18 @@ def _latency(one: Decision, attempts: list[Attempt], elapsed_ms: float) -> float
 
 
 def _before(one: Decision, policy: Policy) -> str:
-    """Give the tier that answered then."""
+    """Give the tier that answered then, which the new policy may not have.
+
+    A location may stand for the nearest or the farthest of two tiers with names of their own.
+    """
     if one.location is None:
         return _NOBODY
-    names = [tier.name for tier in policy.tiers]
-    if one.location in names:
-        return one.location
-    return names[0] if one.location.startswith("edge") else names[-1]
+    place = one.location.removesuffix("_fallback")
+    answered = [each.tier for each in one.attempts if each.outcome is Outcome.ANSWERED]
+    names = answered or [tier.name for tier in policy.tiers]
+    if place in names:
+        return place
+    return names[0] if place == "edge" else names[-1]
 
 
 def _note(tally: LogTally, one: Decision, policy: Policy, endings: list[Ending]) -> None:
@@ -209,7 +231,7 @@ def _note(tally: LogTally, one: Decision, policy: Policy, endings: list[Ending])
 def _report(tally: LogTally, policy: Policy) -> LogReplay:
     n = tally.requests
     names = [tier.name for tier in policy.tiers]
-    names += [_NOBODY] if _NOBODY in tally.maybe else []
+    names += sorted(name for name in {*tally.before, *tally.maybe} if name not in names)
     latency = LatencyQuantiles(p50=None, p95=None, p99=None)
     if tally.latencies_ms.n:
         p50, p95, p99 = tally.latencies_ms.quantiles((0.5, 0.95, 0.99))

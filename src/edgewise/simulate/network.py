@@ -146,12 +146,12 @@ def _sending_s(
     whole = totals[-1]
     begins_s = np.mod(at_s, period_s)
     until = np.interp(begins_s, moments, totals) + sent_bytes
-    periods = np.floor(until / whole)
-    rest = until - periods * whole
+    periods = np.ceil(until / whole) - 1.0  # so that there is a rest, of a whole period at most
+    rest = np.clip(until - periods * whole, np.finfo(np.float64).tiny, whole)
     # Where the link stood still, the last of equal totals is when it goes on: not needed, since
     # the bytes are through at the first of them.
     place = np.clip(np.searchsorted(totals, rest, side="left"), 1, len(totals) - 1)
     rate = (totals[place] - totals[place - 1]) / (moments[place] - moments[place - 1])
-    within = np.where(rest > 0.0, moments[place - 1] + (rest - totals[place - 1]) / rate, 0.0)
+    within = moments[place - 1] + (rest - totals[place - 1]) / rate
     none_sent = sent_bytes <= 0.0
     return np.where(none_sent, 0.0, periods * period_s + within - begins_s)

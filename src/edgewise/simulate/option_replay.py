@@ -137,7 +137,7 @@ class _Counts:
     """
 
     def __init__(self) -> None:
-        self._requests = 0
+        self._requests = self._private = 0
         self._first_s = self._last_s = 0.0
         self._squares = self._longest_gap_s = 0.0
         self._tokens = [0.0, 0.0]
@@ -153,6 +153,7 @@ class _Counts:
             self._longest_gap_s = max(self._longest_gap_s, float(gaps.max()))
             self._last_s = float(block.t_s[-1])
             self._requests += len(block.t_s)
+            self._private += 0 if block.private is None else int(block.private.sum())
             self._tokens[0] += float(block.input_tokens.sum())
             self._tokens[1] += float(block.output_tokens.sum())
             quarters, counts = np.unique(
@@ -175,6 +176,7 @@ class _Counts:
             input_tokens=self._tokens[0] / self._requests,
             output_tokens=self._tokens[1] / self._requests,
             options=options,
+            private_share=self._private / self._requests,
             warnings=tuple(
                 trace_warnings(
                     requests=self._requests,

@@ -12,6 +12,7 @@ from edgewise.records import (
     QueueReport,
     SimulatedQuality,
     Simulation,
+    TierPolicy,
     digest,
 )
 from edgewise.simulate.goodness import misfit
@@ -23,6 +24,7 @@ from edgewise.simulate.times import TierTimes
 
 _Z = 1.959963984540054
 _BURSTY_CV2 = 2.0
+_ROUNDING = 1e-9
 
 
 def report_of(
@@ -47,7 +49,7 @@ def report_of(
         if answered
         else LatencyQuantiles(p50=None, p95=None, p99=None),
         share=share,
-        cost_usd=sum(tally.tiers[tier.name].paid * tier.usd_per_request for tier in policy.tiers),
+        cost_usd=sum(_usd(tier, tally.tiers[tier.name]) for tier in policy.tiers),
         quality=_quality(scenario, tally),
         deadline_miss_rate=missed / tally.requests,
         queue=queue,
@@ -86,14 +88,23 @@ def curve_of(tally: Tally, shares: Sequence[float]) -> tuple[tuple[float, float]
     return tuple((share, time_s * 1000) for share, time_s in zip(shares, times_s, strict=True))
 
 
+def _usd(tier: TierPolicy, one: TierTally) -> float:
+    """Give what a tier's calls cost, and the tokens of them where those have a price."""
+    call_usd = tier.usd(0, 0)
+    tokens = round(one.paid_input_tokens), round(one.paid_output_tokens)
+    return one.paid * call_usd + (tier.usd(*tokens) - call_usd)
+
+
 def _queue(tally: Tally, one: TierTally) -> QueueReport:
     service_s = one.service_s / one.served if one.served else 0.0
     waits = one.waits_s
     p95_s = waits.quantiles((0.95,))[0] if waits.n else 0.0
-    utilization, formula_s = 0.0, None
+    utilization, load, formula_s = 0.0, 0.0, None
     if one.servers is not None and tally.span_s > 0.0:
         able_s = one.servers * tally.span_s if one.server_s is None else one.server_s
         utilization = one.service_s / able_s
+        # Of n requests there are n - 1 gaps: the last one's work has all the time to come.
+        load = utilization * (one.served - 1) / max(one.served, 1)
         per_s = one.served / tally.span_s
         if one.server_s is None and one.served:
             formula_s = mmc_wait_s(per_s, service_s, one.servers)
@@ -105,7 +116,7 @@ def _queue(tally: Tally, one: TierTally) -> QueueReport:
         share_waiting=one.waiting / one.served if one.served else 0.0,
         servers=one.servers,
         mean_service_ms=service_s * 1000,
-        stable=utilization < 1.0,
+        stable=load < 1.0 - _ROUNDING,
         refused=one.refused,
         formula_wait_ms=formula_s * 1000
         if formula_s is not None and math.isfinite(formula_s)

@@ -66,6 +66,7 @@ class Servers:
         full = self._most_waiting is not None and self._waiting >= self._most_waiting
         if full and self._busy >= self._able:
             tally.refused += 1
+            job.left = True  # it never was in the line
             return False
         job.came_s = now_s
         if not self._waiting and self._batching is None and self._busy < self._able:

@@ -24,6 +24,9 @@ class TierTally:
     attempts: int = 0
     paid: int = 0
     """Attempts that cost their price."""
+    paid_input_tokens: float = 0.0
+    """Of those attempts; counted where tokens have a price."""
+    paid_output_tokens: float = 0.0
     refused: int = 0
     waiting: int = 0
     service_s: float = 0.0

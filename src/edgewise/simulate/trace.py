@@ -22,6 +22,7 @@ BLOCK_BYTES = 1 << 20
 NUMBERS = ("t_s", "input_tokens", "output_tokens")
 OTHERS = ("text_id", "privacy", "device", "late")
 _HINT = "give a CSV file with the columns t_s, input_tokens, output_tokens"
+_LINES = "give a row a line, ended by LF or CR LF, and no value longer than 131,072 characters"
 _FLAGS = {
     "privacy": "1 keeps the request on the device, 0 does not",
     "late": "1 where the answer may come later, 0 where the caller waits for it",
@@ -99,7 +100,10 @@ class TraceReader:
             text = header.decode("utf-8-sig").strip()
         except UnicodeDecodeError as broken:
             raise InvalidData("not UTF-8 text", where=where, hint=_HINT) from broken
-        columns = tuple(name.strip() for name in next(csv.reader([text]), []))
+        try:
+            columns = tuple(name.strip() for name in next(csv.reader([text]), []))
+        except csv.Error as broken:
+            raise InvalidData(f"no CSV: {broken}", where=where, hint=_LINES) from broken
         unknown = [name for name in columns if name not in NUMBERS + OTHERS]
         missing = [name for name in NUMBERS if name not in columns]
         if missing:
@@ -120,11 +124,9 @@ class TraceReader:
         except UnicodeDecodeError as broken:
             line = first_line + chunk[: broken.start].count(b"\n")
             raise InvalidData("not UTF-8 text", where=f"{self.path}:{line}", hint=_HINT) from broken
-        rows: list[list[str]] = []
+        rows: list[tuple[str, ...]] = []
         lines: list[int] = []
-        for line, row in enumerate(csv.reader(text.splitlines()), first_line):
-            if not row:
-                continue
+        for line, row in self._rows(text, first_line):
             if len(row) != len(columns):
                 what = f"{len(row)} values for {len(columns)} columns"
                 raise InvalidData(what, where=f"{self.path}:{line}", hint=_HINT)
@@ -143,6 +145,17 @@ class TraceReader:
             late=self._flags(by_name, columns, "late", lines),
             lines=lines,
         )
+
+    def _rows(self, text: str, first_line: int) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """Give each row that is not empty with the line that it ends in."""
+        reader = csv.reader(io.StringIO(text, newline=None))  # a line ends where a file's does
+        try:
+            for row in reader:
+                if row:
+                    yield first_line + reader.line_num - 1, tuple(row)
+        except csv.Error as broken:
+            where = f"{self.path}:{first_line + reader.line_num - 1}"
+            raise InvalidData(f"no CSV: {broken}", where=where, hint=_LINES) from broken
 
     def _numbers(self, values: Sequence[str], name: str, lines: Sequence[int]) -> Floats:
         try:

@@ -7,7 +7,7 @@ PyYAML live here. Read `model.py` and `load.py` first.
 from edgewise import extras
 
 with extras.needed("optimize"):
-    from edgewise.spec.chat import load_chat_policy
+    from edgewise.spec.chat import load_chat_policy, load_chat_tiers
     from edgewise.spec.inputs import read_inputs
     from edgewise.spec.load import load_spec, load_tiers
     from edgewise.spec.pixels import PixelWords, parse_pixels
@@ -24,6 +24,7 @@ __all__ = [
     "explain",
     "json_schema",
     "load_chat_policy",
+    "load_chat_tiers",
     "load_placement",
     "load_plan",
     "load_spec",

@@ -14,8 +14,10 @@ from edgewise.records import (
     TierPolicy,
 )
 from edgewise.spec import chat_model as shape
-from edgewise.spec.load import privacy_rules, read_chat_project
+from edgewise.spec.load import ReadChats, privacy_rules, read_chat_project
+from edgewise.spec.marked import parse, read_text
 from edgewise.spec.routed import key_of
+from edgewise.spec.serving import queue_of, service_of
 
 _MILLION = 1e6
 
@@ -32,13 +34,35 @@ def load_chat_policy(path: Path) -> Policy:
         With the file, line and column, when anything in it can't be.
     """
     read = read_chat_project(path)
-    project, routing = read.project, read.routing
-    edge, cloud = project.tiers.edge, project.tiers.cloud
-    for name, one in (("edge", edge), ("cloud", cloud)):
+    tiers = read.project.tiers
+    for name, one in (("edge", tiers.edge), ("cloud", tiers.cloud)):
         if one is not None and one.endpoint is None:
             what = f"key `tiers.{name}.endpoint` is missing"
             hint = "a tier that is asked needs its URL; `edgewise plan` does without one"
             raise InvalidSpec(what, where=read.place("tiers", name), hint=hint)
+    return _policy(read)
+
+
+def load_chat_tiers(path: Path) -> Policy | None:
+    """Give what a file for text generation says, with endpoints or without; it may lack a name.
+
+    `None` where the file is of another task, or has no edge.
+
+    Raises
+    ------
+    InvalidSpec
+        With the file, line and column, when anything in it can't be.
+    """
+    values, _ = parse(read_text(path), path)
+    tiers = values.get("tiers")
+    if values.get("task") != "text-generation" or not isinstance(tiers, dict):
+        return None
+    return _policy(read_chat_project(path, shape.ChatSketch)) if "edge" in tiers else None
+
+
+def _policy(read: ReadChats) -> Policy:
+    project, routing = read.project, read.routing
+    edge, cloud = project.tiers.edge, project.tiers.cloud
     tiers = [replace(_tier("edge", edge, TierKind(edge.kind)), threshold=edge.threshold)]
     if cloud is not None:
         rtt = cloud.rtt_ms
@@ -79,4 +103,7 @@ def _tier(name: str, tier: shape.ChatTier, kind: TierKind) -> TierPolicy:
         api_key=key_of(tier.api_key),
         usd_per_request=tier.usd_per_request,
         token_price=None if price == Price() else price,
+        service=service_of(tier.service),
+        servers=tier.servers,
+        queue=queue_of(tier.queue),
     )

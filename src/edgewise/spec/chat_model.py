@@ -1,6 +1,6 @@
 """The shape of `edgewise.yaml` for text generation: every key, its type, default and meaning."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -89,3 +89,9 @@ class ChatProject(Section):
     costs: Costs = Field(
         default_factory=Costs, description="more for the plan; numbers may be distributions"
     )
+
+
+class ChatSketch(ChatProject):
+    """A project of which the tiers alone matter."""
+
+    name: Any = None

@@ -111,8 +111,13 @@ class ReadChats:
         return place_of(self.marks, at, self.path)
 
 
-def read_chat_project(path: Path) -> ReadChats:
+def read_chat_project(path: Path, kind: type[ChatProject] = ChatProject) -> ReadChats:
     """Read the file of a project for text generation.
+
+    Parameters
+    ----------
+    kind
+        The shape that the file must have.
 
     Raises
     ------
@@ -122,7 +127,7 @@ def read_chat_project(path: Path) -> ReadChats:
     values, marks = parse(read_text(path), path)
     uncertain = take_distributions(values, lambda at: place_of(marks, at, path))
     uncertain = convert_money(values, uncertain)
-    project = _shaped(ChatProject, values, marks, path)
+    project = _shaped(kind, values, marks, path)
     _check_residency(project.privacy, ("edge", "cloud"), marks, path)
     routing = _routing(project, marks, path)
     return ReadChats(project=project, routing=routing, uncertain=uncertain, marks=marks, path=path)

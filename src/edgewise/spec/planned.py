@@ -71,10 +71,12 @@ def _check_edge_price(read: ReadChats) -> None:
 def _with_token_prices(read: ReadChats) -> Costs:
     """Give the costs with the tokens' prices that stand at the cloud's tier."""
     costs, cloud = read.project.costs, read.project.tiers.cloud
+    if cloud is None:
+        return costs
     given = {}
     for key, counted in _TOKENS:
-        usd = None if cloud is None else getattr(cloud, key)
-        if not usd:
+        usd = getattr(cloud, key)
+        if usd == shape.ChatTier.model_fields[key].default:
             continue
         if counted in costs.cloud.model_fields_set:
             what = f"`tiers.cloud.{key}` gives this price too, of one token"

@@ -12,7 +12,7 @@ Where = Callable[[tuple[str | int, ...]], str]
 _KEYS = ({"low", "mode", "high"}, {"p5", "p95"})
 _PRICED = (
     *(("workload",), ("costs",), ("tiers", "edge"), ("tiers", "cloud")),
-    *(("budget",), ("routing",)),
+    *(("budget",), ("routing",), ("audit",)),
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 from plan_numbers import basis, model, numbers
 
 from edgewise.plan.cost import CostModel
-from edgewise.plan.numbers import numbers_of
+from edgewise.plan.numbers import Value, numbers_of
 from edgewise.plan.servers import Staffing
 from edgewise.records import NUMBERS, Costs, VolumeDiscount
 
@@ -86,8 +86,13 @@ def test_cached_tokens_cost_what_others_do_where_nothing_else_is_said() -> None:
 
     found = numbers_of(one, 0.0)
 
-    price = "costs.cloud.usd_per_million_{}_tokens"
-    assert found[price.format("cached")] == found[price.format("input")]
+    tokens: dict[str, Value] = {
+        "costs.cloud.input_tokens": 1000.0,
+        "costs.cloud.cached_share": 0.75,
+        "costs.cloud.usd_per_million_input_tokens": np.array([2.0, 20.0]),
+    }
+    each = CostModel(horizon_months=24).tokens_usd_per_request({**found, **tokens})
+    assert np.asarray(each).tolist() == pytest.approx([0.002, 0.02])
     assert found["costs.edge.lifetime_months"] == 24
     assert "costs.edge.joules_per_request" not in found
     assert set(found) <= set(NUMBERS)

@@ -174,6 +174,7 @@ def test_numbers_that_look_like_another_unit_are_warned_of() -> None:
         usd_per_kwh=15.0,
     )
     strange = with_workload(strange, "b", requests_per_month=0)
+    calm = with_workload(sharing_site(), "b", requests_per_month=7_884_000, peak_per_s=2.5)
 
     found = place(strange, explain=False)
 
@@ -186,6 +187,8 @@ def test_numbers_that_look_like_another_unit_are_warned_of() -> None:
         "b: there are no requests",
         "usd_per_kwh: 15 USD looks like cents",
     )
+    below = "b: peak_per_s of 2.5 is below the month's mean of 3"
+    assert place(calm, explain=False).warnings == (below,)
     assert place(sharing_site(), explain=False).warnings == ()
 
 

@@ -147,6 +147,25 @@ def test_before_anything_is_measured_a_plan_stands_on_what_is_assumed() -> None:
     assert "peak memory" not in figures
 
 
+@pytest.mark.parametrize(("loss", "feasible"), [(0.02, True), (0.1, False)])
+def test_a_loss_that_the_hybrid_is_assumed_to_have_is_held_to_the_objective(
+    loss: float, feasible: bool
+) -> None:
+    assume = Assumptions(deferral_share=0.2, hybrid_quality_loss=loss)
+
+    hybrid = plan_from(basis(costs(assume=assume)), assumed(assume)).options[2]
+
+    assert hybrid.feasible is feasible
+    words = "quality binds: it loses 10.0% against the cloud, and 2.0% is allowed"
+    assert hybrid.reasons == (() if feasible else (words,))
+
+
+def test_what_a_certificate_promises_is_not_held_to_the_test_splits_noise() -> None:
+    certified = replace(KNOWN, deferral_rows=500, hybrid_loss=0.021)
+
+    assert plan_from(basis(), certified).options[2].feasible
+
+
 def test_what_is_neither_measured_nor_assumed_is_said() -> None:
     strict = replace(
         basis(), objective=Objective(latency_p95_ms=50), edge=EdgeTier(memory_bytes=2**20)

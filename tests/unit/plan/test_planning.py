@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from plan_numbers import MIB, PROFILE
+from plan_numbers import KNOWN, MIB, PROFILE, basis
 
 from edgewise.plan import basis_of, measured, plan_from
 from edgewise.records import (
@@ -20,6 +20,8 @@ from edgewise.records import (
     Option,
     Origin,
     Plan,
+    PrivacyAction,
+    PrivacyActions,
     PrivacyRules,
     Profile,
     ProjectSpec,
@@ -260,3 +262,29 @@ def test_energy_that_was_measured_is_a_figure() -> None:
 
     assert found.joules_per_request == 0.3
     assert {one.name: one.source for one in found.figures}["energy of an answer"] == "RAPL"
+
+
+REDACTING = PrivacyActions(by_kind={"email": PrivacyAction.REDACT})
+
+
+@pytest.mark.parametrize(
+    ("rules", "options"),
+    [
+        (PrivacyRules(detect=("email",)), ["edge", "hybrid"]),
+        (PrivacyRules(detect=("email",), actions=REDACTING), ["edge", "cloud", "hybrid"]),
+        (PrivacyRules(detect=("email", "ip"), actions=REDACTING), ["edge", "hybrid"]),
+        (PrivacyRules(residency={"eu": ("edge", "east")}), ["edge", "cloud", "hybrid"]),
+        (PrivacyRules(residency={"eu": ("edge",), "us": ("cloud",)}), ["hybrid"]),
+        (PrivacyRules(residency={"us": ("cloud",)}), ["cloud", "hybrid"]),
+    ],
+)
+def test_an_option_is_out_only_where_its_tiers_may_not_see_some_requests(
+    rules: PrivacyRules, options: list[str]
+) -> None:
+    cloud = CloudTier(usd_per_request=0.002, endpoint="https://a", equals={"east": "https://b"})
+    given = replace(basis(), cloud=cloud, privacy=rules)
+
+    found = plan_from(given, KNOWN)
+
+    assert [one.name for one in found.options if one.feasible] == options
+    assert all("privacy binds" in one.reasons[0] for one in found.options if not one.feasible)

@@ -1,13 +1,16 @@
 """Price tables: those of the package, and what a table of one's own must be."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from plan_numbers import basis
 
 from edgewise.errors import InvalidData, InvalidRecord, InvalidSpec
+from edgewise.plan import basis_of
 from edgewise.plan.prices import packaged_tables, parse_table, priced, table_text
 from edgewise.records import CloudCosts, Costs, EdgeCosts, PlanBasis, PriceRow
+from edgewise.spec import load_plan
 
 HEAD = "# source: a shop\n# date: 2026-11-01\n# licence: mine\n"
 
@@ -59,6 +62,23 @@ def test_a_number_of_the_spec_goes_before_a_tables() -> None:
     assert found.sources == {}
 
 
+def test_a_zero_goes_before_a_tables_number_where_the_default_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "edgewise.yaml"
+    path.write_text(
+        "name: a\ntask: text-generation\n"
+        "tiers: {edge: {}, cloud: {usd_per_cached_input_token: 0}}\n"
+        "costs:\n"
+        "  edge: {country: DEU, grams_per_kwh: 0}\n"
+        "  cloud: {model: openai/gpt-4o-mini, input_tokens: 9, output_tokens: 9}\n"
+    )
+
+    found = basis_of(load_plan(path), packaged_tables())
+
+    assert found.costs.edge.grams_per_kwh == 0
+    assert found.costs.cloud.usd_per_million_cached_tokens == 0
+    assert found.costs.cloud.usd_per_million_input_tokens == 0.15
+
+
 def test_an_earlier_table_goes_before_a_later_one_and_may_lack_a_measure() -> None:
     own = parse_table(
         "own",
@@ -101,6 +121,12 @@ def test_prices_in_another_currency_are_turned_into_usd_and_grams_are_not() -> N
         (HEAD, "no prices", ""),
         (HEAD + "item,price\n", "columns are item, price", ":4"),
         (HEAD + "item,measure,value\na,usd_per_device\n", "2 cells", ":5"),
+        (HEAD + "item,measure,value\n# dear\na,usd_per_device,1\n", "1 cells", ":5"),
+        (
+            HEAD + "item,measure,value\na,usd_per_device,1\nb,usd_per_device," + "1" * 200_000,
+            "no CSV: field larger than field limit (131072)",
+            ":6",
+        ),
         (HEAD + "item,measure,value\na,usd_per_device,\n", "not a number: ``", ":5"),
         (HEAD + "item,measure,value\na,usd_per_device,-1\n", "not a price: -1.0", ":5"),
         (HEAD + "item,measure,value\na,usd_per_device,nan\n", "not a price: nan", ":5"),

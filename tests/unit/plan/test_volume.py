@@ -41,6 +41,23 @@ def test_a_cloud_cheaper_than_an_answer_of_the_edge_is_never_beaten() -> None:
     )
 
 
+def test_the_clouds_price_of_a_request_has_its_tokens_in_it() -> None:
+    n = numbers(
+        {
+            "costs.edge.joules_per_request": 3.6e6,
+            "tiers.cloud.usd_per_request": 0.001,
+            "costs.cloud.input_tokens": 1000.0,
+            "costs.cloud.usd_per_million_input_tokens": 4.0,
+        }
+    )
+
+    (reason,) = crossing_of(model(), n, "edge").reasons
+
+    assert reason.endswith(
+        "0.145 USD more on own devices than in the cloud, whose price is 0.005 USD"
+    )
+
+
 def test_where_nothing_costs_anything_there_is_no_crossing() -> None:
     free = numbers({"workload.device_usd": 0.0, "tiers.cloud.usd_per_request": 0.0})
 

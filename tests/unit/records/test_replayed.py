@@ -1,5 +1,7 @@
 """A replay holds together, or says why not."""
 
+from typing import Any
+
 import pytest
 
 from edgewise.errors import InvalidRecord
@@ -28,6 +30,17 @@ def test_the_busiest_hour_is_no_calmer_than_the_mean(ratio: float) -> None:
     assert caught.value.what == f"the busiest hour is {ratio:g} times the mean"
     assert caught.value.where == "TraceReplay of t.csv"
     assert caught.value.hint == "give a ratio of at least 1, or none"
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_what_is_private_is_a_share(share: float) -> None:
+    given: dict[str, Any] = {**REPLAY, "private_share": share}
+    with pytest.raises(InvalidRecord) as caught:
+        TraceReplay(**given, peak_ratio=None, input_tokens=1.0, output_tokens=1.0)
+
+    assert caught.value.what == f"not a share: {share:g}"
+    assert caught.value.where == "TraceReplay of t.csv"
+    assert caught.value.hint == "give a number from 0 to 1"
 
 
 def test_an_option_is_found_by_its_name_and_a_time_by_its_share() -> None:

@@ -376,6 +376,17 @@ def test_ticks_are_round_and_there_are_ever_fewer(
     assert sets[-1] == []
 
 
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("values", [(1e20, 1e20 * (1 + 2e-16)), (1e20, 1e20), (7.0, 7.0)])
+def test_what_differs_by_rounding_alone_lies_in_the_middle(
+    values: tuple[float, float], log: bool
+) -> None:
+    scale = Scale(values, (0, 300), log=log, pad=0)
+
+    assert [scale.at(value) for value in values] == pytest.approx([150, 150], abs=1)
+    assert list(scale.tick_sets())[-1] == []
+
+
 def test_trade_offs_whose_every_dot_is_beaten_are_dots_alone() -> None:
     found = planned()
     beaten = tuple(replace(one, beaten_by=("x",)) for one in found.tradeoffs)

@@ -16,6 +16,7 @@ from edgewise.records import (
     HedgeRules,
     OnVoid,
     Policy,
+    Price,
     QueueRules,
     RetryRules,
     ServiceFormula,
@@ -185,6 +186,60 @@ def test_calls_at_once_do_not_overrun_a_budget() -> None:
     assert found.cost_usd == pytest.approx(0.01)
 
 
+HALF_RIGHT = AnswerTable(
+    confidence=np.array([0.2]), near_correct=np.array([0.0]), far_correct=np.array([1.0])
+)
+
+
+def test_answers_of_equal_clouds_are_judged_alike() -> None:
+    east, west = (replace(CLOUD, name=name, group="far") for name in ("east", "west"))
+    policy = Policy(task="t", labels=(), tiers=(EDGE, east, west))
+
+    found = run(policy, 0.0, answers=HALF_RIGHT)
+
+    assert found.share["east"] == 1.0
+    assert found.quality.value == 1.0
+
+
+@pytest.mark.parametrize("more", [{}, {"deadline_ms": 60_000.0}], ids=["flow", "events"])
+@pytest.mark.parametrize(
+    ("tier", "quality"), [(CLOUD, 1.0), (replace(CLOUD, kind=TierKind.SITE), 0.0), (EDGE, 0.0)]
+)
+def test_a_tier_alone_is_judged_by_what_it_is(
+    tier: TierPolicy, quality: float, more: dict[str, Any]
+) -> None:
+    policy = Policy(task="t", labels=(), tiers=(tier,), **more)
+
+    assert run(policy, 0.0, answers=HALF_RIGHT).quality.value == quality
+
+
+TOKENS = Price(usd_per_million_tokens_in=1000.0, usd_per_million_tokens_out=5000.0)
+
+
+@pytest.mark.parametrize("more", [{}, {"deadline_ms": 60_000.0}], ids=["flow", "events"])
+def test_tokens_cost_their_price_on_top_of_a_call(more: dict[str, Any]) -> None:
+    cloud = replace(CLOUD, token_price=TOKENS)
+    policy = Policy(task="t", labels=(), tiers=(EDGE, cloud), **more)
+
+    found = run(policy, 0.0, 1.0)
+
+    # Two calls of 10 tokens in and 1 out each.
+    assert found.method == ("events" if more else "flow")
+    assert found.cost_usd == pytest.approx(2 * (0.01 + 10 * 0.001 + 1 * 0.005))
+
+
+def test_tokens_are_paid_from_the_budget() -> None:
+    cloud = replace(CLOUD, usd_per_request=0.0, token_price=TOKENS)
+    limit = BudgetRules(path="spent", total=SpendingLimit(usd_per_day=0.04))
+    policy = Policy(task="t", labels=(), tiers=(EDGE, cloud), budget=limit)
+
+    found = run(policy, 0.0, 10.0, 20.0, 30.0)
+
+    # A call is 0.015 USD: the third would overrun the day.
+    assert found.attempts["cloud"] == 2
+    assert found.cost_usd == pytest.approx(0.03)
+
+
 def test_a_deadline_cuts_a_call_off_and_counts_as_missed() -> None:
     policy = replace(ALONE, deadline_ms=120.0, retry=RetryRules(most=0))
 
@@ -248,6 +303,29 @@ def test_a_full_line_refuses() -> None:
 
     assert found.queue["cloud"].refused == 1
     assert found.share["none"] == pytest.approx(1 / 3)
+
+
+def test_a_full_line_stays_full_however_many_it_refuses() -> None:
+    slow = ServiceFormula(base_ms=10_000.0)
+    tier = replace(CLOUD, servers=1, service=slow, queue=QueueRules(most_waiting=1))
+    policy = replace(ALONE, tiers=(tier,), retry=RetryRules(most=0))
+
+    found = run(policy, *(n / 10 for n in range(6)))
+
+    # One is served and one waits for it, whoever comes meanwhile.
+    assert found.queue["cloud"].refused == 4
+    assert found.share["cloud"] == pytest.approx(2 / 6)
+    assert found.latency_ms.p99 == pytest.approx(19_950.0, rel=0.01)
+
+
+def test_servers_that_refused_go_when_they_are_idle() -> None:
+    rules = QueueRules(most_waiting=0, autoscaling=Autoscaling(most=2, look_s=1.0, delay_s=100.0))
+    tier = replace(CLOUD, servers=1, queue=rules)
+    policy = replace(ALONE, tiers=(tier,), retry=RetryRules(most=0))
+
+    found = run(policy, 0.0, 0.01, 0.02)
+
+    assert found.queue["cloud"].refused == 2
 
 
 def test_a_batch_begins_when_it_is_full_or_its_first_has_waited() -> None:

@@ -44,6 +44,17 @@ def test_bytes_take_the_time_that_the_rates_leave_them(tmp_path: Path) -> None:
     assert found.down_s(np.array([0.0]), np.array([1e6])).tolist() == pytest.approx([2.0])
 
 
+def test_bytes_that_end_with_the_rates_do_not_wait_while_the_link_stands_still(
+    tmp_path: Path,
+) -> None:
+    found = network(tmp_path, "t_s,up_mbps\n0,0\n1,8\n2,0\n")
+
+    # A megabyte a second, from the first second to the second.
+    took_s = found.up_s(np.array([0.0, 1.0, 2.5, 0.0]), np.array([1e6, 1e6, 2e6, 0.0]))
+
+    assert took_s.tolist() == pytest.approx([2.0, 1.0, 5.5, 0.0])
+
+
 def test_a_whole_period_may_pass(tmp_path: Path) -> None:
     found = network(tmp_path, "t_s,ul_kbps,dl_kbps\n0,8,8\n1,8,8\n")
 

@@ -7,12 +7,14 @@ import plan_numbers
 import pytest
 from plan_numbers import basis
 
+from edgewise.plan import plan_from
 from edgewise.records import (
     LATENCY_SHARES,
     CloudTier,
     EdgeTier,
     PlanBasis,
     ServiceFormula,
+    TierKind,
     TraceReplay,
 )
 from edgewise.simulate import replay_options
@@ -105,6 +107,25 @@ def test_the_hybrid_defers_its_share_and_keeps_what_is_private(tmp_path: Path) -
     assert quantile_ms(found, "hybrid", 0.8) == pytest.approx(110.0)
     assert quantile_ms(found, "hybrid at 100%", 0.6) == pytest.approx(110.0)
     assert quantile_ms(found, "hybrid at 10%", 0.9) == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "feasible"), [(TierKind.DEVICE, ["edge", "hybrid"]), (TierKind.SITE, [])]
+)
+def test_private_requests_of_a_trace_are_answered_on_the_device_alone(
+    tmp_path: Path, kind: TierKind, feasible: list[str]
+) -> None:
+    rows = [f"{second},1,1,{int(second % 4 == 0)}" for second in range(400)]
+    trace = written(tmp_path, rows, f"{HEADER},privacy")
+    given = replace(one_device(), edge=EdgeTier(kind=kind))
+
+    replay = replay_options(given, KNOWN, trace)
+    plan = plan_from(given, replace(KNOWN, replay=replay))
+
+    assert replay.private_share == 0.25
+    assert [one.name for one in plan.options if one.feasible] == feasible
+    words = "privacy binds: 0.25 of the requests of requests.csv may not leave the device"
+    assert {words} == {one.reasons[-1] for one in plan.options if not one.feasible}
 
 
 def test_a_tier_that_is_brought_too_much_is_named(tmp_path: Path) -> None:

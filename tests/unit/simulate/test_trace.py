@@ -94,6 +94,35 @@ def test_a_mistake_is_named_with_its_line(
     assert wrong.where == f"{tmp_path / 'trace.csv'}:{line}"
 
 
+LONG = "no CSV: field larger than field limit (131072)"
+NEW_LINE = "no CSV: new-line character seen in unquoted field"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("x" * 200_000, 1, LONG),
+        ("t_s,input_tokens,output_tokens\r1,1,1\r", 1, NEW_LINE),
+        ("t_s,input_tokens,output_tokens,device\n1,1,1,a\n2,1,1," + "x" * 200_000, 3, LONG),
+    ],
+)
+def test_a_file_of_other_lines_is_refused(tmp_path: Path, text: str, line: int, what: str) -> None:
+    wrong = refused(tmp_path, text)
+
+    assert wrong.what.startswith(what)
+    assert wrong.where == f"{tmp_path / 'trace.csv'}:{line}"
+    assert wrong.hint.startswith("give a row a line, ended by LF or CR LF")
+
+
+def test_a_name_may_hold_what_unicode_calls_a_line(tmp_path: Path) -> None:
+    text = "t_s,input_tokens,output_tokens,device\r\n1,1,1,a\u2028b\r\n\r\n2,1,1,c\x85d\r\n"
+
+    (block,) = TraceReader(write(tmp_path, text))
+
+    assert block.devices == ("a\u2028b", "c\x85d")
+    assert list(block.lines) == [2, 4]
+
+
 def test_a_row_out_of_order_is_seen_across_blocks(tmp_path: Path) -> None:
     rows = "".join(f"{i},1,1\n" for i in range(100))
     path = write(tmp_path, HEADER + rows + "98,1,1\n")

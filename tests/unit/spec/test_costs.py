@@ -127,6 +127,7 @@ def test_money_of_another_currency_becomes_usd(tmp_path: Path) -> None:
         """tiers: {cloud: {usd_per_request: 0.01, budget_usd: 10}}
 workload: {device_usd: {low: 10, mode: 20, high: 30}, watts: 5, usd_per_kwh: {p5: 1, p95: 4}}
 budget: {usd_per_day: 6, callers: {shop: {usd_per_month: 8}}}
+audit: {usd_per_day: 10}
 costs:
   currency: EUR
   usd_per_unit: 1.5
@@ -144,6 +145,8 @@ costs:
     assert budget is not None
     assert budget.total.usd_per_day == 9
     assert budget.callers["shop"].usd_per_month == 12
+    assert spec.audit is not None
+    assert spec.audit.usd_per_day == 15
     assert spec.workload.device_usd == 30
     assert spec.workload.watts == 5
     assert spec.costs.edge.usd_per_gb == 3

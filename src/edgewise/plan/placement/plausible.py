@@ -16,6 +16,9 @@ def warnings_of(problem: PlacementProblem) -> Iterator[str]:
     for work in problem.workloads:
         if work.latency_p95_ms is not None and work.latency_p95_ms < 1:
             yield f"{work.name}: a p95 of at most {work.latency_p95_ms:g} ms looks like seconds"
+        peak, mean = work.peak_per_s, work.mean_per_s
+        if peak is not None and peak < mean:
+            yield f"{work.name}: peak_per_s of {peak:.3g} is below the month's mean of {mean:.3g}"
         if work.requests_per_month == 0:
             yield f"{work.name}: there are no requests"
     if problem.usd_per_kwh > 2:

@@ -3,8 +3,10 @@
 import csv
 import io
 import re
+from collections.abc import Iterator
 from datetime import date
 from importlib import resources
+from itertools import takewhile
 
 from edgewise.errors import InvalidData, InvalidRecord
 from edgewise.records import PriceRow, PriceTable
@@ -35,14 +37,13 @@ def parse_table(name: str, text: str, *, where: str) -> PriceTable:
         With the line, when a row, a number or a unit is not what it must be.
     """
     lines = text.lstrip("\ufeff").splitlines()
-    head = [line for line in lines if line.startswith("#")]
+    head = list(takewhile(lambda line: line.startswith("#"), lines))
     said = {m[1]: m[2] for line in head if (m := _SAID.fullmatch(line)) is not None}
     _check_head(said, where)
     rate = _rate(said, where)
     rows: list[PriceRow] = []
     seen: set[tuple[str, str]] = set()
-    body = csv.reader(io.StringIO("\n".join(lines[len(head) :])))
-    for number, cells in enumerate(body, len(head) + 1):
+    for number, cells in enumerate(_cells(lines[len(head) :], where, len(head)), len(head) + 1):
         at = f"{where}:{number}"
         if number == len(head) + 1:
             if cells != _HEADER:
@@ -64,6 +65,17 @@ def parse_table(name: str, text: str, *, where: str) -> PriceTable:
         licence=said["licence"],
         rows=tuple(rows),
     )
+
+
+def _cells(lines: list[str], where: str, before: int) -> Iterator[list[str]]:
+    reader = csv.reader(lines)
+    try:
+        yield from reader
+    except csv.Error as broken:
+        at = f"{where}:{before + reader.line_num}"
+        raise InvalidData(
+            f"no CSV: {broken}", where=at, hint=f"give rows of {','.join(_HEADER)}"
+        ) from broken
 
 
 def table_text(table: PriceTable) -> str:

@@ -20,11 +20,14 @@ _NAMED = (
     ),
 )
 
+_NONE_BY_DEFAULT = {"costs.edge.grams_per_kwh", "costs.cloud.usd_per_million_cached_tokens"}
+
 
 def priced(basis: PlanBasis, tables: Sequence[PriceTable]) -> PlanBasis:
     """Fill in what the basis names of the tables, and note where each number is from.
 
     A number that the spec gives goes before a table's, and an earlier table before a later one.
+    Where a number is none by default, 0 is given.
 
     Raises
     ------
@@ -37,7 +40,9 @@ def priced(basis: PlanBasis, tables: Sequence[PriceTable]) -> PlanBasis:
             continue
         found = _look_up(str(item), tables, named, measures[0][0])
         for measure, place in measures:
-            if _get(basis, place) or measure not in found:
+            own = _get(basis, place)
+            given = own is not None if place in _NONE_BY_DEFAULT else own
+            if given or measure not in found:
                 continue
             value, source = found[measure]
             basis = _put(basis, place, value)
