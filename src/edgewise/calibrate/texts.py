@@ -61,8 +61,8 @@ def fit_text_confidence(
     Raises
     ------
     InvalidData
-        When lengths differ, there are fewer than 10 answers, a quality is out of range, or an
-        answer has no such score.
+        When lengths differ, there are fewer than 10 answers or 2 clusters, a quality is out of
+        range, or an answer has no such score.
     """
     plain = TextConfidence(score=score, first_tokens=first_tokens, map=ConfidenceMap())
     right = np.asarray(quality, dtype=float)
@@ -72,6 +72,10 @@ def fit_text_confidence(
     if clusters is not None:
         names = names_of(clusters, len(answers), "clusters")
         numbers = np.unique(names, return_inverse=True)[1]
+        if not numbers.any():
+            what = "the answers that fit the map are all of one cluster, which is kept whole"
+            hint = "give answers of more clusters, or leave `clusters` out"
+            raise InvalidData(what, where="clusters", hint=hint)
     fold = folds_of(len(answers), _FOLDS, numbers)
     away = {kind: np.empty(len(answers)) for kind in _KINDS}
     for k in range(_FOLDS):

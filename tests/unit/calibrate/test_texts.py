@@ -141,3 +141,17 @@ def test_answers_without_log_probabilities_can_not_be_fitted_to() -> None:
     assert caught.value.what == "1 answers have no `mean_logprob`"
     assert caught.value.where == "answers"
     assert caught.value.hint == "ask the tier for `logprobs`, or leave these answers out"
+
+
+@pytest.mark.parametrize("clusters", [1, 5])
+def test_too_few_clusters_to_keep_whole_are_refused(clusters: int) -> None:
+    answers, quality = answers_of(100)
+
+    with pytest.raises(InvalidData) as caught:
+        certify_texts(POLICY, answers, quality, quality, clusters=np.arange(100) % clusters)
+
+    assert caught.value.what == (
+        "the answers that fit the map are all of one cluster, which is kept whole"
+    )
+    assert caught.value.where == "clusters"
+    assert caught.value.hint == "give answers of more clusters, or leave `clusters` out"
