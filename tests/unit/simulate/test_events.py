@@ -347,6 +347,22 @@ def test_servers_are_added_after_a_delay_and_go_when_they_are_idle() -> None:
     assert scaled.queue["cloud"].utilization < 1.0
 
 
+@pytest.mark.parametrize(("most", "unstable"), [(2, ("cloud",)), (20, ())])
+def test_the_most_servers_that_may_come_are_too_few_or_not(
+    most: int, unstable: tuple[str, ...]
+) -> None:
+    rules = QueueRules(autoscaling=Autoscaling(most=most, look_s=1.0, delay_s=0.0))
+    tier = replace(CLOUD, service=ServiceFormula(base_ms=1000.0), queue=rules)
+
+    found = run(replace(ALONE, tiers=(tier,)), *(n / 10 for n in range(400)))
+
+    # Ten a second of a second each.
+    assert found.unstable == unstable
+    if unstable:
+        assert found.queue["cloud"].utilization == pytest.approx(400 / (2 * 39.9))
+    assert not any("as many servers as are needed" in words for words in found.assumed)
+
+
 def test_a_device_has_its_own_servers_here_too() -> None:
     policy = replace(BOTH, deadline_ms=1000.0)
     block = replace(at(0.0, 0.0, 0.0)[0], devices=("a", "b", "a"))
