@@ -25,7 +25,7 @@ from edgewise.records import (
     TierKind,
     TierPolicy,
 )
-from edgewise.simulate import AnswerTable, Drift, Outage, Scenario, TraceBlock, simulate
+from edgewise.simulate import AnswerTable, Drift, Network, Outage, Scenario, TraceBlock, simulate
 
 EDGE = TierPolicy(
     name="edge",
@@ -314,6 +314,21 @@ def test_servers_that_refused_go_when_they_are_idle() -> None:
     found = run(policy, 0.0, 0.01, 0.02)
 
     assert found.queue["cloud"].refused == 2
+
+
+def test_who_gives_up_on_the_way_takes_nobodys_place() -> None:
+    up = Network(at_s=np.array([0.0]), rtt_ms=None, up_bits=np.array([8.0]))
+    rules = QueueRules(most_waiting=1)
+    tier = replace(CLOUD, servers=1, service=ServiceFormula(base_ms=5_000.0), queue=rules)
+    policy = replace(ALONE, tiers=(tier,), retry=RetryRules(most=0), deadline_ms=12_000.0)
+
+    # A byte a second: 40 bytes of the first two are on their way when their callers give up.
+    blocks = at(0.0, 0.0, 100.0, 100.0, 100.0)
+    blocks[0].input_tokens[2:] = 0.0
+    found = simulate(Scenario(policy=policy, answers=UNSURE, network=up), blocks)
+
+    assert found.queue["cloud"].requests == 3
+    assert found.queue["cloud"].refused == 1
 
 
 def test_a_batch_begins_when_it_is_full_or_its_first_has_waited() -> None:
