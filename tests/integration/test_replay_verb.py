@@ -13,12 +13,14 @@ from edgewise.errors import UsageError
 from edgewise.observe import DecisionLog
 from edgewise.records import (
     Attempt,
+    BudgetRules,
     Decision,
     Outcome,
     Policy,
     Price,
     PrivacyRules,
     RequestFacts,
+    SpendingLimit,
     TierKind,
     TierPolicy,
     TokenUsage,
@@ -207,6 +209,20 @@ def test_the_nearest_and_the_farthest_of_two_tiers_may_have_names_of_their_own(
     found = shown(capsys)
 
     assert found["share_before"] == {"phone": pytest.approx(1 / 3), "server": pytest.approx(2 / 3)}
+
+
+def test_rules_that_hang_on_what_a_log_does_not_hold_are_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limit = BudgetRules(path="spent", total=SpendingLimit(usd_per_day=0.001))
+    tiers = (EDGE, replace(CLOUD, max_in_flight=1))
+    policy = Policy(task="t", labels=(), tiers=tiers, budget=limit)
+    write_json(folder / "policy.json", policy)
+
+    assert shown(capsys)["warnings"][-1] == (
+        "decided without its budget and its limits of calls at once: a log does not say how that "
+        "stood"
+    )
 
 
 def test_a_refused_force_and_a_hedge_that_was_overtaken_are_no_evidence(

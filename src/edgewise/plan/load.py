@@ -54,10 +54,13 @@ def overloaded(
             whose = f"its {n['workload.devices']:,.0f} devices"
             found.append(_words("the edge", peak, whose, times))
     cloud = basis.cloud
-    if option == "edge" or cloud is None or cloud.service is None or cloud.servers is None:
+    if option == "edge" or cloud is None or cloud.service is None:
+        return found
+    most = _most(cloud.servers, cloud.queue)
+    if most is None:
         return found
     share = n[DEFERRAL] if option == "hybrid" else 1.0
-    servers = _most(cloud.servers, cloud.queue) * (1 + len(cloud.equals))
+    servers = most * (1 + len(cloud.equals))
     service_s = _formula_s(cloud.service, evidence, n)
     times = share * per_s * service_s / (servers * _together(cloud.queue))
     if times >= 1:
@@ -89,7 +92,8 @@ def _formula_s(service: ServiceFormula, evidence: Evidence, n: Mapping[str, floa
     return service.ms(*tokens) / 1000
 
 
-def _most(servers: int, rules: QueueRules | None) -> int:
+def _most(servers: int | None, rules: QueueRules | None) -> int | None:
+    """Give how many servers there may be; `None`: as many as are needed."""
     scaling = None if rules is None else rules.autoscaling
     return servers if scaling is None else scaling.most
 

@@ -37,7 +37,8 @@ class QueueReport:
     p95_wait_ms: float
     utilization: float
     """Work brought over what the servers can do in the trace's time; 1 or more never catches up.
-    0 for a tier with as many servers as are needed."""
+    Of servers that come and go: over what those there were can do, or, where even the most of them
+    are too few, over what those can do. 0 for a tier with as many servers as are needed."""
     share_waiting: float
     servers: int | None = None
     """`None`: as many as are needed."""

@@ -267,6 +267,8 @@ class Events:
             servers = tier.servers if own is None else tier.servers or 1
             found = Servers(servers, tier.queue, self._clockwork, tally)
             self._servers[(tier.name, own)] = found
+            scaling = None if tier.queue is None else tier.queue.autoscaling
+            tally.most_servers += 0 if scaling is None else scaling.most
             if own is not None:
                 mine = sum(name == tier.name for name, _ in self._servers)
                 tally.servers = mine * (servers or 1)

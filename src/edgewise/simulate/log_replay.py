@@ -244,6 +244,7 @@ def _report(tally: LogTally, policy: Policy) -> LogReplay:
     warnings.append(
         "confidences are those logged: they hold where bundle and confidence map stay the same"
     )
+    warnings += _left_out(policy)
     return LogReplay(
         requests=n,
         known_share=sum(tally.surely.values()) / n,
@@ -262,3 +263,16 @@ def _report(tally: LogTally, policy: Policy) -> LogReplay:
         policy_versions_before=tuple(sorted(tally.versions)),
         warnings=tuple(warnings),
     )
+
+
+def _left_out(policy: Policy) -> list[str]:
+    """Say which rules hang on a state that a log does not hold."""
+    rules = {
+        "its budget": policy.budget is not None,
+        "its limits of calls at once": any(one.max_in_flight is not None for one in policy.tiers),
+        "its rules of the device's state": bool(policy.device),
+    }
+    absent = [words for words, is_there in rules.items() if is_there]
+    if not absent:
+        return []
+    return [f"decided without {' and '.join(absent)}: a log does not say how that stood"]

@@ -103,6 +103,8 @@ def _queue(tally: Tally, one: TierTally) -> QueueReport:
     if one.servers is not None and tally.span_s > 0.0:
         able_s = one.servers * tally.span_s if one.server_s is None else one.server_s
         utilization = one.service_s / able_s
+        if one.most_servers:  # they go on when the trace has ended
+            utilization = max(utilization, one.service_s / (one.most_servers * tally.span_s))
         # Of n requests there are n - 1 gaps: the last one's work has all the time to come.
         load = utilization * (one.served - 1) / max(one.served, 1)
         per_s = one.served / tally.span_s
@@ -229,7 +231,7 @@ def _assumed(scenario: Scenario) -> tuple[str, ...]:
                 f"{tier.name}: latencies are lognormal with the measured p50 and p95"
                 f"{_off(scenario.profiles.get(tier.name))}"
             )
-        if tier.servers is None:
+        if tier.servers is None and (tier.queue is None or tier.queue.autoscaling is None):
             found.append(f"{tier.name}: as many servers as are needed, for want of `servers`")
         if is_remote(tier) and scenario.network is None and times.rtt_varies:
             found.append(f"{tier.name}: round trips are lognormal with the policy's p50 and p95")

@@ -22,8 +22,9 @@ class Job:
         self.service_s = service_s
         self.ended = ended
         self.came_s = 0.0
-        self.left = False
-        """Its caller has gone: it is not begun, but what is begun runs to its end."""
+        self.left = True
+        """It does not wait: it has not come, is begun, or its caller has gone. What is begun runs
+        to its end."""
 
 
 class Servers:
@@ -66,12 +67,12 @@ class Servers:
         full = self._most_waiting is not None and self._waiting >= self._most_waiting
         if full and self._busy >= self._able:
             tally.refused += 1
-            job.left = True  # it never was in the line
             return False
         job.came_s = now_s
         if not self._waiting and self._batching is None and self._busy < self._able:
             self._begin_alone(job, now_s)  # whoever is left in the line has gone
             return True
+        job.left = False
         self._line.append(job)
         self._waiting += 1
         self._dispatch(now_s)

@@ -36,6 +36,8 @@ class TierTally:
     """`None`: as many as are needed."""
     server_s: float | None = None
     """Time of all servers, where their number changes."""
+    most_servers: int = 0
+    """That there may be, where their number changes."""
     _unsaid_s: list[float] = field(default_factory=list)
 
     def note(self, waits_s: list[float], takes_s: float) -> None:

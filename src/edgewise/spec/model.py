@@ -90,7 +90,10 @@ class Rtt(Section):
     @model_validator(mode="after")
     def _ordered(self) -> "Rtt":
         if self.p50 > self.p95:
-            raise ValueError("p50 is above p95")
+            words = "p50 is above p95"
+            for name in {"p50", "p95"} - self.model_fields_set:
+                words += f": {name} is {getattr(self, name):g} by default, so give both"
+            raise ValueError(words)
         return self
 
 

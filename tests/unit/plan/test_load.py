@@ -122,6 +122,14 @@ def test_equal_clouds_batches_and_scaling_carry_more() -> None:
         assert len(words("cloud", asked(81.0, cloud=one))) == 1
 
 
+def test_servers_that_come_and_go_are_held_to_the_most_that_may_come() -> None:
+    scaled = QueueRules(autoscaling=Autoscaling(least=1, most=8))
+    cloud = CloudTier(service=replace(SERVICE, base_ms=100.0), queue=scaled)
+
+    assert words("cloud", asked(79.0, cloud=cloud)) == []
+    assert "its 8 servers are brought" in words("cloud", asked(81.0, cloud=cloud))[0]
+
+
 def test_an_edge_with_a_formula_is_held_to_it_and_without_any_time_to_nothing() -> None:
     slow = EdgeTier(service=ServiceFormula(base_ms=200.0), servers=2)
     unknown = replace(TENTH, p95_ms=None)

@@ -12,6 +12,7 @@ from edgewise.plan.placement import Effort, check_placement, conflict, front, pl
 from edgewise.plan.placement import highs as door
 from edgewise.plan.placement.availability import reached
 from edgewise.plan.placement.conflict import find_conflict
+from edgewise.plan.placement.constraints import with_pool
 from edgewise.plan.placement.highs import Outcome, Rows, solve
 from edgewise.plan.placement.large import solve_large
 from edgewise.plan.placement.optimum import Found
@@ -187,6 +188,9 @@ def test_numbers_that_look_like_another_unit_are_warned_of() -> None:
         "b: there are no requests",
         "usd_per_kwh: 15 USD looks like cents",
     )
+    elastic = with_pool(sharing_site(), "site/box", max_units=None)
+    uncounted = "site/box: machines without max_units are elastic: their price is not counted"
+    assert place(elastic, explain=False).warnings == (uncounted,)
     below = "b: peak_per_s of 2.5 is below the month's mean of 3"
     assert place(calm, explain=False).warnings == (below,)
     assert place(sharing_site(), explain=False).warnings == ()

@@ -25,7 +25,7 @@ from edgewise.records import (
     TierKind,
     TierPolicy,
 )
-from edgewise.simulate import AnswerTable, Drift, Outage, Scenario, TraceBlock, simulate
+from edgewise.simulate import AnswerTable, Drift, Network, Outage, Scenario, TraceBlock, simulate
 
 EDGE = TierPolicy(
     name="edge",
@@ -328,6 +328,21 @@ def test_servers_that_refused_go_when_they_are_idle() -> None:
     assert found.queue["cloud"].refused == 2
 
 
+def test_who_gives_up_on_the_way_takes_nobodys_place() -> None:
+    up = Network(at_s=np.array([0.0]), rtt_ms=None, up_bits=np.array([8.0]))
+    rules = QueueRules(most_waiting=1)
+    tier = replace(CLOUD, servers=1, service=ServiceFormula(base_ms=5_000.0), queue=rules)
+    policy = replace(ALONE, tiers=(tier,), retry=RetryRules(most=0), deadline_ms=12_000.0)
+
+    # A byte a second: 40 bytes of the first two are on their way when their callers give up.
+    blocks = at(0.0, 0.0, 100.0, 100.0, 100.0)
+    blocks[0].input_tokens[2:] = 0.0
+    found = simulate(Scenario(policy=policy, answers=UNSURE, network=up), blocks)
+
+    assert found.queue["cloud"].requests == 3
+    assert found.queue["cloud"].refused == 1
+
+
 def test_a_batch_begins_when_it_is_full_or_its_first_has_waited() -> None:
     rules = QueueRules(batching=Batching(most=2, wait_ms=40.0, added_share=0.5))
     tier = replace(CLOUD, servers=2, queue=rules, rtt_p50_ms=0.0, rtt_p95_ms=0.0)
@@ -357,6 +372,22 @@ def test_servers_are_added_after_a_delay_and_go_when_they_are_idle() -> None:
     assert scaled.queue["cloud"].servers == 4
     assert scaled.queue["cloud"].mean_wait_ms < fixed.queue["cloud"].mean_wait_ms / 4
     assert scaled.queue["cloud"].utilization < 1.0
+
+
+@pytest.mark.parametrize(("most", "unstable"), [(2, ("cloud",)), (20, ())])
+def test_the_most_servers_that_may_come_are_too_few_or_not(
+    most: int, unstable: tuple[str, ...]
+) -> None:
+    rules = QueueRules(autoscaling=Autoscaling(most=most, look_s=1.0, delay_s=0.0))
+    tier = replace(CLOUD, service=ServiceFormula(base_ms=1000.0), queue=rules)
+
+    found = run(replace(ALONE, tiers=(tier,)), *(n / 10 for n in range(400)))
+
+    # Ten a second of a second each.
+    assert found.unstable == unstable
+    if unstable:
+        assert found.queue["cloud"].utilization == pytest.approx(400 / (2 * 39.9))
+    assert not any("as many servers as are needed" in words for words in found.assumed)
 
 
 def test_a_device_has_its_own_servers_here_too() -> None:

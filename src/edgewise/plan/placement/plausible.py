@@ -21,10 +21,19 @@ def warnings_of(problem: PlacementProblem) -> Iterator[str]:
             yield f"{work.name}: peak_per_s of {peak:.3g} is below the month's mean of {mean:.3g}"
         if work.requests_per_month == 0:
             yield f"{work.name}: there are no requests"
+    yield from _uncounted(problem)
     if problem.usd_per_kwh > 2:
         yield f"usd_per_kwh: {problem.usd_per_kwh:g} USD looks like cents"
     if not _anything_costs(problem):
         yield "nothing has a price: give device classes `usd`, and profiles `usd_per_request`"
+
+
+def _uncounted(problem: PlacementProblem) -> Iterator[str]:
+    """Say which machines have a price and are paid by the request."""
+    priced = {one.name for one in problem.device_classes if one.usd + one.usd_per_month > 0}
+    for pool in problem.pools:
+        if pool.max_units is None and pool.device_class in priced:
+            yield f"{pool.name}: machines without max_units are elastic: their price is not counted"
 
 
 def _anything_costs(problem: PlacementProblem) -> bool:
