@@ -85,6 +85,8 @@ class LogQuery:
                 self._connection.execute("set enable_progress_bar = false")
                 self._connection.execute(_READ, [str(lines)])
             self._connection.execute(_ATTEMPTS)
+            # `decided_at` is in UTC, and is compared with `now()` in the session's time.
+            self._connection.execute("set timezone = 'UTC'")
         except self._error as broken:
             self.close()
             what = f"a row is no decision: {_first_line(broken)}"

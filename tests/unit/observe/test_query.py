@@ -3,6 +3,8 @@
 import builtins
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -103,6 +105,15 @@ def test_wrong_sql_and_sql_that_reaches_for_files_is_refused(asked: LogQuery, sq
 
     assert refused.value.where == "SQL"
     assert "describe decisions" in refused.value.hint
+
+
+def test_now_is_in_utc_as_the_decisions_are(path: Path) -> None:
+    sql = "select timestamptz '2026-01-01 00:00:00+00'"
+    command = ["env", "TZ=Asia/Tokyo", sys.executable, "-m", "edgewise", "log", "query", str(path)]
+
+    done = subprocess.run([*command, sql, "--json"], capture_output=True, text=True, check=True)
+
+    assert json.loads(done.stdout)["rows"] == [["2026-01-01T00:00:00+00:00"]]
 
 
 def test_no_sql_gives_nothing(asked: LogQuery) -> None:
