@@ -4,6 +4,7 @@ The copy is in memory or beside the export, never the log: a gateway may go on w
 """
 
 import contextlib
+import math
 import sqlite3
 import tempfile
 from contextlib import closing
@@ -176,6 +177,8 @@ def _copy(log: Path, lines: Path) -> None:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no number for it
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):

@@ -218,6 +218,16 @@ def test_the_verb_prints_a_table_or_json(path: Path, capsys: pytest.CaptureFixtu
     }
 
 
+def test_the_verb_has_a_word_for_what_is_no_number(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sql = "select 1 / 0 as share, ['nan'::double] as many"
+
+    assert main(["log", "query", str(path), sql, "--json"]) == 0
+
+    assert json.loads(capsys.readouterr().out)["rows"] == [["inf", ["nan"]]]
+
+
 def test_the_verb_says_that_rows_are_cut(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["log", "query", str(path), "from decisions", "--most", "1"]) == 0
 
