@@ -25,6 +25,7 @@ from edgewise.records import (
     BudgetRules,
     Decision,
     Input,
+    OfflineRules,
     Outcome,
     Policy,
     Prediction,
@@ -206,6 +207,17 @@ def test_a_canary_that_answers_keeps_its_share_until_it_is_stopped() -> None:
     assert not state["taken_back"]
     assert 10 < state["requests"] < 50
     assert stopped["canary"] is None
+
+
+def test_a_policy_that_stores_requests_is_not_tried(tmp_path: Path) -> None:
+    storing = replace(POLICY, offline=OfflineRules(path=str(tmp_path / "queue")))
+    with administered(policy=storing) as one:
+        admin(one, "stage", encode(replace(storing, tiers=STRICT.tiers)))
+        refused = admin(one, "canary", {"share": 0.5})
+
+    assert refused.status_code == 400
+    assert "a policy that stores requests can't be tried" in refused.json()["error"]
+    assert "promote it" in refused.json()["hint"]
 
 
 def test_no_other_policy_is_staged_while_one_is_tried() -> None:

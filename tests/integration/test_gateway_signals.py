@@ -88,6 +88,34 @@ def test_a_reload_brings_the_bundle_of_the_policy_along(tmp_path: Path) -> None:
     assert json.loads(metadata["parameters"]["labels"]) == ["no", "yes"]
 
 
+def test_told_to_reload_while_it_starts_it_starts_and_reloads(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    os.mkfifo(key)
+    tier = TierPolicy(
+        name="cloud",
+        kind=TierKind.CLOUD,
+        endpoint="http://127.0.0.1:9",
+        api_key=ApiKey(file=str(key)),
+    )
+    policy = Policy(task="text-classification", labels=("a", "b"), tiers=(tier,))
+    write_json(tmp_path / "policy.json", policy)
+    command = [sys.executable, "-m", "edgewise", "serve", str(tmp_path / "policy.json")]
+    with subprocess.Popen(
+        [*command, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            with key.open("w") as file:  # opens when it reads: it is starting
+                process.send_signal(signal.SIGHUP)
+                file.write("secret")
+            key.unlink()
+            key.write_text("secret")
+            reload = next_event(process, "reload")
+        finally:
+            process.kill()
+
+    assert reload["before"] == reload["policy_version"]
+
+
 def test_killed_under_load_its_log_opens_and_holds_what_was_written(tmp_path: Path) -> None:
     run, log = run_directory(tmp_path / "run"), tmp_path / "decisions.db"
     with served(run, "--log", str(log)) as (process, url), Load(url) as load:

@@ -3,6 +3,8 @@
 import os
 import signal
 import subprocess
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,41 @@ def test_workers_do_not_outlive_the_one_that_watches_over_them(tmp_path: Path) -
         _, said = process.communicate(timeout=60)  # ends with the last that holds the pipe
 
     assert said.count('"event":"drain"') == 2
+
+
+def watched_over(tmp_path: Path, work: str, before: str = "") -> subprocess.CompletedProcess[str]:
+    """Run two workers in a process of their own that do this."""
+    script = f"""
+import os, signal
+from edgewise.gateway.events import Events
+from edgewise.gateway.workers import Workers
+def end():
+    os.kill(os.getpid(), signal.SIGTERM)
+def work(place, heard):
+{textwrap.indent(work, "    ")}
+{before}
+Workers(2, work, end, events=Events(form="json")).run()
+print("stopped")
+"""
+    command = [sys.executable, "-c", script]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=20, check=False, cwd=tmp_path
+    )
+
+
+def test_a_worker_that_does_not_hear_yet_is_not_ended_by_a_reload(tmp_path: Path) -> None:
+    done = watched_over(tmp_path, "os.kill(os.getpid(), signal.SIGHUP)\nheard()\nsignal.pause()")
+
+    assert (done.stdout, done.stderr) == ("stopped\n", "")
+
+
+def test_told_to_stop_as_it_makes_a_worker_it_stops_that_one_too(tmp_path: Path) -> None:
+    # The parent hears of it between the fork and what follows; so does each child, once it heeds.
+    told = "os.register_at_fork(after_in_parent=end)"
+
+    done = watched_over(tmp_path, "signal.pause()", told)
+
+    assert (done.stdout, done.stderr) == ("stopped\n", "")
 
 
 def test_gauges_of_workers_are_put_together_by_what_they_mean(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._writable.set()
         self._since_s = server.now_s()
         self._stuck_since_s: float | None = None
+        self._unread_bytes = 0
         self._reading = False
         self._closing = False
         self._peer = ""
@@ -309,9 +310,19 @@ class Connection(asyncio.Protocol):
 
     def sweep(self, now_s: float) -> None:
         """Close what takes too long."""
-        if self._stuck_since_s is not None and now_s - self._stuck_since_s > self._limits.write_s:
-            self._transport.abort()
-        elif self._reading and now_s - self._since_s > self._limits.read_s:
+        closing = self._transport.is_closing()
+        if closing and self._stuck_since_s is None:
+            self._stuck_since_s = now_s  # what is left to send keeps it open
+        if self._stuck_since_s is not None:
+            unread, self._unread_bytes = self._unread_bytes, self._transport.get_write_buffer_size()
+            if self._unread_bytes < unread:
+                self._stuck_since_s = now_s
+            elif now_s - self._stuck_since_s > self._limits.write_s:
+                self._transport.abort()
+                return
+        if closing:
+            return
+        if self._reading and now_s - self._since_s > self._limits.read_s:
             self._refuse(408, "the request took too long to come")
         elif self._is_idle and (
             self._server.closing_idle or now_s - self._since_s > self._limits.idle_s

@@ -108,11 +108,15 @@ class Rollout:
         Raises
         ------
         UsageError
-            When it is no share, or nothing is staged.
+            When it is no share, nothing is staged, or the policy has an offline queue.
         """
         if not 0.0 <= share <= 1.0:
             raise UsageError(f"not a share: {share}", where="share", hint="give 0 to 1, like 0.05")
         policy = self._staged()
+        if policy.offline is not None:
+            what = "a policy that stores requests can't be tried: its queue has one reader"
+            hint = "watch it in the shadow, or promote it"
+            raise UsageError(what, where="policy.offline", hint=hint)
         if self.canary is None or self.canary.policy_version != digest(policy):
             opened = await self._open(policy)
             await self.stop()

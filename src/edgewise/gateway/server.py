@@ -198,6 +198,8 @@ async def _run(work: Work, boards: Boards, place: int, ready: Callable[[Serving]
     stop = asyncio.Event()
     for one in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(one, stop.set)
+    again = asyncio.Event()  # told to read again what is being read
+    loop.add_signal_handler(signal.SIGHUP, again.set)
     with ExitStack() as stack:
         gateway = open_gateway(
             work.subject,
@@ -217,6 +219,8 @@ async def _run(work: Work, boards: Boards, place: int, ready: Callable[[Serving]
                 on_failure=events.broke,
             )
             loop.add_signal_handler(signal.SIGHUP, lambda: _reload(gateway, loop))
+            if again.is_set():
+                _reload(gateway, loop)
             # What is there now stays: looking through it again and again would cost a tenth.
             gc.collect()
             gc.freeze()

@@ -4,7 +4,7 @@ The door to OpenTelemetry. Calls are told when their request has ended, from the
 that were raced follow each other here. Spans hold no payload.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -76,9 +76,14 @@ class Tracing:
             if response.status >= 500:
                 span.set_attribute("error.type", str(response.status))
                 span.set_status(trace.StatusCode.ERROR)
-            return response
-        finally:
+        except BaseException:
             span.end()
+            raise
+        if response.parts is None:
+            span.end()
+        else:  # its decision is made when it ends
+            response.parts = _Streamed(response.parts, span)
+        return response
 
     def see(self, decision: Decision) -> None:
         """Tell a request's decision, and the calls behind it."""
@@ -122,3 +127,26 @@ class Tracing:
             span.set_attribute("error.type", attempt.error or attempt.outcome.value)
             span.set_status(trace.StatusCode.ERROR)
         span.end(end_ns)
+
+
+class _Streamed:
+    """A stream whose span ends with it."""
+
+    def __init__(self, parts: AsyncIterator[bytes], span: trace.Span) -> None:
+        self._parts, self._span = parts, span
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    def __anext__(self) -> Awaitable[bytes]:
+        return self._parts.__anext__()
+
+    async def aclose(self) -> None:
+        """End the stream, and its span; a second call does nothing."""
+        try:
+            closing = getattr(self._parts, "aclose", None)
+            if closing is not None:
+                await closing()
+        finally:
+            if self._span.is_recording():
+                self._span.end()

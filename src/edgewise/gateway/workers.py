@@ -62,15 +62,28 @@ class Workers:
                 os.close(end)
 
     def _start(self, place: int) -> None:
-        pid = os.fork()
-        if pid:
+        # A signal waits until the parent knows the worker, and the worker heeds it by itself.
+        kept = signal.pthread_sigmask(signal.SIG_BLOCK, _HEEDED)
+        try:
+            if self._stopping:
+                return
+            pid = os.fork()
+            if pid == 0:
+                self._live(place, kept)
             self._running[pid] = place
-            return
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, kept)
+
+    def _live(self, place: int, kept: set[int | signal.Signals]) -> None:
+        """Do a worker's work and end; does not return."""
         code = 1
         try:
             os.close(self._parent_lives)
             for one in _HEEDED:
                 signal.signal(one, signal.SIG_DFL)
+            # Until it hears, it has read nothing that it could read again.
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_SETMASK, kept)
             threading.Thread(target=self._follow, daemon=True).start()
             self._work(place, lambda: os.write(self._saying, b"."))
             code = 0

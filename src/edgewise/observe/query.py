@@ -4,6 +4,7 @@ The copy is in memory or beside the export, never the log: a gateway may go on w
 """
 
 import contextlib
+import math
 import sqlite3
 import tempfile
 from contextlib import closing
@@ -85,6 +86,8 @@ class LogQuery:
                 self._connection.execute("set enable_progress_bar = false")
                 self._connection.execute(_READ, [str(lines)])
             self._connection.execute(_ATTEMPTS)
+            # `decided_at` is in UTC, and is compared with `now()` in the session's time.
+            self._connection.execute("set timezone = 'UTC'")
         except self._error as broken:
             self.close()
             what = f"a row is no decision: {_first_line(broken)}"
@@ -174,6 +177,8 @@ def _copy(log: Path, lines: Path) -> None:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no number for it
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):

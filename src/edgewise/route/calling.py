@@ -23,6 +23,8 @@ from edgewise.route.running import Run
 _COSTS = (Outcome.ANSWERED, Outcome.TIMED_OUT, Outcome.CANCELLED)
 _ANSWERED, _RETRY = Outcome.ANSWERED, Reason.RETRY  # see `candidates.py`
 _PASSING_STATUS = (408, 425, 429)
+_AT_FAULT = (400, 413, 414, 415, 422, 431)
+"""HTTP statuses that blame the request itself, as those of stored requests: the tier is well."""
 _BYTES_PER_TOKEN = 4
 
 
@@ -185,11 +187,18 @@ def _tell(
         tier = run.serving.by_name[attempt.tier]
         p95_ms = expected_ms(tier, monitor.state(now_s), facts.input_length, sent)[1]
         monitor.timed_out(call, latency_ms, p95_ms, now_s, sent)
-    elif outcome is Outcome.FAILED and not isinstance(failure, InvalidData):
+    elif outcome is Outcome.FAILED and not _blames_request(failure):
         told_s = failure.retry_after_s if isinstance(failure, RemoteError) else None
         monitor.failed(call, now_s, retry_after_s=told_s)
     else:
         monitor.abandoned(call, latency_ms, now_s, sent)
+
+
+def _blames_request(failure: EdgewiseError | None) -> bool:
+    """Say whether the request is at fault: who sends such may not close a tier to all others."""
+    if isinstance(failure, RemoteError):
+        return failure.status in _AT_FAULT
+    return isinstance(failure, InvalidData)
 
 
 def _is_passing(failure: EdgewiseError | None) -> bool:

@@ -404,6 +404,6 @@ def _retry_after_s(headers: Any) -> float | None:
             parsedate_to_datetime(value).replace(tzinfo=UTC)
             for value in (told, headers.get("date", ""))
         )
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (until - sent).total_seconds())

@@ -1,6 +1,7 @@
 """A connection whose other end does not read."""
 
 import asyncio
+import socket
 
 from fuzzed import Server, Wire
 
@@ -67,3 +68,47 @@ async def test_who_reads_nothing_for_too_long_is_cut_off() -> None:
     await server.drain(0.0)
 
     assert len(asked) < 30  # what the kernel holds of them, and two
+
+
+async def held(body: int, **limits: float) -> tuple[HttpServer, socket.socket]:
+    """Give a server that sent an answer of this size, and who does not read it by itself."""
+
+    async def answer(request: Request) -> Response:
+        del request
+        return Response(body=bytes(body))
+
+    listening, client = listen("127.0.0.1", 0), socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.setblocking(False)
+    server = HttpServer(answer, limits=HttpLimits(**limits))  # type: ignore[arg-type]
+    await server.listen(listening)
+    await server.loop.sock_connect(client, listening.getsockname())
+    await server.loop.sock_sendall(client, GET)
+    return server, client
+
+
+async def test_who_reads_slowly_but_steadily_gets_the_whole_answer() -> None:
+    server, client = await held(500_000, write_s=0.3)
+
+    received = 0
+    async with asyncio.timeout(20):
+        while received < 500_000 and (part := await server.loop.sock_recv(client, 10_000)):
+            received += len(part)
+            await asyncio.sleep(0.02)
+    client.close()
+    await server.drain(0.0)
+
+    assert received >= 500_000
+
+
+async def test_a_connection_that_closes_is_not_kept_by_what_nobody_reads() -> None:
+    server, client = await held(40_000, write_s=0.2, idle_s=0.2)
+
+    async with asyncio.timeout(20):
+        while not server.connections:
+            await asyncio.sleep(0.01)
+        while server.connections:
+            await asyncio.sleep(0.01)
+    client.close()
+    await server.drain(0.0)

@@ -143,6 +143,28 @@ async def test_tokens_are_told_by_the_conventions_of_generative_models() -> None
     assert told(cloud)["gen_ai.usage.output_tokens"] == 3
 
 
+async def test_a_streams_span_lasts_until_its_end_and_tells_of_its_decision() -> None:
+    usage = TokenUsage(input_tokens=7, output_tokens=3)
+    answer = Prediction("hi", 0.9, (), generation=Generation(text="hi", usage=usage))
+    request = asks("/v1/chat/completions", **{"x-edgewise-force-location": "cloud"})
+    request.body = msgspec.json.encode(
+        {"messages": [{"role": "user", "content": SECRET}], "stream": True}
+    )
+    with traced(answer, task="text-generation") as (handle, kept):
+        response = await handle(request)
+        early = kept.get_finished_spans()
+        sent = b"".join([part async for part in response.parts])
+        await response.parts.aclose()
+        await response.parts.aclose()
+    cloud, whole = kept.get_finished_spans()
+
+    assert b'"content":"hi"' in sent
+    assert early == ()
+    assert told(whole)["edgewise.location"] == "cloud"
+    assert whole.name == "POST /v1/chat/completions"
+    assert told(cloud)["gen_ai.usage.output_tokens"] == 3
+
+
 async def test_a_callers_trace_goes_on_and_decides_for_itself() -> None:
     with traced(YES, share=0.0) as (handle, kept):
         await handle(asks())

@@ -3,6 +3,8 @@
 import builtins
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -105,6 +107,15 @@ def test_wrong_sql_and_sql_that_reaches_for_files_is_refused(asked: LogQuery, sq
     assert "describe decisions" in refused.value.hint
 
 
+def test_now_is_in_utc_as_the_decisions_are(path: Path) -> None:
+    sql = "select timestamptz '2026-01-01 00:00:00+00'"
+    command = ["env", "TZ=Asia/Tokyo", sys.executable, "-m", "edgewise", "log", "query", str(path)]
+
+    done = subprocess.run([*command, sql, "--json"], capture_output=True, text=True, check=True)
+
+    assert json.loads(done.stdout)["rows"] == [["2026-01-01T00:00:00+00:00"]]
+
+
 def test_no_sql_gives_nothing(asked: LogQuery) -> None:
     assert asked.ask(" ; ").rows == ()
 
@@ -205,6 +216,16 @@ def test_the_verb_prints_a_table_or_json(path: Path, capsys: pytest.CaptureFixtu
         "rows": [["edge", 4, 4.0, None, ["a", "b"]]],
         "cut": False,
     }
+
+
+def test_the_verb_has_a_word_for_what_is_no_number(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sql = "select 1 / 0 as share, ['nan'::double] as many"
+
+    assert main(["log", "query", str(path), sql, "--json"]) == 0
+
+    assert json.loads(capsys.readouterr().out)["rows"] == [["inf", ["nan"]]]
 
 
 def test_the_verb_says_that_rows_are_cut(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
