@@ -265,7 +265,7 @@ def test_a_search_with_minutes_proposes_what_it_was_not_given(tmp_path: Path) ->
         tmp_path / "m.onnx",
         rows(8, 500),
         recipes=["int8-dynamic"],
-        minutes=0.25,
+        minutes=1.0,
         min_agreement=0.5,
         rounds=2,
     )
