@@ -189,6 +189,19 @@ def test_answers_of_equal_clouds_are_judged_alike() -> None:
     assert found.quality.value == 1.0
 
 
+def test_answers_between_the_ends_are_said_to_be_left_out_of_the_quality() -> None:
+    site = replace(CLOUD, name="site", kind=TierKind.SITE)
+    cut_off = {"outages": (Outage(tier="cloud", from_s=0.0, to_s=1e6),)}
+    policy = Policy(task="t", labels=(), tiers=(EDGE, site, CLOUD))
+
+    found = run(policy, 0.0, answers=HALF_RIGHT, **cut_off)
+
+    assert found.share["site"] == 1.0
+    assert found.quality.value is None
+    assert found.warnings == ("quality leaves out site: no table tells who is right there",)
+    assert run(BOTH, 0.0, answers=HALF_RIGHT).warnings == ()
+
+
 @pytest.mark.parametrize("more", [{}, {"deadline_ms": 60_000.0}], ids=["flow", "events"])
 @pytest.mark.parametrize(
     ("tier", "quality"), [(CLOUD, 1.0), (replace(CLOUD, kind=TierKind.SITE), 0.0), (EDGE, 0.0)]
