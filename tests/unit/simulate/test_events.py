@@ -179,6 +179,17 @@ HALF_RIGHT = AnswerTable(
 )
 
 
+@pytest.mark.parametrize("more", [{}, {"deadline_ms": 60_000.0}], ids=["flow", "events"])
+def test_an_input_larger_than_any_number_of_bytes_is_too_large(more: dict[str, Any]) -> None:
+    blocks = at(0.0)
+    blocks[0].input_tokens[:] = 1e300
+
+    found = simulate(Scenario(policy=replace(ALONE, **more), answers=UNSURE), blocks)
+
+    assert found.share["none"] == 1.0
+    assert found.reasons["too_large"] == 1
+
+
 def test_answers_of_equal_clouds_are_judged_alike() -> None:
     east, west = (replace(CLOUD, name=name, group="far") for name in ("east", "west"))
     policy = Policy(task="t", labels=(), tiers=(EDGE, east, west))
