@@ -165,6 +165,19 @@ def test_money_that_a_failed_call_did_not_cost_may_be_spent() -> None:
     assert found.share["cloud"] == pytest.approx(1 / 3)
 
 
+def test_money_of_yesterday_is_not_given_back_today() -> None:
+    rules = BudgetRules(path="", each_caller=SpendingLimit(usd_per_day=0.01))
+    far = replace(CLOUD, rtt_p50_ms=10_000.0, rtt_p95_ms=10_000.0)
+    policy = Policy(task="t", labels=(), tiers=(EDGE, far), budget=rules, retry=RetryRules(most=0))
+    down = Outage(tier="cloud", from_s=0.0, to_s=86_400.0)
+
+    # The first fails ten seconds after it was sent, in the next day, whose money the second takes.
+    found = run(policy, 86_395.0, 86_401.0, 86_420.0, outages=(down,))
+
+    assert found.cost_usd == pytest.approx(0.01)
+    assert found.share["cloud"] == pytest.approx(1 / 3)
+
+
 def test_calls_at_once_do_not_overrun_a_budget() -> None:
     rules = BudgetRules(path="", total=SpendingLimit(usd_per_day=0.01))
     policy = replace(BOTH, budget=rules)
