@@ -16,6 +16,7 @@ from edgewise.simulate.trace import TraceBlock
 
 Floats = NDArray[np.float64]
 _MOST = 100_000
+_MOST_BYTES = 2.0**62
 
 
 class Arrivals:
@@ -50,7 +51,8 @@ class Arrivals:
         rows = scenario.answers.draw(block, self._draws.uniform("answers", n), scenario.trace)
         drawn = [self._chance(tier, block, at_s) for tier in self._tiers]
         none = [False] * n
-        sizes = np.ceil(block.input_tokens * scenario.bytes_per_token).astype(np.int64)
+        sent_bytes = np.ceil(block.input_tokens * scenario.bytes_per_token)
+        sizes = np.minimum(sent_bytes, _MOST_BYTES).astype(np.int64)
         columns = zip(
             at_s.tolist(),
             rows.tolist(),

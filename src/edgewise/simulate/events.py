@@ -304,7 +304,7 @@ class Events:
             tally.paid_input_tokens += run.input_tokens
             tally.paid_output_tokens += run.output_tokens
         if self._book is not None and not price_usd:
-            self._book.give_back(_price_usd(run, tier))
+            self._book.give_back(call.began_s, _price_usd(run, tier))
         answered = outcome is Outcome.ANSWERED
         near = answered and call.tier == self._names[0]
         run.attempts.append(

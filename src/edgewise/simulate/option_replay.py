@@ -52,8 +52,8 @@ def replay_options(
     InvalidData
         When the trace can't be read or holds what can't be.
     """
-    counts = _Counts()
     own = basis.edge.kind is TierKind.DEVICE
+    counts = _Counts(basis.workload.devices if own else None)
     each_its_own = own and next(iter(TraceReader(trace))).devices is not None
     found: list[OptionReplay] = []
     for option, share in _options(basis, evidence):
@@ -131,12 +131,16 @@ def _answers(share: float) -> AnswerTable:
 
 
 class _Counts:
-    """What a trace is like, noted while its blocks go by. Memory follows its quarters of an hour.
+    """What a trace is like, noted while its blocks go by.
+
+    Memory follows its quarters of an hour and its devices.
 
     Made and read by `replay_options`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, devices: int | None) -> None:
+        self._devices = devices
+        self._names: set[str] = set()
         self._requests = self._private = 0
         self._first_s = self._last_s = 0.0
         self._squares = self._longest_gap_s = 0.0
@@ -153,6 +157,7 @@ class _Counts:
             self._longest_gap_s = max(self._longest_gap_s, float(gaps.max()))
             self._last_s = float(block.t_s[-1])
             self._requests += len(block.t_s)
+            self._names.update(block.devices or ())
             self._private += 0 if block.private is None else int(block.private.sum())
             self._tokens[0] += float(block.input_tokens.sum())
             self._tokens[1] += float(block.output_tokens.sum())
@@ -177,15 +182,21 @@ class _Counts:
             output_tokens=self._tokens[1] / self._requests,
             options=options,
             private_share=self._private / self._requests,
-            warnings=tuple(
-                trace_warnings(
+            warnings=(
+                *trace_warnings(
                     requests=self._requests,
                     first_s=self._first_s,
                     span_s=span_s,
                     longest_gap_s=self._longest_gap_s,
-                )
+                ),
+                *self._more_devices(),
             ),
         )
+
+    def _more_devices(self) -> Iterator[str]:
+        """Say where more devices answer than are paid for."""
+        if self._devices is not None and len(self._names) > self._devices:
+            yield f"{len(self._names):,} devices, and workload.devices is {self._devices:,}"
 
     def _peak_ratio(self, span_s: float) -> float | None:
         """Give the requests of the busiest hour over the mean's; hours begin at quarters."""

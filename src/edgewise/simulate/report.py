@@ -15,6 +15,7 @@ from edgewise.records import (
     TierPolicy,
     digest,
 )
+from edgewise.simulate.answers import right_of
 from edgewise.simulate.goodness import misfit
 from edgewise.simulate.plausible import trace_warnings
 from edgewise.simulate.queueing import mmc_wait_s
@@ -189,6 +190,10 @@ def _left_out(scenario: Scenario, tally: Tally) -> tuple[str, ...]:
             "nothing is pre-routed: give `--answers` a column `gain`, or `text` where the policy "
             "has weights"
         )
+    judged = right_of(scenario.answers, policy)
+    others = [name for name, one in tally.tiers.items() if one.final and name not in judged]
+    if judged and others:
+        found.append(f"quality leaves out {', '.join(others)}: no table tells who is right there")
     if policy.offline is not None and not tally.may_wait:
         found.append(
             "nothing is stored for later: no request of the trace may wait; give it a column `late`"

@@ -38,11 +38,13 @@ class SpendingBook:
         self._spent_month += price
         return True
 
-    def give_back(self, usd: float) -> None:
-        """Return the price of a call that cost nothing."""
+    def give_back(self, reserved_s: float, usd: float) -> None:
+        """Return the price of a call that cost nothing to the day and the month it is of."""
         price = self._nano(usd)
-        self._spent_day = max(0, self._spent_day - price)
-        self._spent_month = max(0, self._spent_month - price)
+        if int(reserved_s // _DAY_S) == self._day:
+            self._spent_day -= price
+        if int(reserved_s // _MONTH_S) == self._month:
+            self._spent_month -= price
 
     def _nano(self, usd: float) -> int:
         found = self._prices.get(usd)

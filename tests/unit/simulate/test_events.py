@@ -177,6 +177,19 @@ def test_money_that_a_failed_call_did_not_cost_may_be_spent() -> None:
     assert found.share["cloud"] == pytest.approx(1 / 3)
 
 
+def test_money_of_yesterday_is_not_given_back_today() -> None:
+    rules = BudgetRules(path="", each_caller=SpendingLimit(usd_per_day=0.01))
+    far = replace(CLOUD, rtt_p50_ms=10_000.0, rtt_p95_ms=10_000.0)
+    policy = Policy(task="t", labels=(), tiers=(EDGE, far), budget=rules, retry=RetryRules(most=0))
+    down = Outage(tier="cloud", from_s=0.0, to_s=86_400.0)
+
+    # The first fails ten seconds after it was sent, in the next day, whose money the second takes.
+    found = run(policy, 86_395.0, 86_401.0, 86_420.0, outages=(down,))
+
+    assert found.cost_usd == pytest.approx(0.01)
+    assert found.share["cloud"] == pytest.approx(1 / 3)
+
+
 def test_calls_at_once_do_not_overrun_a_budget() -> None:
     rules = BudgetRules(path="", total=SpendingLimit(usd_per_day=0.01))
     policy = replace(BOTH, budget=rules)
@@ -191,6 +204,17 @@ HALF_RIGHT = AnswerTable(
 )
 
 
+@pytest.mark.parametrize("more", [{}, {"deadline_ms": 60_000.0}], ids=["flow", "events"])
+def test_an_input_larger_than_any_number_of_bytes_is_too_large(more: dict[str, Any]) -> None:
+    blocks = at(0.0)
+    blocks[0].input_tokens[:] = 1e300
+
+    found = simulate(Scenario(policy=replace(ALONE, **more), answers=UNSURE), blocks)
+
+    assert found.share["none"] == 1.0
+    assert found.reasons["too_large"] == 1
+
+
 def test_answers_of_equal_clouds_are_judged_alike() -> None:
     east, west = (replace(CLOUD, name=name, group="far") for name in ("east", "west"))
     policy = Policy(task="t", labels=(), tiers=(EDGE, east, west))
@@ -199,6 +223,19 @@ def test_answers_of_equal_clouds_are_judged_alike() -> None:
 
     assert found.share["east"] == 1.0
     assert found.quality.value == 1.0
+
+
+def test_answers_between_the_ends_are_said_to_be_left_out_of_the_quality() -> None:
+    site = replace(CLOUD, name="site", kind=TierKind.SITE)
+    cut_off = {"outages": (Outage(tier="cloud", from_s=0.0, to_s=1e6),)}
+    policy = Policy(task="t", labels=(), tiers=(EDGE, site, CLOUD))
+
+    found = run(policy, 0.0, answers=HALF_RIGHT, **cut_off)
+
+    assert found.share["site"] == 1.0
+    assert found.quality.value is None
+    assert found.warnings == ("quality leaves out site: no table tells who is right there",)
+    assert run(BOTH, 0.0, answers=HALF_RIGHT).warnings == ()
 
 
 @pytest.mark.parametrize("more", [{}, {"deadline_ms": 60_000.0}], ids=["flow", "events"])

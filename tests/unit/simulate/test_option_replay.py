@@ -95,6 +95,18 @@ def test_a_device_that_the_trace_names_answers_its_own_requests(tmp_path: Path) 
     assert not any("device" in words for words in edge.assumed)
 
 
+def test_more_devices_than_are_paid_for_are_warned_of(tmp_path: Path) -> None:
+    trace = written(tmp_path, ["0,1,1,a", "1,1,1,b", "2,1,1,a"], f"{HEADER},device")
+    two = replace(one_device(), workload=replace(one_device().workload, devices=2))
+
+    assert replay_options(one_device(), KNOWN, trace).warnings == (
+        "2 devices, and workload.devices is 1",
+    )
+    assert replay_options(two, KNOWN, trace).warnings == ()
+    site = replace(one_device(), edge=EdgeTier(kind=TierKind.SITE))
+    assert replay_options(site, KNOWN, trace).warnings == ()
+
+
 def test_the_hybrid_defers_its_share_and_keeps_what_is_private(tmp_path: Path) -> None:
     rows = [f"{second},1,1,{second % 2}" for second in range(4000)]
     trace = written(tmp_path, rows, f"{HEADER},privacy")
