@@ -26,7 +26,14 @@ from edgewise.records import (
     TierKind,
     TierPolicy,
 )
-from edgewise.route import Budget, HybridInferenceEngine, LateRequest
+from edgewise.route import (
+    Budget,
+    HybridInferenceEngine,
+    LateAnswer,
+    LateOutcome,
+    LateRequest,
+    OfflineQueue,
+)
 from edgewise.testing.route import ListSink
 from edgewise.testing.virtual_time import TimedTier
 
@@ -267,6 +274,25 @@ async def test_what_ended_without_an_answer_is_logged_once_though_nobody_asks_fo
     assert [(one.request_id, one.error) for one in sink.decisions] == [
         (queued.request_id, "rejected")
     ]
+
+
+async def test_what_ended_just_before_a_kill_is_logged_by_the_next_process(
+    tmp_path: Path,
+) -> None:
+    made, sink = policy(tmp_path), ListSink()
+    assert made.offline is not None
+    with OfflineQueue(made.offline, remote=["cloud"]) as queue:
+        queue.put(LateRequest(request_id="film", payload=b"{}", allowed=("cloud",)))
+        queue.settle([LateAnswer(request_id="film", outcome=LateOutcome.EXPIRED)])
+
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, FAR))
+    async with engine_of(made, edge, cloud, sink), asyncio.timeout(20):
+        while not sink.decisions:
+            await asyncio.sleep(0.02)
+
+    assert [(one.request_id, one.error) for one in sink.decisions] == [("film", "expired")]
+    with OfflineQueue(made.offline, remote=["cloud"]) as queue:
+        assert queue.unanswered() == []
 
 
 async def test_a_stored_request_of_another_version_is_rejected(tmp_path: Path) -> None:

@@ -123,6 +123,8 @@ class Store:
             clock=clock,
         )
         self._waiting = self._queue.state().waiting
+        self._untold = bool(self._queue.unanswered())
+        """Whether a process before this one ended requests and did not come to tell of them."""
         self._told = 0
         """The place of the last end that was told by this process."""
         self._task: asyncio.Task[None] | None = None
@@ -136,7 +138,7 @@ class Store:
             self._queue.send_only_to(_remote(serving.policy))
         if self._task is not None and self._loop is loop and not self._task.done():
             return
-        if self._waiting:
+        if self._waiting or self._untold:
             self._loop, self._task = loop, loop.create_task(self._send())
 
     async def keep(self, run: Run) -> None:
@@ -231,6 +233,10 @@ class Store:
     async def _send(self) -> None:
         """Look now and then whether a tier is back, and send until nothing waits."""
         rest_s = 0.0
+        if self._untold:
+            with contextlib.suppress(EdgewiseError):  # a full disk: tried again
+                await self._tell()
+                self._untold = False
         while self._waiting:
             await self._clock.await_(max(LOOK_EVERY_S, rest_s))
             rest_s = 0.0
