@@ -123,6 +123,8 @@ class Store:
             clock=clock,
         )
         self._waiting = self._queue.state().waiting
+        self._stored = 0
+        """Requests that this process has stored."""
         self._untold = bool(self._queue.unanswered())
         """Whether a process before this one ended requests and did not come to tell of them."""
         self._told = 0
@@ -186,6 +188,7 @@ class Store:
         said = await asyncio.to_thread(self._queue.put, request)
         if said.accepted:
             self._waiting += 1
+            self._stored += 1
             self.watch(self._serving)
         return said
 
@@ -248,7 +251,10 @@ class Store:
                 if done.held:
                     rest_s = max(rest_s, _HELD_REST_S)
                 await self._tell()
-                self._waiting = (await asyncio.to_thread(self._queue.state)).waiting
+                before = self._stored
+                left = (await asyncio.to_thread(self._queue.state)).waiting
+                # What was stored meanwhile may not be in it; counted twice, it is looked once more.
+                self._waiting = left + self._stored - before
 
     async def _tell(self) -> None:
         """Tell of the requests that ended without an answer, whether anybody asks for them or not.
