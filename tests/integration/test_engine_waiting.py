@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,14 @@ from edgewise.records import (
     TierKind,
     TierPolicy,
 )
-from edgewise.route import Budget, HybridInferenceEngine, LateRequest
+from edgewise.route import (
+    Budget,
+    HybridInferenceEngine,
+    LateAnswer,
+    LateOutcome,
+    LateRequest,
+    OfflineQueue,
+)
 from edgewise.testing.route import ListSink
 from edgewise.testing.virtual_time import TimedTier
 
@@ -267,6 +276,66 @@ async def test_what_ended_without_an_answer_is_logged_once_though_nobody_asks_fo
     assert [(one.request_id, one.error) for one in sink.decisions] == [
         (queued.request_id, "rejected")
     ]
+
+
+async def test_what_ended_just_before_a_kill_is_logged_by_the_next_process(
+    tmp_path: Path,
+) -> None:
+    made, sink = policy(tmp_path), ListSink()
+    assert made.offline is not None
+    with OfflineQueue(made.offline, remote=["cloud"]) as queue:
+        queue.put(LateRequest(request_id="film", payload=b"{}", allowed=("cloud",)))
+        queue.settle([LateAnswer(request_id="film", outcome=LateOutcome.EXPIRED)])
+
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, FAR))
+    async with engine_of(made, edge, cloud, sink), asyncio.timeout(20):
+        while not sink.decisions:
+            await asyncio.sleep(0.02)
+
+    assert [(one.request_id, one.error) for one in sink.decisions] == [("film", "expired")]
+    with OfflineQueue(made.offline, remote=["cloud"]) as queue:
+        assert queue.unanswered() == []
+
+
+class HeldUp(ThreadPoolExecutor):
+    """Runs what a loop gives to threads; one answer about the queue's state waits to be told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read, self.told = threading.Event(), threading.Event()
+
+    def submit(self, fn: Any, /, *args: Any, **named: Any) -> Any:
+        """Run it, and hold back the first answer."""
+
+        def work() -> Any:
+            found = fn(*args, **named)
+            if fn.args[0].__name__ == "state" and not self.read.is_set():
+                self.read.set()
+                assert self.told.wait(20.0)
+            return found
+
+        return super().submit(work)
+
+
+async def test_what_is_stored_while_the_queue_is_looked_at_is_not_forgotten(
+    tmp_path: Path,
+) -> None:
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, FAR))
+    threads = HeldUp()
+    asyncio.get_running_loop().set_default_executor(threads)
+
+    async with engine_of(policy(tmp_path), edge, cloud) as engine:
+        cloud.ready = False
+        first = await engine.predict(TEXT, allow_late=True)
+        cloud.ready = True
+        await asyncio.to_thread(threads.read.wait, 20.0)
+        cloud.ready = False
+        second = await engine.predict(TEXT, allow_late=True)
+        cloud.ready = True
+        threads.told.set()
+        found = [await answer_of(engine, one.request_id) for one in (first, second)]
+
+    assert [one["label"] for one in found] == ["yes", "yes"]
 
 
 async def test_a_stored_request_of_another_version_is_rejected(tmp_path: Path) -> None:

@@ -194,6 +194,9 @@ class ConfidenceMap:
         if self.kind is CalibrationKind.TEMPERATURE and self.score is not Score.TOP:
             what = f"a temperature does not map the score `{self.score.value}`"
             raise InvalidRecord(what, where="ConfidenceMap", hint="fit it anew")
+        if self.kind is CalibrationKind.TEMPERATURE and not self.temperature > 0.0:
+            what = f"temperature is {self.temperature}, not above 0"
+            raise InvalidRecord(what, where="ConfidenceMap", hint="fit it anew")
 
     def __call__(
         self, probabilities: tuple[float, ...], *, energy: float | None = None, length: int = 0

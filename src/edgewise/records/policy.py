@@ -131,6 +131,13 @@ class PreRouteRules:
     late_ms_per_quality: float | None = None
     """How much later an answer may be for a point of quality; `None` counts no time."""
 
+    def __post_init__(self) -> None:
+        for name in ("usd_per_quality", "late_ms_per_quality"):
+            value = getattr(self, name)
+            if value is not None and not value > 0.0:
+                what, hint = f"not above 0: {value}", "leave it out where it does not count"
+                raise InvalidRecord(what, where=f"PreRouteRules.{name}", hint=hint)
+
 
 class Lineup:
     """What a policy's tiers and residency come to. Made by a policy, read by the decision."""

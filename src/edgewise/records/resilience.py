@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from edgewise.errors import InvalidRecord
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerRules:
@@ -15,6 +17,11 @@ class BreakerRules:
     failure_share: float = 0.5
     open_s: float = 1.0
     """Then one call is let through, and another each time that this has passed again."""
+
+    def __post_init__(self) -> None:
+        if self.window < 1:
+            what, hint = f"not 1 or more: {self.window}", "leave it out for its default"
+            raise InvalidRecord(what, where="BreakerRules.window", hint=hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +64,10 @@ class ProbeRules:
     open_s: float = 0.5
     """How often a tier with an open circuit is probed, so that it is back soon after its link."""
     timeout_ms: float = 1000.0
+
+    def __post_init__(self) -> None:
+        for name in ("open_s", "timeout_ms"):
+            value = getattr(self, name)
+            if not value > 0.0:
+                what, hint = f"not above 0: {value}", "leave it out for its default"
+                raise InvalidRecord(what, where=f"ProbeRules.{name}", hint=hint)

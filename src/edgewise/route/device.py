@@ -74,7 +74,10 @@ class DeviceMonitor:
 
     def _watch(self) -> None:
         while not self._stop.wait(self._every_s):
-            self.state = self._read()
+            try:
+                self.state = self._read()
+            except Exception:  # noqa: BLE001 - the application's code: what it does not tell is not known
+                self.state = DeviceState()
 
 
 def _battery(folder: Path) -> tuple[bool | None, float | None]:

@@ -185,7 +185,8 @@ class TierMonitor:
         if latency_ms is None:
             return
         self._breaker.close()
-        self._link.add(latency_ms, now_s)
+        if latency_ms > self._link.p50_ms:  # an answer takes longer still; a quick one says nothing
+            self._link.add(latency_ms, now_s)
 
     def _in_doubt(self, now_s: float) -> bool:
         return self._remote and self._in_flight == 0 and self._link.is_doubtful(now_s)

@@ -123,6 +123,10 @@ class Store:
             clock=clock,
         )
         self._waiting = self._queue.state().waiting
+        self._stored = 0
+        """Requests that this process has stored."""
+        self._untold = bool(self._queue.unanswered())
+        """Whether a process before this one ended requests and did not come to tell of them."""
         self._told = 0
         """The place of the last end that was told by this process."""
         self._task: asyncio.Task[None] | None = None
@@ -136,7 +140,7 @@ class Store:
             self._queue.send_only_to(_remote(serving.policy))
         if self._task is not None and self._loop is loop and not self._task.done():
             return
-        if self._waiting:
+        if self._waiting or self._untold:
             self._loop, self._task = loop, loop.create_task(self._send())
 
     async def keep(self, run: Run) -> None:
@@ -184,6 +188,7 @@ class Store:
         said = await asyncio.to_thread(self._queue.put, request)
         if said.accepted:
             self._waiting += 1
+            self._stored += 1
             self.watch(self._serving)
         return said
 
@@ -231,6 +236,10 @@ class Store:
     async def _send(self) -> None:
         """Look now and then whether a tier is back, and send until nothing waits."""
         rest_s = 0.0
+        if self._untold:
+            with contextlib.suppress(EdgewiseError):  # a full disk: tried again
+                await self._tell()
+                self._untold = False
         while self._waiting:
             await self._clock.await_(max(LOOK_EVERY_S, rest_s))
             rest_s = 0.0
@@ -242,7 +251,10 @@ class Store:
                 if done.held:
                     rest_s = max(rest_s, _HELD_REST_S)
                 await self._tell()
-                self._waiting = (await asyncio.to_thread(self._queue.state)).waiting
+                before = self._stored
+                left = (await asyncio.to_thread(self._queue.state)).waiting
+                # What was stored meanwhile may not be in it; counted twice, it is looked once more.
+                self._waiting = left + self._stored - before
 
     async def _tell(self) -> None:
         """Tell of the requests that ended without an answer, whether anybody asks for them or not.

@@ -70,6 +70,15 @@ def test_temperature_of_a_half_takes_squares() -> None:
     assert found == pytest.approx(0.9)
 
 
+@pytest.mark.parametrize("temperature", [0.0, -1.0])
+def test_a_temperature_that_is_not_above_zero_is_invalid(temperature: float) -> None:
+    with pytest.raises(InvalidRecord) as caught:
+        ConfidenceMap(kind=CalibrationKind.TEMPERATURE, temperature=temperature)
+
+    assert caught.value.what == f"temperature is {temperature}, not above 0"
+    assert (caught.value.where, caught.value.hint) == ("ConfidenceMap", "fit it anew")
+
+
 def test_temperature_leaves_an_answer_of_zeros_at_zero() -> None:
     assert ConfidenceMap(kind=CalibrationKind.TEMPERATURE, temperature=2.0)((0.0, 0.0)) == 0.0
 

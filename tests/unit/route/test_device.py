@@ -111,6 +111,29 @@ def test_the_state_is_read_again_in_the_background() -> None:
     assert second.battery_share == 0.4
 
 
+def test_a_reading_that_fails_is_not_known_and_tried_again() -> None:
+    failed, again = threading.Event(), threading.Event()
+    reads: list[int] = []
+
+    def read() -> DeviceState:
+        reads.append(1)
+        if len(reads) == 2:
+            raise OSError("the sensor is gone")
+        if len(reads) == 3:
+            failed.set()
+            assert again.wait(10.0)
+        return DeviceState(battery_share=0.5)
+
+    monitor = DeviceMonitor(read, every_s=0.001)
+    assert failed.wait(10.0)
+    meanwhile = monitor.state
+    again.set()
+    monitor.close()
+
+    assert meanwhile == DeviceState()
+    assert monitor.state.battery_share == 0.5
+
+
 def test_requests_of_the_last_minute_are_counted() -> None:
     rate = RequestRate()
 

@@ -291,3 +291,18 @@ def test_a_probe_that_comes_back_closes_the_circuit() -> None:
     monitor.probed(20.0, 1.5)
 
     assert (still, monitor.state(1.5).circuit_open, monitor.last_call_s) == (True, False, 1.5)
+
+
+def test_quick_probes_make_no_answers_quick_and_slow_ones_are_believed() -> None:
+    slow = TierPolicy(name="cloud", kind=TierKind.CLOUD, rtt_p50_ms=500.0, rtt_p95_ms=600.0)
+    policy = Policy(task="text-classification", labels=(), tiers=(slow,))
+    monitor = TierMonitor(slow, policy, remote=True)
+
+    for turn in range(9):
+        monitor.probed(5.0, float(turn))
+    quick = monitor.state(9.0)
+    for turn in range(5):
+        monitor.probed(900.0, 10.0 + turn)
+
+    assert (quick.rtt_p50_ms, quick.rtt_p95_ms) == (500.0, 600.0)
+    assert monitor.state(14.5).rtt_p50_ms == 900.0
