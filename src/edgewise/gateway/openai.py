@@ -121,7 +121,7 @@ class OpenAi:
         if len(texts) > self._most:
             what, hint = f"{len(texts)} texts", f"give 1 to {self._most}"
             raise InvalidData(what, where="input", hint=hint)
-        if body.get("encoding_format", "float") not in ("float", "base64"):
+        if body.get("encoding_format") not in (None, "float", "base64"):
             raise InvalidData("no such `encoding_format`", where="input", hint="say float")
         vectors, tokens = await self._embeds.embed([{"text": text} for text in texts])
         encode = _base64 if body.get("encoding_format") == "base64" else _as_it_is
