@@ -90,7 +90,10 @@ class Wire:
     def close(self) -> None:
         self.closing = True
 
-    abort = close
+    abort = write_eof = close
+
+    def can_write_eof(self) -> bool:
+        return True
 
     def is_closing(self) -> bool:
         return self.closing

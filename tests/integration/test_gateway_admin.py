@@ -195,6 +195,20 @@ def test_a_canary_that_fails_is_taken_back_by_itself() -> None:
     assert after == [200] * 20
 
 
+def test_a_canary_that_was_taken_back_and_is_tried_again_is_tested_again() -> None:
+    with administered(canary=None) as one:
+        admin(one, "stage", encode(STRICT))
+        admin(one, "canary", {"share": 0.3})
+        ask(one, 200)
+        again = admin(one, "canary", {"share": 0.3}).json()["canary"]
+        statuses = ask(one, 200)
+        state = admin(one, "state").json()["canary"]
+
+    assert (again["taken_back"], again["share"], again["e"]) == (False, 0.3, 1.0)
+    assert 0 < statuses.count(503) < 40
+    assert (state["taken_back"], state["share"]) == (True, 0.0)
+
+
 def test_a_canary_that_answers_keeps_its_share_until_it_is_stopped() -> None:
     with administered() as one:
         admin(one, "stage", encode(STRICT))

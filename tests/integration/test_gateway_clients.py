@@ -326,10 +326,13 @@ def test_a_bundle_that_embeds_answers_embeddings(tmp_path: Path) -> None:
         with openai.OpenAI(base_url=f"{one.url}/v1", api_key="none", max_retries=0) as client:
             floats = client.embeddings.create(model="tiny", input=["good", "bad"])
             packed = client.embeddings.create(model="tiny", input="good", encoding_format="float")
+            unsaid = {"model": "tiny", "input": "good", "encoding_format": None, "dimensions": 2}
+            nulls: Any = client.post("/embeddings", body=unsaid, cast_to=object)
             wrongs: list[dict[str, Any]] = [
                 {"input": []},
                 {"input": "x", "encoding_format": "i"},
                 {"input": ["x"] * 3},
+                {"input": "x", "dimensions": 1},
             ]
             for wrong in wrongs:
                 with pytest.raises(openai.BadRequestError):
@@ -339,7 +342,7 @@ def test_a_bundle_that_embeds_answers_embeddings(tmp_path: Path) -> None:
         labels = one.client.post("/predict", json={"text": "good"})
 
     assert [row.embedding for row in floats.data] == [[0.0, 1.0], [1.0, 0.0]]
-    assert packed.data[0].embedding == [0.0, 1.0]
+    assert packed.data[0].embedding == nulls["data"][0]["embedding"] == [0.0, 1.0]
     assert floats.usage.prompt_tokens == 6
     assert labels.status_code == 400
 

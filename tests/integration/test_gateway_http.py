@@ -113,6 +113,33 @@ def test_bodies_are_bounded_however_their_length_is_told(one: Running) -> None:
     assert statuses(huge)[0] in (400, 413)
 
 
+def test_who_sends_too_much_reads_why(one: Running) -> None:
+    host, port = one.url.removeprefix("http://").split(":")
+    large = bytes(1_000_000)
+    with closing(socket.create_connection((host, int(port)), timeout=10)) as client:
+        client.sendall(post(body=b"").replace(b"length: 0", b"length: 9000000"))
+        for _ in range(9):
+            client.sendall(large)
+        received = client.recv(65536)
+
+    assert statuses(received) == [413]
+
+
+def send_on(client: socket.socket) -> None:
+    while True:
+        client.sendall(bytes(10_000))
+
+
+def test_who_goes_on_sending_too_much_is_cut_off(one: Running) -> None:
+    host, port = one.url.removeprefix("http://").split(":")
+    with closing(socket.create_connection((host, int(port)), timeout=10)) as client:
+        client.sendall(post(body=b"").replace(b"length: 0", b"length: 9000000"))
+        while client.recv(65536):
+            pass
+        with pytest.raises(OSError, match=r"reset|pipe"):
+            send_on(client)
+
+
 def test_a_chunked_body_is_read(one: Running) -> None:
     head = b"POST /predict HTTP/1.1\r\n" + HOST + b"connection: close\r\n"
     sent = head + b"transfer-encoding: chunked\r\n\r\n4\r\n" + BODY[:4] + b"\r\nb\r\n" + BODY[4:]

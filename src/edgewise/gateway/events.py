@@ -92,7 +92,8 @@ class Events:
                 kind = (attempt.tier, attempt.outcome.value, attempt.error)
                 self._failures[kind] += 1
                 told_s = self._told_s.get(kind)
-                if told_s is None or decision.at_s - told_s >= EVERY_S:
+                # A clock that is set back starts anew: it would say nothing until it caught up.
+                if told_s is None or not 0.0 <= decision.at_s - told_s < EVERY_S:
                     self._told_s[kind] = decision.at_s
                     self._tell(kind)
 

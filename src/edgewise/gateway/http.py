@@ -304,9 +304,18 @@ class Connection(asyncio.Protocol):
             body = f'{{"error":"{what}"}}'.encode()
             answer = Response(status=status, body=body)
             self._transport.write(head_of(answer, self._server.lines, close=True) + body)
-            self._transport.close()
+            if status == 413:
+                self._linger()
+            else:
+                self._transport.close()
         else:  # what is under way is answered first
             self._task.add_done_callback(lambda _: self._transport.close())
+
+    def _linger(self) -> None:
+        """Take what is still sent and drop it: closed at once, its sender would read no answer."""
+        self._since_s, self._reading = self._server.now_s(), False
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
 
     def sweep(self, now_s: float) -> None:
         """Close what takes too long."""
@@ -322,7 +331,10 @@ class Connection(asyncio.Protocol):
                 return
         if closing:
             return
-        if self._reading and now_s - self._since_s > self._limits.read_s:
+        if self._closing:
+            if self._task is None and now_s - self._since_s > _LINGER_S:
+                self._transport.close()
+        elif self._reading and now_s - self._since_s > self._limits.read_s:
             self._refuse(408, "the request took too long to come")
         elif self._is_idle and (
             self._server.closing_idle or now_s - self._since_s > self._limits.idle_s

@@ -121,9 +121,12 @@ class OpenAi:
         if len(texts) > self._most:
             what, hint = f"{len(texts)} texts", f"give 1 to {self._most}"
             raise InvalidData(what, where="input", hint=hint)
-        if body.get("encoding_format", "float") not in ("float", "base64"):
+        if body.get("encoding_format") not in (None, "float", "base64"):
             raise InvalidData("no such `encoding_format`", where="input", hint="say float")
         vectors, tokens = await self._embeds.embed([{"text": text} for text in texts])
+        if vectors and body.get("dimensions") not in (None, len(vectors[0])):
+            what, hint = f"the model gives {len(vectors[0])} dimensions", "leave `dimensions` out"
+            raise InvalidData(what, where="dimensions", hint=hint)
         encode = _base64 if body.get("encoding_format") == "base64" else _as_it_is
         data = [
             {"object": "embedding", "index": index, "embedding": encode(vector)}

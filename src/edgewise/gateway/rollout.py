@@ -121,6 +121,10 @@ class Rollout:
             opened = await self._open(policy)
             await self.stop()
             self.canary, self.test, self.taken_back = opened, FailsMore(), False
+        if (
+            self.taken_back and share > 0.0
+        ):  # tried again: what is known of the time before holds no longer
+            self.test, self.taken_back = FailsMore(), False
         self.share = share
         self._say("canary", f"gets {share:g} of the requests", self.canary, share=share)
 

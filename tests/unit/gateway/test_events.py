@@ -138,6 +138,16 @@ def test_a_tiers_failures_are_told_at_once_and_then_counted() -> None:
     assert {one["level"] for one in lines(out)} == {"warning"}
 
 
+def test_failures_are_told_after_a_clock_was_set_back() -> None:
+    out = io.StringIO()
+    events = Events(out)
+
+    for second in (9000.0, 20.0, 21.0, 30.0):
+        events.see(decision(second, failed("RemoteError")))
+
+    assert [one["count"] for one in lines(out)] == [1, 1, 2]
+
+
 def test_an_input_that_can_not_be_read_is_no_tiers_failure() -> None:
     out = io.StringIO()
     events = Events(out)
