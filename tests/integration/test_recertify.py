@@ -1,5 +1,6 @@
 """`edgewise recertify`: audited samples give a run its next certificate, or a no."""
 
+import csv
 import json
 import random
 import shutil
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 
 from edgewise.cli import main
+from edgewise.errors import InvalidData
 from edgewise.observe import AuditFile, Auditor
+from edgewise.pipeline.recertifying import read_truths
 from edgewise.records import (
     Answered,
     AuditRules,
@@ -257,6 +260,24 @@ def test_after_a_void_only_later_samples_count(
     assert since["left_out"] == 800 - since["samples"]
 
 
+def test_a_quote_that_is_not_closed_is_no_csv(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text('request_id,label\n"' + "a" * 200_000, encoding="utf-8")
+    before = csv.field_size_limit(131_072)  # as a process has it that read no splits
+
+    try:
+        with pytest.raises(InvalidData) as caught:
+            read_truths(path, ("no", "yes"))
+    finally:
+        csv.field_size_limit(before)
+
+    assert caught.value.what == "no CSV: field larger than field limit (131072)"
+    assert (caught.value.where, caught.value.hint) == (
+        str(path),
+        "look for a quote that is not closed",
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "text", "what", "line"),
     [
@@ -265,6 +286,7 @@ def test_after_a_void_only_later_samples_count(
         ("labels.jsonl", '{"request_id": "a"}', "no request id or no label", ":1"),
         ("labels.jsonl", "{", "no JSON", ":1"),
         ("labels.jsonl", "[]", "no JSON object", ":1"),
+        ("labels.jsonl", "[" * 100_000, "no JSON", ":1"),
         ("absent.csv", None, "can't be read: FileNotFoundError", ""),
     ],
 )

@@ -278,12 +278,16 @@ def read_truths(path: Path, labels: Sequence[str]) -> dict[str, str]:
 
 def _rows_of(path: Path, text: str) -> list[tuple[int, Mapping[str, object]]]:
     if path.suffix != ".jsonl":
-        return list(enumerate(csv.DictReader(text.splitlines()), start=2))
+        try:
+            return list(enumerate(csv.DictReader(text.splitlines()), start=2))
+        except csv.Error as wrong:
+            hint = "look for a quote that is not closed"
+            raise InvalidData(f"no CSV: {wrong}", where=str(path), hint=hint) from wrong
     found: list[tuple[int, Mapping[str, object]]] = []
     for line, one in enumerate(text.splitlines(), start=1):
         try:
             row = json.loads(one) if one.strip() else None
-        except ValueError as wrong:
+        except (ValueError, RecursionError) as wrong:
             raise InvalidData("no JSON", where=f"{path}:{line}", hint=_HINT) from wrong
         if isinstance(row, dict):
             found.append((line, row))
