@@ -336,7 +336,7 @@ def test_repeated_ids_are_refused_unless_answers_name_texts(
 @pytest.mark.parametrize(
     ("arguments", "code", "what"),
     [
-        (["--what-if", "rate=0"], 2, "`rate` is not above 0: 0.0"),
+        (["--what-if", "rate=0"], 2, "`rate` is not from 1e-09 to 1e+09: 0.0"),
         (["--what-if", "failures.sky=0.1"], 2, "no tier `sky`"),
         (["--profile", "none.json"], 1, "no such file"),
         (["--network", "none.csv"], 1, "can't be read"),

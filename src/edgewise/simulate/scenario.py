@@ -10,6 +10,7 @@ from edgewise.simulate.answers import AnswerTable, table_of
 from edgewise.simulate.network import Network
 
 BYTES_PER_TOKEN = 4.0
+_LEAST, _MOST = 1e-9, 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +69,8 @@ class Scenario:
 
     def __post_init__(self) -> None:
         for name, value in (("rate", self.rate), ("bytes_per_token", self.bytes_per_token)):
-            if not (math.isfinite(value) and value > 0.0):
-                what = f"`{name}` is not above 0: {value}"
+            if not _LEAST <= value <= _MOST:
+                what = f"`{name}` is not from {_LEAST:g} to {_MOST:g}: {value}"
                 raise InvalidRecord(what, where=f"Scenario.{name}", hint="1 leaves it as it is")
         known = {tier.name for tier in self.policy.tiers}
         named = {*self.profiles, *self.failure_share, *(one.tier for one in self.outages)}

@@ -440,7 +440,13 @@ def test_a_device_has_its_own_servers_here_too() -> None:
 @pytest.mark.parametrize(
     ("more", "where", "what"),
     [
-        ({"rate": 0.0}, "Scenario.rate", "`rate` is not above 0: 0.0"),
+        ({"rate": 0.0}, "Scenario.rate", "`rate` is not from 1e-09 to 1e+09: 0.0"),
+        ({"rate": 1e308}, "Scenario.rate", "`rate` is not from 1e-09 to 1e+09: 1e+308"),
+        (
+            {"bytes_per_token": 1e308},
+            "Scenario.bytes_per_token",
+            "`bytes_per_token` is not from 1e-09 to 1e+09: 1e+308",
+        ),
         ({"failure_share": {"sky": 0.1}}, "Scenario", "no tier `sky`"),
         ({"failure_share": {"edge": 2.0}}, "Scenario.failure_share.edge", "no share: 2.0"),
     ],
