@@ -68,7 +68,9 @@ class Arrivals:
         )
         for number, column in enumerate(columns, block.first):
             moment_s, row, sent, back, size, private, late, wrong, device, chance = column
-            facts, kind = self._facts_of(int(sent), size, row, private=private, late=late)
+            gain = None if self._gain is None else self._gain[row]
+            made = 0 if gain is None else round(back)
+            facts, kind = self._facts_of((int(sent), size, made), gain, private=private, late=late)
             run = Run(number, moment_s, facts, kind)
             run.row, run.wrong, run.device, run.chance = row, wrong, device, chance
             run.input_tokens, run.output_tokens = sent, back
@@ -106,10 +108,14 @@ class Arrivals:
         return run.chance[self._place[tier.name]]
 
     def _facts_of(
-        self, length: int, size: int, row: int, *, private: bool, late: bool
+        self, sizes: tuple[int, int, int], gain: float | None, *, private: bool, late: bool
     ) -> tuple[RequestFacts, Hashable]:
-        gain = None if self._gain is None else self._gain[row]
-        key = (length, size, private, late, gain)
+        """Give the facts of a request of this length, these bytes and these tokens to be made.
+
+        Only a predicted gain is weighed against the price of tokens; live they are at most bytes.
+        """
+        length, size, made = sizes
+        key = (*sizes, private, late, gain)
         found = self._facts.get(key)
         if found is None:
             facts = RequestFacts(
@@ -119,6 +125,8 @@ class Arrivals:
                 private=private,
                 allow_late=late,
                 gain=gain,
+                input_tokens=0 if gain is None else size,
+                output_tokens=made,
             )
             found = facts, self._kind_of(facts)
             if len(self._facts) < _MOST:

@@ -5,7 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgewise.records import Policy, PreRouteRules, ServiceFormula, Simulation, TierKind, TierPolicy
+from edgewise.records import (
+    Policy,
+    PreRouteRules,
+    Price,
+    ServiceFormula,
+    Simulation,
+    TierKind,
+    TierPolicy,
+)
 from edgewise.simulate import AnswerTable, Scenario, TraceBlock, has_feedback, simulate
 
 EDGE = TierPolicy(
@@ -57,6 +65,18 @@ def test_a_gain_is_weighed_against_its_price_and_its_delay() -> None:
         found = run(replace(POLICY, preroute=rules), TABLE, "hard")
 
         assert found.attempts == {"edge": 1, "cloud": 0}
+
+
+def test_a_gain_is_weighed_against_the_price_of_tokens() -> None:
+    rules = PreRouteRules(min_gain=0.3, usd_per_quality=0.02)
+
+    # 10 tokens read and one made at 0.001 USD each take 0.55 of a gain of 0.5; at 0.0001, 0.055.
+    for usd, asked in ((1000.0, {"edge": 1, "cloud": 0}), (100.0, {"edge": 0, "cloud": 1})):
+        price = Price(usd_per_million_tokens_in=usd, usd_per_million_tokens_out=usd)
+        cloud = replace(CLOUD, usd_per_request=0.0, token_price=price)
+        policy = replace(POLICY, tiers=(EDGE, cloud), preroute=rules)
+
+        assert run(policy, TABLE, "hard").attempts == asked
 
 
 def test_without_gains_the_result_says_what_is_left_out() -> None:
