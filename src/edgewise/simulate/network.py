@@ -17,8 +17,9 @@ _HINT = "columns: rtt_ms, up_mbps, down_mbps, and t_s where they change over tim
 class Network:
     """Round trips and rates of a link. Made by `read_network`.
 
-    With times, values hold until the next one, and the trace starts anew when it ends. Round trips
-    without times are drawn at random. Each request has the link for itself.
+    With times, values hold until the next one, and the trace starts anew when it ends. A moment
+    from its first on is on its own clock, such as seconds since 1970; to an earlier one its first
+    is 0. Round trips without times are drawn at random. Each request has the link for itself.
     """
 
     def __init__(
@@ -54,18 +55,23 @@ class Network:
         if self._at_s is None:
             place = (uniform * len(self._rtt_s)).astype(np.int64)
         else:
-            now_s = np.mod(at_s, self._period_s) + self._at_s[0]
+            now_s = np.mod(self._since_s(at_s), self._period_s) + self._at_s[0]
             place = np.searchsorted(self._at_s, now_s, side="right") - 1
         found: Floats = self._rtt_s[place]
         return found
 
     def up_s(self, at_s: Floats, sent_bytes: Floats) -> Floats:
         """Give how long sending takes from these moments on."""
-        return _sending_s(self._up, self._period_s, at_s, sent_bytes)
+        return _sending_s(self._up, self._period_s, self._since_s(at_s), sent_bytes)
 
     def down_s(self, at_s: Floats, sent_bytes: Floats) -> Floats:
         """Give how long the answer's bytes take from these moments on."""
-        return _sending_s(self._down, self._period_s, at_s, sent_bytes)
+        return _sending_s(self._down, self._period_s, self._since_s(at_s), sent_bytes)
+
+    def _since_s(self, at_s: Floats) -> Floats:
+        """Give how long after the trace began these moments are."""
+        first_s = 0.0 if self._at_s is None else float(self._at_s[0])
+        return np.where(at_s >= first_s, at_s - first_s, at_s)
 
     def _carried(self, bits: Floats) -> tuple[Floats, Floats]:
         """Give moments within a period, and the bytes that the link has carried until then."""

@@ -24,6 +24,18 @@ def test_round_trips_hold_until_the_next_and_begin_anew(tmp_path: Path) -> None:
     assert found.up_s(moments, np.ones(5)).tolist() == [0.0] * 5
 
 
+def test_moments_on_the_clock_of_the_network_are_found_on_it(tmp_path: Path) -> None:
+    found = network(
+        tmp_path, "t_s,rtt_ms,up_mbps\n1700000001,50,8\n1700000002,100,0.8\n1700000003,20,80\n"
+    )
+
+    moments = 1_700_000_000 + np.array([1.0, 2.5, 3.0, 4.5])
+    assert found.rtt_s(moments, np.zeros(4)).tolist() == [0.05, 0.1, 0.02, 0.05]
+    # 100 kB take 0.1 s at 8 Mbit/s, 1 s at 0.8 and 10 ms at 80.
+    took = found.up_s(moments, np.full(4, 1e5)).tolist()
+    assert took == pytest.approx([0.1, 0.505, 0.01, 0.1], abs=1e-6)
+
+
 def test_round_trips_without_times_are_drawn(tmp_path: Path) -> None:
     found = network(tmp_path, "rtt_ms\n50\n100\n")
 
