@@ -12,6 +12,8 @@ from edgewise.plan.pareto import mark_beaten
 from edgewise.records import Option, PlanBasis, PrivacyAction, TierKind, Tradeoff
 from edgewise.units import format_bytes, format_ms
 
+_NOT_AWAY = "privacy binds: some requests may not leave the device"
+
 
 def options_of(
     basis: PlanBasis, evidence: Evidence, model: CostModel, numbers: Mapping[str, float]
@@ -149,7 +151,7 @@ def _edge(basis: PlanBasis, evidence: Evidence, usd: float, limits: Sequence[str
     if _is_closed(basis, {"edge"}):
         reasons.append("privacy binds: some requests may not be seen by the edge")
     if basis.edge.kind is not TierKind.DEVICE:
-        reasons += _private(evidence)
+        reasons += _private(basis, evidence)
     return Option(
         name="edge",
         feasible=not reasons,
@@ -165,8 +167,10 @@ def _is_closed(basis: PlanBasis, tiers: set[str]) -> bool:
     return any(tiers.isdisjoint(homes) for homes in basis.privacy.residency.values())
 
 
-def _private(evidence: Evidence) -> list[str]:
-    """Say which of the trace's requests have no answer where none is given on the device."""
+def _private(basis: PlanBasis, evidence: Evidence) -> list[str]:
+    """Say which requests have no answer where none is given on the device."""
+    if any(basis.privacy.actions.of(one) is PrivacyAction.KEEP for one in basis.privacy.detect):
+        return [_NOT_AWAY]
     replay = evidence.replay
     if replay is None or not replay.private_share:
         return []
@@ -179,11 +183,10 @@ def _cloud(basis: PlanBasis, evidence: Evidence, usd: float, load: Sequence[str]
     replayed_ms = evidence.replayed_ms("cloud", 0.95)
     p95_ms = basis.cloud.rtt_p95_ms if replayed_ms is None else replayed_ms
     reasons = [*load, *_late(basis, p95_ms)]
-    kept = any(basis.privacy.actions.of(one) is PrivacyAction.KEEP for one in basis.privacy.detect)
-    if kept or _is_closed(basis, {"cloud", *basis.cloud.equals}):
-        reasons.append("privacy binds: some requests may not leave the device")
+    if _is_closed(basis, {"cloud", *basis.cloud.equals}):
+        reasons.append(_NOT_AWAY)
     else:
-        reasons += _private(evidence)
+        reasons += _private(basis, evidence)
     return Option(
         name="cloud",
         feasible=not reasons,
@@ -209,7 +212,7 @@ def _hybrid(
         p95 = mixture_p95(near, (far.rtt_p50_ms, far.rtt_p95_ms), evidence.deferral_share)
     reasons = [*limits, *_late(basis, p95)]
     if basis.edge.kind is not TierKind.DEVICE:
-        reasons += _private(evidence)
+        reasons += _private(basis, evidence)
     if not evidence.promised:
         reasons.append(
             "quality binds: there is no certificate, so every answer that may leave is deferred"

@@ -27,6 +27,7 @@ from edgewise.records import (
     ProjectSpec,
     Quality,
     Task,
+    TierKind,
     Workload,
 )
 
@@ -288,3 +289,16 @@ def test_an_option_is_out_only_where_its_tiers_may_not_see_some_requests(
 
     assert [one.name for one in found.options if one.feasible] == options
     assert all("privacy binds" in one.reasons[0] for one in found.options if not one.feasible)
+
+
+def test_what_stays_on_the_device_rules_out_a_site_that_answers_for_it() -> None:
+    site = replace(basis(), edge=EdgeTier(kind=TierKind.SITE))
+
+    kept = plan_from(replace(site, privacy=PrivacyRules(detect=("email",))), KNOWN)
+    redacted = PrivacyRules(detect=("email",), actions=REDACTING)
+
+    assert kept.choice is None
+    assert {one.reasons for one in kept.options} == {
+        ("privacy binds: some requests may not leave the device",)
+    }
+    assert plan_from(replace(site, privacy=redacted), KNOWN).feasible
