@@ -168,7 +168,7 @@ def ledger_rows(
 
     Own hardware costs what the plan says, whatever it is asked, so each of its days has two rows: a
     part used, by the seconds that attempts took of all its seconds, and a part unused. It has them
-    on idle days too, from the log's first day to its last.
+    on idle days too, from the log's first day to its last, where a request might have gone there.
 
     Parameters
     ----------
@@ -177,17 +177,21 @@ def ledger_rows(
     """
     assert plan.basis is not None
     calls: dict[tuple[date, str], tuple[int, float, float]] = {}
+    days: set[date] = set()
+    open_to: set[str] = set()
     for decision in decisions:
         day = datetime.fromtimestamp(decision.at_s, UTC).date()
+        days.add(day)
+        open_to.update(decision.allowed)
         for attempt in decision.attempts:
             count, usd, ms = calls.get((day, attempt.tier), (0, 0.0, 0.0))
+            open_to.add(attempt.tier)
             calls[day, attempt.tier] = (
                 count + 1,
                 usd + attempt.cost_usd,
                 ms + attempt.latency_ms,
             )
-    days = [day for day, _ in calls]
-    for tier in {tier for _, tier in calls if tier in own}:
+    for tier in open_to.intersection(own):
         for ahead in range((max(days) - min(days)).days + 1):
             calls.setdefault((min(days) + timedelta(days=ahead), tier), (0, 0.0, 0.0))
     fleet_usd = sum(

@@ -134,6 +134,17 @@ def test_own_hardware_costs_its_days_without_a_request_too() -> None:
     assert [row["ConsumedQuantity"] for row in idle] == ["0", ""]
 
 
+def test_a_fleet_that_nobody_asked_costs_its_days_too() -> None:
+    decisions = [answered(3, "cloud", 0.002, 80.0), answered(4, "cloud", 0.002, 80.0)]
+
+    rows = ledger_rows(decisions, planned())
+    without = ledger_rows([replace(one, allowed=("cloud",)) for one in decisions], planned())
+
+    assert total(rows, "EffectiveCost", ResourceId="edge") == pytest.approx(2 * 200 * 24 / 730)
+    assert total(rows, "EffectiveCost", CapacityReservationStatus="Used") == 0
+    assert {row["ResourceId"] for row in without} == {"cloud"}
+
+
 def test_a_fleet_is_never_used_more_than_it_is_there() -> None:
     small = plan_from(
         replace(basis(), workload=Workload(devices=1, device_usd=48, requests_per_month=10)), KNOWN
