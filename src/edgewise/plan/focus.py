@@ -167,8 +167,9 @@ def ledger_rows(
     """Give a row a day and tier of what was decided: calls by their price, own hardware by its use.
 
     Own hardware costs what the plan says, whatever it is asked, so each of its days has two rows: a
-    part used, by the seconds that attempts took of all its seconds, and a part unused. It has them
-    on idle days too, from the log's first day to its last, where a request might have gone there.
+    part used, by the seconds that attempts took of all that its servers have for the workload, and
+    a part unused. It has them on idle days too, from the log's first day to its last, where a
+    request might have gone there.
 
     Parameters
     ----------
@@ -199,7 +200,8 @@ def ledger_rows(
         for one in plan.bill
         if one.option == "edge" and one.line != "energy per request"
     )
-    name, devices = plan.basis.name, plan.basis.workload.devices
+    name, basis = plan.basis.name, plan.basis
+    servers = basis.workload.devices * basis.costs.edge.share * (basis.edge.servers or 1)
     rows = []
     for (day, tier), (count, usd, ms) in sorted(calls.items()):
         start = datetime(day.year, day.month, day.day, tzinfo=UTC)
@@ -219,7 +221,7 @@ def ledger_rows(
         )
         charges = [charge]
         if tier in own:
-            busy = min(ms / 1000 / (devices * 86_400), 1.0)
+            busy = min(ms / 1000 / (servers * 86_400), 1.0)
             charges = _days(charge, fleet_usd * 24 / HOURS_A_MONTH, busy)
         rows += [_row(one, *_month(day), name) for one in charges]
     return tuple(rows)

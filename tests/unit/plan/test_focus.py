@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -11,7 +12,17 @@ from plan_numbers import basis
 
 from edgewise.plan import plan_from
 from edgewise.plan.focus import COLUMNS, MANDATORY, Row, focus_csv, ledger_rows, plan_rows
-from edgewise.records import Attempt, Decision, Outcome, Plan, RequestFacts, Workload
+from edgewise.records import (
+    Attempt,
+    Costs,
+    Decision,
+    EdgeCosts,
+    EdgeTier,
+    Outcome,
+    Plan,
+    RequestFacts,
+    Workload,
+)
 
 KNOWN = replace(plan_numbers.KNOWN, edge_loss=0.5)
 NULLABLE = {
@@ -143,6 +154,19 @@ def test_a_fleet_that_nobody_asked_costs_its_days_too() -> None:
     assert total(rows, "EffectiveCost", ResourceId="edge") == pytest.approx(2 * 200 * 24 / 730)
     assert total(rows, "EffectiveCost", CapacityReservationStatus="Used") == 0
     assert {row["ResourceId"] for row in without} == {"cloud"}
+
+
+def test_a_fleet_is_used_by_the_seconds_that_its_servers_have_for_the_workload() -> None:
+    known = basis(Costs(edge=EdgeCosts(share=0.5)))
+    shared = plan_from(replace(known, edge=EdgeTier(servers=4)), KNOWN)
+
+    rows = ledger_rows([answered(3, "edge", 0.0, 43_200_000.0)], shared)
+
+    # Twelve hours of work, and 100 devices have half of four servers for it: 4,800 hours a day.
+    day_usd = 100 * 24 / 730
+    used = total(rows, "EffectiveCost", CapacityReservationStatus="Used")
+    assert used == pytest.approx(day_usd * 12 / 4800)
+    assert json.loads(rows[0]["Tags"])["busy_share"] == "0.002500"
 
 
 def test_a_fleet_is_never_used_more_than_it_is_there() -> None:
