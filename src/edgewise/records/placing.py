@@ -66,9 +66,14 @@ class PlacementWorkload:
         return self.requests_per_month / (HOURS_PER_MONTH * 3600.0)
 
     @property
+    def is_planned_at_mean(self) -> bool:
+        """Whether answers may be so late that machines are sized for the mean."""
+        return self.deadline_s is not None and self.deadline_s >= DAY_S
+
+    @property
     def planned_per_s(self) -> float:
         """Requests a second that machines are sized for."""
-        if self.deadline_s is not None and self.deadline_s >= DAY_S:
+        if self.is_planned_at_mean:
             return self.mean_per_s
         return self.mean_per_s * PEAK_OVER_MEAN if self.peak_per_s is None else self.peak_per_s
 

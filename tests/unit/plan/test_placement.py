@@ -573,6 +573,19 @@ def test_figures_say_what_was_assumed() -> None:
     assert figures["m on box: peak memory"].origin is Origin.MEASURED
 
 
+def test_what_may_be_a_day_late_is_said_to_be_planned_at_the_mean() -> None:
+    late = with_workload(sharing_site(), "a", deadline_s=86_400.0)
+    late = with_workload(late, "b", deadline_s=86_400.0, peak_per_s=None)
+
+    figures = {one.name: one for one in place(late).figures}
+
+    for name in ("a", "b"):
+        said = figures[f"{name}: planned rate"]
+        assert said.value == pytest.approx(10_000 / (730 * 3600))
+        assert said.origin is Origin.GIVEN
+        assert said.source == "the month's mean, for answers may be a day late"
+
+
 def test_without_explanations_only_the_outcome_is_given() -> None:
     problem = with_workload(sharing_site(), "a", quality_floor=0.99)
 

@@ -121,13 +121,17 @@ def _without_any_way(problem: PlacementProblem) -> list[str]:
 def _figures(problem: PlacementProblem) -> Iterator[Figure]:
     """Say what the placement rests on that was not given."""
     for work in problem.workloads:
-        given = work.peak_per_s is not None
+        origin, source = Origin.GIVEN, "peak_per_s"
+        if work.is_planned_at_mean:
+            source = "the month's mean, for answers may be a day late"
+        elif work.peak_per_s is None:
+            origin, source = Origin.ASSUMED, f"{PEAK_OVER_MEAN:g} times the month's mean"
         yield Figure(
             name=f"{work.name}: planned rate",
             value=work.planned_per_s,
             unit="requests per second",
-            origin=Origin.GIVEN if given else Origin.ASSUMED,
-            source="peak_per_s" if given else f"{PEAK_OVER_MEAN:g} times the month's mean",
+            origin=origin,
+            source=source,
         )
         yield Figure(
             name=f"{work.name}: variation of gaps between requests",
