@@ -573,6 +573,32 @@ def test_figures_say_what_was_assumed() -> None:
     assert figures["m on box: peak memory"].origin is Origin.MEASURED
 
 
+def test_a_relaxation_is_found_beyond_the_nearest_steps() -> None:
+    base = sharing_site()
+    names = [f"far{at}" for at in range(14)]
+    problem = replace(
+        base,
+        workloads=(replace(base.workloads[0], quality_floor=0.95, kinds=(TierKind.SITE,)),),
+        models=(*base.models, *(PlacementModel(name=one) for one in names)),
+        profiles=(
+            base.profiles[0],
+            *(replace(base.profiles[1], model=one, usd_per_request=0.0) for one in names),
+        ),
+        qualities=(
+            ModelQuality(workload="a", model="m", value=0.5, low=0.4, high=0.6),
+            *(
+                ModelQuality(workload="a", model=one, value=0.95, low=0.9 - at / 100, high=0.95)
+                for at, one in enumerate(names)
+            ),
+        ),
+    )
+
+    found = place(problem)
+
+    # What is nearest may not be seen by the cloud; the site's model is the fifteenth step away.
+    assert [(one.constraint.limit, one.after) for one in found.relaxation] == [(Limit.QUALITY, 0.4)]
+
+
 def test_what_may_be_a_day_late_is_said_to_be_planned_at_the_mean() -> None:
     late = with_workload(sharing_site(), "a", deadline_s=86_400.0)
     late = with_workload(late, "b", deadline_s=86_400.0, peak_per_s=None)

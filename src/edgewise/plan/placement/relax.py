@@ -88,7 +88,7 @@ def _values(book: Book, one: Constraint) -> list[float]:
     limit = limit_of(book, one)
     if one.limit is Limit.QUALITY:
         lows = {route.quality_low or 0.0 for route in mine}
-        return sorted((low for low in lows if low < limit), reverse=True)[:_MOST_STEPS]
+        return _thinned(sorted((low for low in lows if low < limit), reverse=True))
     if one.limit is Limit.LATENCY:
         possible = {p95 * (1.0 + _ROUNDING) for route in mine for p95 in _possible_ms(book, route)}
         return _thinned(sorted(p95 for p95 in possible if p95 > limit))
@@ -96,7 +96,7 @@ def _values(book: Book, one: Constraint) -> list[float]:
         work = book.workloads[one.subject]
         up_share = {tier.name: tier.availability for tier in book.problem.tiers}
         short = falling_short(fates_of(mine), work.needs, up_share, limit)
-        return sorted({found for _, found in short}, reverse=True)[:_MOST_STEPS]
+        return _thinned(sorted({found for _, found in short}, reverse=True))
     return [1.0]
 
 
