@@ -12,7 +12,9 @@ from edgewise.plan.placement import check_placement, paying_cuts, place
 from edgewise.plan.placement.cutting import points_of
 from edgewise.records import (
     CutProfile,
+    DeviceClass,
     MeasuredCut,
+    Pool,
     Target,
 )
 
@@ -56,6 +58,24 @@ MEASURED = CutProfile(
         MeasuredCut(tensor="late", sent_bytes=1_000, head_ms=180.0, tail_ms=20.0),
     ),
 )
+
+
+def test_a_model_is_cut_in_the_same_place_on_two_classes() -> None:
+    problem = cut_problem()
+    (cuts,) = problem.cuts
+    tablet = replace(
+        problem,
+        device_classes=(*problem.device_classes, DeviceClass(name="tablet", usd_per_month=1.0)),
+        pools=(*problem.pools, Pool(tier="site", device_class="tablet", max_units=4)),
+        profiles=(*problem.profiles, replace(problem.profiles[0], device_class="tablet")),
+        cuts=(cuts, replace(cuts, near="tablet")),
+    )
+
+    found = place(tablet)
+
+    (way,) = found.assignments
+    assert (way.models, way.pools[0]) == (("m@early.head", "m@early.tail"), "site/tablet")
+    assert check_placement(tablet, found) == ()
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,10 @@ def _opened(problem: PlacementProblem, cuts: ModelCuts) -> PlacementProblem:
             *problem.profiles,
             *(one for one in profiles if (one.model, one.device_class) not in placed),
         ),
-        handovers=(*problem.handovers, *handovers),
+        handovers=(
+            *problem.handovers,
+            *(one for one in handovers if one not in problem.handovers),
+        ),
     )
 
 
