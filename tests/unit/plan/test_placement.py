@@ -772,6 +772,76 @@ def test_two_steps_widen_where_memory_shuts_the_pools_of_the_first() -> None:
     assert "20% is left beside" in found.bindings[0].text
 
 
+@pytest.mark.parametrize(
+    ("limit", "changes"),
+    [
+        (Limit.LATENCY, {"deadline_s": 0.8}),
+        (Limit.STORAGE, {}),
+    ],
+)
+def test_whatever_costs_more_for_being_kept_binds(limit: Limit, changes: dict[str, float]) -> None:
+    base = sharing_site()
+    box = replace(base.device_classes[0], memory_bytes=None, storage_bytes=1000)
+    problem = replace(
+        base,
+        device_classes=(
+            box if limit is Limit.STORAGE else base.device_classes[0],
+            DeviceClass(name="rented"),
+        ),
+        models=(PlacementModel(name="m", size_bytes=600), PlacementModel(name="n", size_bytes=600)),
+        profiles=(*base.profiles, *(replace(one, model="n") for one in base.profiles)),
+        qualities=(base.qualities[0], replace(base.qualities[1], model="n")),
+    )
+    if limit is not Limit.STORAGE:
+        problem = with_workload(base, "b", peak_per_s=7.0)
+
+    problem = with_workload(problem, "a", splittable=False, **changes)
+    found = place(with_workload(problem, "b", splittable=False))
+
+    bound = {one.constraint.limit: one for one in found.bindings}
+    assert bound[limit].saves_usd_per_month == pytest.approx(10.0)
+
+
+def test_an_availability_that_one_dear_tier_reaches_binds() -> None:
+    base = sharing_site()
+    near, far = base.profiles
+    problem = replace(
+        base,
+        workloads=(replace(base.workloads[0], availability=0.995),),
+        qualities=base.qualities[:1],
+        device_classes=(
+            base.device_classes[0],
+            DeviceClass(name="rented", usd_per_month=40.0),
+        ),
+        pools=(base.pools[0], replace(base.pools[1], max_units=4)),
+        profiles=(near, replace(far, usd_per_request=0.0)),
+    )
+
+    found = place(problem)
+
+    assert [one.pools for one in found.assignments] == [("cloud/rented",)]
+    assert [
+        (one.constraint.limit, one.text, one.saves_usd_per_month) for one in found.bindings
+    ] == [(Limit.AVAILABILITY, "what costs less would break it", pytest.approx(10.0))]
+
+
+def test_a_budget_with_room_does_not_bind_among_many_ways() -> None:
+    base = sharing_site(budget_usd_per_month=1000.0)
+    names = [f"m{at}" for at in range(151)]
+    problem = replace(
+        base,
+        pools=base.pools[1:],
+        models=tuple(PlacementModel(name=one) for one in names),
+        profiles=tuple(replace(base.profiles[1], model=one) for one in names),
+        qualities=tuple(replace(one, model=name) for one in base.qualities for name in names),
+    )
+
+    found = place(problem)
+
+    assert found.usd_per_month == pytest.approx(40.0)
+    assert found.bindings == ()
+
+
 def test_energy_that_is_used_up_binds() -> None:
     base = sharing_site()
     lean = replace(base.profiles[0], joules=1.0, usd_per_request=0.001)

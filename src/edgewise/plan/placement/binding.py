@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from edgewise.plan.placement.constraints import constraints_of, without
 from edgewise.plan.placement.highs import Outcome
 from edgewise.plan.placement.optimum import Effort, Found, find
-from edgewise.plan.placement.routes import Book, Route
+from edgewise.plan.placement.routes import Book, Route, latency_limit_ms
 from edgewise.records import (
     Assignment,
     Binding,
@@ -20,9 +21,12 @@ from edgewise.units import format_ms, format_usd
 
 _FEW_ROUTES = 300
 """Up to as many, what a constraint costs is worked out by dropping it."""
+_FEW_TRIES = 10_000
+"""Up to as many ways times constraints, all of them are dropped in turn."""
 _FULL = 0.999
 _NEAR = 0.8
 _CENT = 0.005
+_DEAR = "what costs less would break it"
 
 
 def bindings_of(problem: PlacementProblem, found: Found, effort: Effort) -> tuple[Binding, ...]:
@@ -32,10 +36,16 @@ def bindings_of(problem: PlacementProblem, found: Found, effort: Effort) -> tupl
     texts: dict[Constraint, str] = {}
     for key, text in (*_shut(book, found), *_full(book, found)):
         texts.setdefault(named[key], text)
-    bindings = []
+    few = len(book.routes) <= _FEW_ROUTES
+    if few and len(book.routes) * len(named) <= _FEW_TRIES:
+        for one in named.values():
+            texts.setdefault(one, _DEAR)
+    bindings, doubt = [], effort.gap_share * found.usd
+    brief = replace(effort, seconds=effort.seconds / max(1, len(named)))
     for one, text in texts.items():
-        saves = _saves(problem, one, found, effort) if len(book.routes) <= _FEW_ROUTES else None
-        if saves is None or saves > _CENT:
+        given = brief if text == _DEAR else effort
+        saves = _saves(problem, one, found, given) if few else None
+        if text != _DEAR if saves is None else saves > doubt + _CENT:
             bindings.append(Binding(constraint=one, text=text, saves_usd_per_month=saves))
     return tuple(sorted(bindings, key=lambda one: -(one.saves_usd_per_month or 0.0)))
 
@@ -93,7 +103,8 @@ def _full(book: Book, found: Found) -> Iterator[tuple[Key, str]]:
         yield from _of_workload(work, mine)
     if problem.budget_usd_per_month is not None:
         left = problem.budget_usd_per_month - found.usd
-        yield (Limit.BUDGET, ""), f"{format_usd(left)} is left"
+        if left <= (1.0 - _FULL) * problem.budget_usd_per_month:
+            yield (Limit.BUDGET, ""), f"{format_usd(left)} is left"
     if problem.joules_per_month is not None:
         used = sum(one.joules_per_month for one in found.assignments)
         if used >= _FULL * problem.joules_per_month:
@@ -115,7 +126,7 @@ def _of_pool(book: Book, use: PoolUse) -> Iterator[tuple[Key, str]]:
 
 
 def _of_workload(work: PlacementWorkload, mine: Sequence[Assignment]) -> Iterator[tuple[Key, str]]:
-    slowest, limit = max(one.latency_p95_ms for one in mine), work.latency_p95_ms
+    slowest, limit = max(one.latency_p95_ms for one in mine), latency_limit_ms(work)
     if limit is not None and slowest > _NEAR * limit:
         text = f"p95 is planned at {format_ms(slowest)}, and {format_ms(limit)} is asked"
         yield (Limit.LATENCY, work.name), text
