@@ -13,6 +13,7 @@ from plan_numbers import basis
 
 from edgewise.plan import plan_from
 from edgewise.records import (
+    Certainty,
     Costs,
     DecisionBin,
     Distribution,
@@ -430,7 +431,11 @@ def test_columns_of_sentences_are_set_to_the_left_with_their_heads() -> None:
 
 def test_a_page_shows_warnings_and_notes() -> None:
     found = replace(planned(), warnings=("two & two",))
+    mean = Certainty(draws=100, seed=0, notes=("on average the edge is cheaper by 12 USD",))
 
+    assert "On average the edge is cheaper by 12 USD." in render_plan(
+        replace(found, certainty=mean)
+    )
     assert "two &amp; two" in render_plan(found)
     assert "Every number is taken as exact: none is a distribution." in render_plan(found)
     assert "- check: two & two" in plan_markdown(found)
