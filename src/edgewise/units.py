@@ -54,7 +54,7 @@ def format_ms(duration_ms: float) -> str:
 
     Below a nanosecond it is 0.
     """
-    if duration_ms >= 1000:
+    if duration_ms >= 999.5:
         return f"{duration_ms / 1000:.3g} s"
     return f"{duration_ms:.3g} ms" if abs(duration_ms) >= 1e-6 else "0 ms"
 

@@ -75,6 +75,7 @@ def test_sizes_are_printed_in_binary_units(size_bytes: int, text: str) -> None:
         (0.01234, "0.0123 ms"),
         (1350, "1.35 s"),
         (999, "999 ms"),
+        (999.7, "1 s"),
     ],
 )
 def test_durations_are_printed_with_three_digits(duration_ms: float, text: str) -> None:

@@ -223,7 +223,7 @@ def _style(one: Tradeoff) -> str:
 def short(value: float) -> str:
     """Print a large number in three digits: 1.2 M."""
     for size, mark in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if abs(value) >= size:
+        if abs(value) >= 0.9995 * size:
             return f"{value / size:.3g}{mark}"
     return f"{value:.3g}"
 

@@ -87,6 +87,6 @@ def _words(shown: Sequence[Swing], lead: str) -> str:
 
 def _short(value: float) -> str:
     for size, mark in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
+        if abs(value) >= 0.9995 * size:
             return f"{value / size:.3g} {mark}"
     return f"{value:.3g}"

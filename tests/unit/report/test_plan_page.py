@@ -459,7 +459,8 @@ def test_a_bar_labels_both_ends_whichever_way_it_points() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "words"), [(12, "12"), (1234, "1.23 k"), (-2.5e6, "-2.5 M"), (3e9, "3 G")]
+    ("value", "words"),
+    [(12, "12"), (1234, "1.23 k"), (-2.5e6, "-2.5 M"), (3e9, "3 G"), (999_900, "1 M")],
 )
 def test_large_numbers_are_short(value: float, words: str) -> None:
     assert short(value) == words
