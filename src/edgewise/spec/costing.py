@@ -27,11 +27,17 @@ _SHOWN = (
     "tiers.cloud.rtt_ms.p95",
 )
 """Numbers that a plan shows, whether the file gives them or not."""
+_IN_TABLES = (
+    "costs.cloud.usd_per_gpu_hour",
+    "costs.cloud.usd_per_million_input_tokens",
+    "costs.cloud.usd_per_million_output_tokens",
+)
+"""Numbers that are 0 by default and that a price table may have."""
 
 
 def defaults_of(project: BaseModel) -> tuple[str, ...]:
-    """Name the numbers that a plan shows and the file does not give, by their place in it."""
-    return tuple(name for name in _SHOWN if not _is_given(project, name.split(".")))
+    """Name the numbers that a plan shows, or takes from tables, and the file does not give."""
+    return tuple(name for name in (*_SHOWN, *_IN_TABLES) if not _is_given(project, name.split(".")))
 
 
 def _is_given(section: object, path: list[str]) -> bool:

@@ -54,7 +54,7 @@ def load_plan(path: Path) -> ProjectSpec | PlanSpec:
         workload=workload_record(project.workload),
         costs=costs_record(costs, read.uncertain),
         trace=trace_of(project.workload, path),
-        defaults=defaults_of(project),
+        defaults=defaults_of(project.model_copy(update={"costs": costs})),
         path=path.resolve(),
     )
 
@@ -76,7 +76,7 @@ def _with_token_prices(read: ReadChats) -> Costs:
     given = {}
     for key, counted in _TOKENS:
         usd = getattr(cloud, key)
-        if usd == shape.ChatTier.model_fields[key].default:
+        if usd is None or key not in cloud.model_fields_set:
             continue
         if counted in costs.cloud.model_fields_set:
             what = f"`tiers.cloud.{key}` gives this price too, of one token"

@@ -92,6 +92,26 @@ def test_an_earlier_table_goes_before_a_later_one_and_may_lack_a_measure() -> No
     assert found.costs.cloud.usd_per_million_output_tokens == 0
 
 
+def test_a_zero_of_the_file_goes_before_a_tables_number(tmp_path: Path) -> None:
+    path = tmp_path / "edgewise.yaml"
+    path.write_text(
+        "name: a\ntask: text-generation\n"
+        "tiers: {edge: {}, cloud: {usd_per_input_token: 0}}\n"
+        "workload: {device_usd: 0}\n"
+        "costs:\n"
+        "  edge: {device: raspberry-pi-5-8gb}\n"
+        "  cloud: {model: openai/gpt-4o-mini, instance: aws/us-east-1/g5.xlarge,\n"
+        "    usd_per_gpu_hour: 0, input_tokens: 9, output_tokens: 9}\n"
+    )
+
+    found = basis_of(load_plan(path), packaged_tables())
+
+    assert found.workload.device_usd == 0
+    assert found.costs.cloud.usd_per_gpu_hour == 0
+    assert found.costs.cloud.usd_per_million_input_tokens == 0
+    assert found.costs.cloud.usd_per_million_output_tokens == 0.6
+
+
 def test_an_item_that_no_table_has_is_answered_with_those_that_are_like_it() -> None:
     with pytest.raises(InvalidSpec) as caught:
         priced(named("raspberry-pi-5"), packaged_tables())

@@ -42,6 +42,9 @@ workload: {devices: 1, requests_per_month: {p5: 1, p95: 10}}
         "workload.usd_per_device_month",
         "workload.usd_per_kwh",
         "tiers.cloud.rtt_ms.p50",
+        "costs.cloud.usd_per_gpu_hour",
+        "costs.cloud.usd_per_million_input_tokens",
+        "costs.cloud.usd_per_million_output_tokens",
     )
 
 

@@ -26,14 +26,16 @@ _NONE_BY_DEFAULT = {"costs.edge.grams_per_kwh", "costs.cloud.usd_per_million_cac
 def priced(basis: PlanBasis, tables: Sequence[PriceTable]) -> PlanBasis:
     """Fill in what the basis names of the tables, and note where each number is from.
 
-    A number that the spec gives goes before a table's, and an earlier table before a later one.
-    Where a number is none by default, 0 is given.
+    A number that the spec gives goes before a table's, and an earlier table before a later one. A 0
+    is given where the default is none, or where the basis has sources and none for it.
 
     Raises
     ------
     InvalidSpec
         When no table has a named item.
     """
+    # A file says which numbers it leaves out; a basis that is not of a file says nothing.
+    left_out = set(basis.sources)
     for named, measures in _NAMED:
         item = _get(basis, named)
         if not item:
@@ -41,7 +43,11 @@ def priced(basis: PlanBasis, tables: Sequence[PriceTable]) -> PlanBasis:
         found = _look_up(str(item), tables, named, measures[0][0])
         for measure, place in measures:
             own = _get(basis, place)
-            given = own is not None if place in _NONE_BY_DEFAULT else own
+            given = (
+                own is not None
+                if place in _NONE_BY_DEFAULT
+                else own or (left_out and place not in left_out)
+            )
             if given or measure not in found:
                 continue
             value, source = found[measure]
