@@ -23,7 +23,11 @@ from edgewise.units import format_ms, format_usd
     show_default=True,
     help="pdf: printed by an installed Chromium; focus: rows of FOCUS 1.2 as CSV",
 )
-@click.option("--month", default="", help="of the FOCUS rows, as 2026-11 [default: this one]")
+@click.option(
+    "--month",
+    default="",
+    help="of the FOCUS rows, as 2026-11 [default: this one; with --ledger, all]",
+)
 @click.option(
     "--ledger",
     type=click.Path(path_type=Path),
@@ -60,7 +64,7 @@ def command(
         raise UsageError("a ledger has FOCUS rows only", where="--ledger", hint="--format focus")
     if kind == "pdf" and out is None:
         raise UsageError("a PDF needs a file", where="--format pdf", hint="--out report.pdf")
-    first = _month(month)
+    asked = _month(month) if month else None
     plan = plan_again(path, draws=draws, seed=seed)
     if as_json:
         print_json(encode(plan))
@@ -69,7 +73,10 @@ def command(
     elif kind == "pdf" and out is not None:
         print_pdf(plan_page(plan, "html"), out)
     else:
-        text = focus_of(plan, first, ledger) if kind == "focus" else plan_page(plan, kind)
+        if kind == "focus":
+            text = focus_of(plan, asked, ledger, today=datetime.now(UTC).date())
+        else:
+            text = plan_page(plan, kind)
         if out is None:
             say(text.rstrip("\n"))
         else:
@@ -78,8 +85,6 @@ def command(
 
 
 def _month(text: str) -> date:
-    if not text:
-        return datetime.now(UTC).date()
     try:
         return datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC).date()
     except ValueError as wrong:

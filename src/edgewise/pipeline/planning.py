@@ -97,8 +97,15 @@ def plan_measured(spec: ProjectSpec, profile: Profile, evidence: Evidence, cache
     return plan_from(basis, replace(evidence, replay=replay))
 
 
-def focus_of(plan: Plan, month: date, ledger: Path | None) -> str:
+def focus_of(plan: Plan, month: date | None, ledger: Path | None, *, today: date) -> str:
     """Give a plan's first month, or what a decision log holds, as FOCUS rows in CSV.
+
+    Parameters
+    ----------
+    month
+        Any day of the month that the rows are for; `None`: all of a log, and a plan's are for now.
+    today
+        What now is.
 
     Raises
     ------
@@ -106,12 +113,14 @@ def focus_of(plan: Plan, month: date, ledger: Path | None) -> str:
         When there is no such log, or it can't be read.
     """
     if ledger is None:
-        return focus_csv(plan_rows(plan, month))
+        return focus_csv(plan_rows(plan, month or today))
     if not ledger.is_file():
         hint = "give the file that the engine logs its decisions to"
         raise StorageError("no such decision log", where=str(ledger), hint=hint)
     with DecisionLog(ledger) as log:
-        return focus_csv(ledger_rows(log.read(), plan))
+        rows = ledger_rows(log.read(), plan)
+    asked = "" if month is None else f"{month:%Y-%m}"
+    return focus_csv(row for row in rows if row["BillingPeriodStart"].startswith(asked))
 
 
 def plan_page(plan: Plan, kind: str) -> str:

@@ -341,13 +341,22 @@ def test_a_ledger_is_focus_rows_of_what_was_decided(
     with DecisionLog(path) as log:
         log.append(decision)
         log.append(replace(decision, request_id="b"))
+        log.append(replace(decision, request_id="c", at_s=decision.at_s + 40 * 86_400))
 
     arguments = ["plan", str(spec), "--format", "focus", "--ledger", str(path)]
     assert main(arguments) == 0
 
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     called = [row for row in rows if row["ResourceId"] == "cloud"]
-    assert [(row["BilledCost"], row["ConsumedQuantity"]) for row in called] == [("0.5", "2")]
+    assert [(row["BilledCost"], row["ConsumedQuantity"]) for row in called] == [
+        ("0.5", "2"),
+        ("0.25", "1"),
+    ]
+
+    assert main([*arguments, "--month", "2026-12"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert {row["BillingPeriodStart"] for row in rows} == {"2026-12-01T00:00:00Z"}
+    assert [row["BilledCost"] for row in rows if row["ResourceId"] == "cloud"] == ["0.25"]
 
 
 @pytest.mark.parametrize(
