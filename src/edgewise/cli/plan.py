@@ -58,21 +58,12 @@ def command(
         print_pdf,
     )
 
-    if seed < 0:
-        raise UsageError(f"not a seed: {seed}", where="--seed", hint="give a whole number ≥ 0")
-    if ledger is not None and kind != "focus":
-        raise UsageError("a ledger has FOCUS rows only", where="--ledger", hint="--format focus")
-    if kind == "pdf" and out is None:
-        raise UsageError("a PDF needs a file", where="--format pdf", hint="--out report.pdf")
+    _check(seed, kind, ledger, out)
     asked = _month(month) if month else None
     plan = plan_again(path, draws=draws, seed=seed)
-    if as_json:
-        print_json(encode(plan))
-    elif kind == "text":
-        show(plan)
-    elif kind == "pdf" and out is not None:
+    if kind == "pdf" and out is not None:
         print_pdf(plan_page(plan, "html"), out)
-    else:
+    elif out is not None or not (as_json or kind == "text"):
         if kind == "focus":
             text = focus_of(plan, asked, ledger, today=datetime.now(UTC).date())
         else:
@@ -81,7 +72,23 @@ def command(
             say(text.rstrip("\n"))
         else:
             write_text(out, text)
+    if as_json:
+        print_json(encode(plan))
+    elif kind == "text":
+        show(plan)
     return 0 if plan.feasible else 3
+
+
+def _check(seed: int, kind: str, ledger: Path | None, out: Path | None) -> None:
+    if seed < 0:
+        raise UsageError(f"not a seed: {seed}", where="--seed", hint="give a whole number ≥ 0")
+    if ledger is not None and kind != "focus":
+        raise UsageError("a ledger has FOCUS rows only", where="--ledger", hint="--format focus")
+    if kind == "pdf" and out is None:
+        raise UsageError("a PDF needs a file", where="--format pdf", hint="--out report.pdf")
+    if kind == "text" and out is not None:
+        hint = "--format md, html, pdf or focus"
+        raise UsageError("words and JSON go to stdout", where="--out", hint=hint)
 
 
 def _month(text: str) -> date:

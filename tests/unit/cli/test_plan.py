@@ -287,6 +287,16 @@ def test_a_plan_is_a_page_that_opens_offline(spec: Path, tmp_path: Path) -> None
     assert "https://" not in page.replace("https://github.com", "")
 
 
+def test_json_is_printed_beside_a_file(
+    spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "plan.md"
+
+    found = as_json(capsys, "plan", str(spec), "--format", "md", "--out", str(out))
+
+    assert out.read_text("utf-8").startswith(f"# {found['recommendation']}")
+
+
 def test_a_plan_without_traffic_is_a_plan_and_says_so(
     spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -365,6 +375,7 @@ def test_a_ledger_is_focus_rows_of_what_was_decided(
         (["--draws", "7"], 2, "draws: not a number of draws: 7"),
         (["--seed", "-1"], 2, "--seed: not a seed: -1"),
         (["--format", "pdf"], 2, "--format pdf: a PDF needs a file"),
+        (["--out", "plan.txt"], 2, "--out: words and JSON go to stdout"),
         (["--month", "11/26"], 2, "--month: not a month: 11/26"),
         (["--ledger", "log"], 2, "--ledger: a ledger has FOCUS rows only"),
         (["--ledger", "log", "--format", "focus"], 1, "log: no such decision log"),
