@@ -573,6 +573,18 @@ def test_figures_say_what_was_assumed() -> None:
     assert figures["m on box: peak memory"].origin is Origin.MEASURED
 
 
+def test_memory_and_storage_that_nothing_is_held_against_are_doubted() -> None:
+    near, far = sharing_site().profiles
+    unknown = sharing_site(
+        models=(PlacementModel(name="m"),), profiles=(replace(near, peak_memory_bytes=0), far)
+    )
+
+    assert place(unknown, explain=False).warnings == (
+        "m on box: no `memory` and no `size` is given, so it is taken to need none",
+        "m on box: no `size` is given, so it is taken to need no storage",
+    )
+
+
 def test_a_relaxation_is_found_beyond_the_nearest_steps() -> None:
     base = sharing_site()
     names = [f"far{at}" for at in range(14)]

@@ -22,6 +22,7 @@ def warnings_of(problem: PlacementProblem) -> Iterator[str]:
         if work.requests_per_month == 0:
             yield f"{work.name}: there are no requests"
     yield from _uncounted(problem)
+    yield from _unheld(problem)
     if problem.usd_per_kwh > 2:
         yield f"usd_per_kwh: {problem.usd_per_kwh:g} USD looks like cents"
     if not _anything_costs(problem):
@@ -34,6 +35,18 @@ def _uncounted(problem: PlacementProblem) -> Iterator[str]:
     for pool in problem.pools:
         if pool.max_units is None and pool.device_class in priced:
             yield f"{pool.name}: machines without max_units are elastic: their price is not counted"
+
+
+def _unheld(problem: PlacementProblem) -> Iterator[str]:
+    """Say which memory and storage nothing is held against, for want of a size."""
+    machines = {one.name: one for one in problem.device_classes}
+    sizes = {one.name: one.size_bytes for one in problem.models}
+    for one in problem.profiles:
+        machine, where = machines[one.device_class], f"{one.model} on {one.device_class}"
+        if machine.memory_bytes is not None and one.peak_memory_bytes == 0:
+            yield f"{where}: no `memory` and no `size` is given, so it is taken to need none"
+        if machine.storage_bytes is not None and sizes[one.model] == 0:
+            yield f"{where}: no `size` is given, so it is taken to need no storage"
 
 
 def _anything_costs(problem: PlacementProblem) -> bool:
