@@ -192,6 +192,7 @@ class TiersSpec:
     objective: Objective
     routing: RoutingSpec
     path: Path
+    audit: AuditRules | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,6 +161,8 @@ def policy_of(spec: TiersSpec) -> Policy:
         hedge=routing.hedge,
         preroute=routing.preroute,
         budget=routing.budget,
+        offline=routing.offline,
+        audit=None if spec.cloud is None else spec.audit,
         device=routing.device,
         deadline_ms=routing.deadline_ms,
     )

@@ -93,6 +93,7 @@ def load_tiers(path: Path) -> TiersSpec:
         objective=objective_record(sketch.objective),
         routing=_routing(sketch, marks, path),
         path=path.resolve(),
+        audit=_audit(sketch.audit),
     )
 
 
