@@ -2,11 +2,20 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edgewise.cli import main
+from edgewise.records import (
+    Certificate,
+    OptionReplay,
+    Plan,
+    TraceReplay,
+    read_json,
+    write_json,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -65,6 +74,40 @@ def test_a_plan_of_a_run_keeps_its_map_of_decisions(finished_run: Path, tmp_path
     page = out.read_text("utf-8")
     assert "<figcaption>Decisions by confidence</figcaption>" in page
     assert "Measured one at a time: edge. Assumed lognormal" in page
+
+
+@pytest.mark.parametrize("replayed", [True, False])
+def test_a_run_that_was_certified_anew_is_planned_without_what_its_old_threshold_did(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, replayed: bool
+) -> None:
+    run = Path(shutil.copytree(finished_run / "run", tmp_path / "run"))
+    plan = read_json(Plan, run / "plan.json")
+    names = ("edge", "cloud", "hybrid")
+    replay = TraceReplay(
+        trace="asked.csv",
+        requests=1000,
+        span_s=100.0,
+        per_s=10.0,
+        gap_cv2=1.0,
+        peak_ratio=None,
+        input_tokens=1.0,
+        output_tokens=1.0,
+        options=tuple(OptionReplay(option=one, points=((0.95, 9.0),)) for one in names),
+    )
+    write_json(run / "plan.json", replace(plan, replay=replay if replayed else None))
+    certificate = read_json(Certificate, run / "certificate.json")
+    raised = replace(certificate, threshold=0.99, deferral_rate=0.9)
+    write_json(run / "certificate.json", raised)
+
+    main(["plan", str(run), "--json"])
+
+    found = json.loads(capsys.readouterr().out)
+    options = {one["name"]: one for one in found["options"]}
+    assert found["decisions"] == []
+    assert options["hybrid"]["quality_loss"] is None
+    assert (options["edge"]["latency_p95_ms"] == 9.0) is replayed
+    assert options["hybrid"]["latency_p95_ms"] != 9.0
+    assert any("replayed at another threshold" in one for one in found["warnings"]) is replayed
 
 
 @pytest.mark.parametrize(

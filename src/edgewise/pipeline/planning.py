@@ -59,8 +59,19 @@ def plan_again(path: Path, *, draws: int, seed: int) -> Plan:
         before.deferral_curve,
         before.decisions,
     )
-    kept = replace(evidence, replay=before.replay)
-    return plan_from(before.basis, kept, draws=draws, seed=seed)
+    return plan_from(before.basis, _with_seen(evidence, before), draws=draws, seed=seed)
+
+
+def _with_seen(evidence: Evidence, before: Plan) -> Evidence:
+    """Give the evidence with the plan's replay, and without what was seen at another threshold."""
+    replay = before.replay
+    if evidence.threshold == before.threshold:
+        return replace(evidence, replay=replay)
+    if replay is not None:
+        words = "the hybrid was replayed at another threshold, and is left out"
+        options = tuple(one for one in replay.options if one.option != "hybrid")
+        replay = replace(replay, options=options, warnings=(*replay.warnings, words))
+    return replace(evidence, hybrid_loss=None, decisions=(), replay=replay)
 
 
 def check_trace(spec: ProjectSpec) -> None:
