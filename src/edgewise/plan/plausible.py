@@ -87,6 +87,9 @@ def _unknown(basis: PlanBasis, evidence: Evidence) -> Iterator[str]:
         yield "peak memory is neither measured nor assumed, so nothing is held against it"
     if basis.cloud is not None and evidence.edge_loss is None:
         yield "the edge's loss against the cloud is neither measured nor assumed"
+    taken = evidence.promised and not evidence.deferral_rows  # a certificate promises the loss
+    if basis.cloud is not None and taken and evidence.hybrid_loss is None:
+        yield "the hybrid's loss against the cloud is neither measured nor assumed"
 
 
 def _another_volume(evidence: Evidence, n: Mapping[str, float]) -> Iterator[str]:

@@ -160,6 +160,15 @@ def test_a_loss_that_the_hybrid_is_assumed_to_have_is_held_to_the_objective(
     assert hybrid.reasons == (() if feasible else (words,))
 
 
+def test_a_hybrid_whose_loss_nobody_assumes_is_doubted() -> None:
+    assume = Assumptions(deferral_share=0.2, edge_quality_loss=0.1)
+    words = "the hybrid's loss against the cloud is neither measured nor assumed"
+
+    assert words in plan_from(basis(costs(assume=assume)), assumed(assume)).warnings
+    certified = replace(KNOWN, deferral_rows=500, hybrid_loss=None)
+    assert words not in plan_from(basis(), certified).warnings
+
+
 def test_what_a_certificate_promises_is_not_held_to_the_test_splits_noise() -> None:
     certified = replace(KNOWN, deferral_rows=500, hybrid_loss=0.021)
 
