@@ -15,8 +15,10 @@ from edgewise.records import (
     Attempt,
     BudgetRules,
     Decision,
+    OfflineRules,
     Outcome,
     Policy,
+    PreRouteRules,
     Price,
     PrivacyRules,
     RequestFacts,
@@ -223,6 +225,26 @@ def test_rules_that_hang_on_what_a_log_does_not_hold_are_named(
         "decided without its budget and its limits of calls at once: a log does not say how that "
         "stood"
     )
+
+
+def test_requests_of_which_a_log_has_no_gain_are_counted(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "log.db").unlink()
+    known = decision(1, edge(0.9), location="edge")
+    with DecisionLog(folder / "log.db") as log:
+        log.append(replace(known, facts=replace(known.facts, gain=0.1)))
+        log.append(decision(2, edge(0.9), location="edge"))
+        private = decision(3, edge(0.9), location="edge")
+        log.append(replace(private, facts=replace(private.facts, private=True)))
+    rules = PreRouteRules(min_gain=0.3)
+    policy = Policy(task="t", labels=(), tiers=(EDGE, CLOUD), preroute=rules)
+    write_json(folder / "policy.json", replace(policy, offline=OfflineRules(path="queue")))
+
+    assert shown(capsys)["warnings"][-2:] == [
+        "1 requests have no predicted gain in the log: none of them is pre-routed",
+        "decided without its store of requests that may wait: a log does not say how that stood",
+    ]
 
 
 def test_a_refused_force_and_a_hedge_that_was_overtaken_are_no_evidence(

@@ -72,6 +72,7 @@ class LogTally:
     before_usd: float = 0.0
     changed: int = 0
     maybe_changed: int = 0
+    without_gain: int = 0
     latencies_ms: Sample = field(default_factory=Sample)
 
 
@@ -208,6 +209,10 @@ def _note(tally: LogTally, one: Decision, policy: Policy, endings: list[Ending])
         if attempt.outcome is not Outcome.CANCELLED:
             tally.asked[attempt.tier] += 1
             tally.answered[attempt.tier] += attempt.outcome is Outcome.ANSWERED
+    facts = one.facts
+    # Of these no gain is predicted, or none is asked for.
+    others = facts.private or facts.detected or facts.refused or facts.force_location
+    tally.without_gain += policy.preroute is not None and facts.gain is None and not others
     before = _before(one, policy)
     tally.before[before] += 1
     tally.before_usd += one.cost_usd
@@ -244,6 +249,9 @@ def _report(tally: LogTally, policy: Policy) -> LogReplay:
     warnings.append(
         "confidences are those logged: they hold where bundle and confidence map stay the same"
     )
+    if tally.without_gain:
+        what = f"{tally.without_gain} requests have no predicted gain in the log"
+        warnings.append(f"{what}: none of them is pre-routed")
     warnings += _left_out(policy)
     return LogReplay(
         requests=n,
@@ -271,6 +279,7 @@ def _left_out(policy: Policy) -> list[str]:
         "its budget": policy.budget is not None,
         "its limits of calls at once": any(one.max_in_flight is not None for one in policy.tiers),
         "its rules of the device's state": bool(policy.device),
+        "its store of requests that may wait": policy.offline is not None,
     }
     absent = [words for words, is_there in rules.items() if is_there]
     if not absent:
