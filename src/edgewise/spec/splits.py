@@ -160,7 +160,7 @@ def _decode(path: Path) -> str:
 
 def _fields(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
     """Give the fields of each row that is not blank, with the line it ends on."""
-    csv.field_size_limit(_MAX_FIELD)
+    before = csv.field_size_limit(_MAX_FIELD)  # of the whole process: others read CSV too
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         for fields in reader:
@@ -169,6 +169,8 @@ def _fields(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
     except csv.Error as broken:
         what, where = f"not valid CSV: {broken}", f"{path}:{reader.line_num}"
         raise InvalidData(what, where=where, hint='quote fields by "') from broken
+    finally:
+        csv.field_size_limit(before)
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:

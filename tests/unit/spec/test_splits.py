@@ -1,5 +1,6 @@
 """Split files of pictures, of groups and of the cloud's answers."""
 
+import csv
 import hashlib
 from pathlib import Path
 
@@ -115,6 +116,17 @@ def test_columns_are_read_as_words_row_by_row(tmp_path: Path) -> None:
     assert absent.value.hint == "did you mean `user`?"
     assert unlike.value.hint == "name one of these"
     assert empty.value.where == f"{tmp_path / 'holes.csv'}:2"
+
+
+def test_a_long_text_is_read_and_leaves_the_limit_of_others_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,topic\n" + "a" * 200_000 + ",food\n", encoding="utf-8")
+    before = csv.field_size_limit()
+
+    columns = read_columns(path, ["topic"])
+
+    assert columns["topic"] == ("food",)
+    assert csv.field_size_limit() == before
 
 
 def test_a_split_without_the_column_of_answers_is_refused(tmp_path: Path) -> None:
