@@ -19,6 +19,7 @@ from edgewise.records import (
 )
 from edgewise.route import detect
 from edgewise.runtimes import LocalModel, RemoteModel
+from edgewise.spec import hash_examples
 
 _CHUNK = 256
 _BATCH = 16
@@ -77,7 +78,9 @@ def may_leave(spec: ProjectSpec, split: Split) -> Split:
         what = f"privacy.detect keeps every row of the {split.name} split on the device"
         hint = "detect fewer kinds, or leave the cloud tier out"
         raise InvalidData(what, where=f"{spec.path}: privacy", hint=hint)
-    return Split(name=split.name, examples=kept, sha256=split.sha256)
+    if len(kept) == len(split.examples):
+        return split
+    return Split(name=split.name, examples=kept, sha256=hash_examples(kept))
 
 
 def local_answers(
