@@ -13,6 +13,7 @@ with extras.needed("optimize"):
     from edgewise.optimize.pareto import costs_of, pareto_front
     from edgewise.optimize.recipe import parse as parse_recipe
     from edgewise.optimize.search import OptimizeResult, optimize
+    from edgewise.optimize.sources import source_files
     from edgewise.optimize.split import fit_part, held_out
     from edgewise.optimize.workbench import Probe
 
@@ -32,5 +33,6 @@ __all__ = [
     "optimize",
     "pareto_front",
     "parse_recipe",
+    "source_files",
     "space_of",
 ]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from edgewise.errors import InvalidModel, StorageError
 from edgewise.optimize.recipe import Draft
-from edgewise.optimize.sources import Source
+from edgewise.optimize.sources import Source, source_files
 from edgewise.records import BundleManifest, Fidelity, ProjectSpec
-from edgewise.runtimes import open_task_of, read_manifest, write_manifest
+from edgewise.runtimes import hash_file, open_task_of, read_manifest, write_manifest
 
 _MODEL = "model.onnx"
 _WEIGHTS = (".safetensors", ".onnx", ".data", ".pt", ".pt2")
@@ -24,13 +24,13 @@ class BundleWriter:
     ) -> None:
         self._source, self._folder = source, folder
         path = spec.model.source
-        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+        files = source_files(path)
         whole = hashlib.sha256()
         for file in files:
             with file.open("rb") as stream:
                 whole.update(hashlib.file_digest(stream, "sha256").digest())
         self.source_sha256 = whole.hexdigest()
-        weights = [p for p in files if p.suffix in _WEIGHTS]
+        weights = [p for p in files if p.suffix in _WEIGHTS or path.is_file()]
         self.source_size_bytes = sum(p.stat().st_size for p in weights)
         self.max_length = min(spec.model.max_length, source.max_length)
         text = spec.task.takes_text
@@ -52,6 +52,7 @@ class BundleWriter:
         self.tokenizer_json = (
             self._tokenizer.read_text(encoding="utf-8") if self._tokenizer and is_json else None
         )
+        self.tokenizer_sha256 = hash_file(self._tokenizer) if self._tokenizer else ""
         folder.mkdir(parents=True, exist_ok=True)
         self.task = open_task_of(
             self._manifest, self._tokenizer.parent if self._tokenizer else folder

@@ -26,7 +26,7 @@ from edgewise.pipeline.answers import (
     local_answers,
     may_leave,
 )
-from edgewise.pipeline.cache import Cache, hash_path
+from edgewise.pipeline.cache import Cache
 from edgewise.pipeline.planning import check_trace, plan_measured
 from edgewise.pipeline.policy import make_policy
 from edgewise.pipeline.publish import Outcome, publish
@@ -37,6 +37,7 @@ from edgewise.pipeline.quality import (
     measure_quality,
 )
 from edgewise.pipeline.racing import make_race
+from edgewise.pipeline.sourcing import hash_source
 from edgewise.pipeline.watching import directions_of, drift_rules
 from edgewise.plan import measured
 from edgewise.profile import describe_target, find_runtimes, measure
@@ -208,8 +209,7 @@ def _optimize(
     target = describe_target(spec.edge.threads, "onnxruntime")
     parts = (
         spec.task,
-        hash_path(spec.model.source),
-        hash_path(spec.model.tokenizer) if spec.model.tokenizer else "",
+        hash_source(spec.model),
         spec.model.labels,
         spec.model.max_length,
         spec.model.image,

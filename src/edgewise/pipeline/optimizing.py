@@ -21,9 +21,10 @@ from edgewise.optimize import (
     space_of,
 )
 from edgewise.pipeline.alone import alone_on
-from edgewise.pipeline.cache import Cache, clear, hash_path, key_of
+from edgewise.pipeline.cache import Cache, clear, key_of
 from edgewise.pipeline.pixels import read_image_input
 from edgewise.pipeline.racing import make_race
+from edgewise.pipeline.sourcing import hash_source
 from edgewise.pipeline.swap import clear_asides, replace_run
 from edgewise.profile import describe_target, find_runtimes, measure
 from edgewise.records import (
@@ -162,7 +163,7 @@ def _parts(spec: ProjectSpec, data: Split, target: Target) -> tuple[object, ...]
     gates = spec.optimize
     return (
         spec.task,
-        hash_path(spec.model.source),
+        hash_source(spec.model),
         spec.model.image,
         spec.model.max_length,
         data.sha256,
