@@ -7,6 +7,7 @@ tier first, and they are certified as a calibration set is: at any threshold, wi
 
 import csv
 import hashlib
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -277,14 +278,15 @@ def read_truths(path: Path, labels: Sequence[str]) -> dict[str, str]:
 
 
 def _rows_of(path: Path, text: str) -> list[tuple[int, Mapping[str, object]]]:
-    if path.suffix != ".jsonl":
+    if path.suffix.lower() != ".jsonl":
+        reader = csv.DictReader(io.StringIO(text, newline=""))
         try:
-            return list(enumerate(csv.DictReader(text.splitlines()), start=2))
+            return [(reader.line_num, row) for row in reader]
         except csv.Error as wrong:
             hint = "look for a quote that is not closed"
             raise InvalidData(f"no CSV: {wrong}", where=str(path), hint=hint) from wrong
     found: list[tuple[int, Mapping[str, object]]] = []
-    for line, one in enumerate(text.splitlines(), start=1):
+    for line, one in enumerate(text.split("\n"), start=1):
         try:
             row = json.loads(one) if one.strip() else None
         except (ValueError, RecursionError) as wrong:
