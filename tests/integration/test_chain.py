@@ -70,6 +70,21 @@ def test_a_rule_that_changes_alone_reaches_the_policy_and_builds_nothing(
     assert main(["verify", str(out)]) == 0
 
 
+def test_a_number_of_the_plan_that_changes_alone_reaches_it(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = Path(shutil.copytree(finished_run, tmp_path / "project"))
+    spec, out = project / "edgewise.yaml", project / "run"
+    spec.write_text(spec.read_text("utf-8") + "costs: {discount_rate_per_year: 0.31}\n", "utf-8")
+
+    _, found = run_json(capsys, "run", str(spec), "--out", str(out))
+    _, again = run_json(capsys, "run", str(spec), "--out", str(out))
+
+    plan = json.loads((out / "plan.json").read_text("utf-8"))
+    assert plan["basis"]["costs"]["discount_rate_per_year"] == 0.31
+    assert (found["done"], again["done"]) == (["publish"], [])
+
+
 async def test_an_equal_cloud_stands_in_for_one_that_is_gone(
     finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
