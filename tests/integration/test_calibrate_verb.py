@@ -10,6 +10,7 @@ import pytest
 
 from edgewise import HybridInferenceEngine
 from edgewise.cli import main
+from edgewise.pipeline.alone import alone_on
 
 pytestmark = pytest.mark.integration
 
@@ -89,6 +90,35 @@ def test_the_plot_is_one_page_without_anything_from_outside(
     ]
     after = {p: p.read_bytes() for p in (project / "run").rglob("*") if p.is_file()}
     assert after == before
+
+
+def test_the_run_itself_as_out_stays_whole(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = project / "run"
+    out = ("--out", f"{run.parent}/./run", "--alpha", "0.1")
+
+    code, _ = calibrate(capsys, run, project / "calibration.csv", *out)
+
+    assert code == 0
+    assert main(["verify", str(run)]) == 0
+    assert json.loads((run / "certificate.json").read_text(encoding="utf-8"))["alpha"] == 0.1
+
+
+def test_a_run_that_another_is_at_work_on_is_left_alone(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = project / "run"
+
+    with alone_on(run):
+        code, found = calibrate(capsys, run, project / "calibration.csv", "--alpha", "0.1")
+        elsewhere, _ = calibrate(
+            capsys, run, project / "calibration.csv", "--alpha", "0.1", "--out", str(run.parent / "b")
+        )
+
+    assert (code, elsewhere) == (1, 0)
+    assert found["error"]["what"] == "another run is at work on it"
+    assert main(["verify", str(run)]) == 0
 
 
 def test_too_few_labels_are_answered_no_and_change_nothing(

@@ -17,6 +17,7 @@ from edgewise.calibrate import (
     repeats_warning,
 )
 from edgewise.errors import IntegrityError, InvalidData, UsageError
+from edgewise.pipeline.alone import alone_on
 from edgewise.pipeline.answers import inputs_of_task, local_answers
 from edgewise.pipeline.swap import replace_run
 from edgewise.pipeline.verify import HASHED
@@ -106,7 +107,14 @@ def calibrate_run(order: CalibrateOrder, progress: Progress = silent) -> Calibra
         With file and line, when the labels can't be used.
     UsageError
         When there is no tier to defer to, or a level is out of range.
+    StorageError
+        When it can't be written, or another run is at work on it.
     """
+    with alone_on(order.out or order.run):
+        return _calibrate(order, progress)
+
+
+def _calibrate(order: CalibrateOrder, progress: Progress) -> CalibrateSummary:
     policy, before = read_certified(order.run)
     if order.alpha is None or order.delta is None or order.loss is None:
         check_levels(order.run, before)
@@ -315,7 +323,7 @@ def write_certificate(
         write_json(folder / "policy.json", changed)
         write_text(folder / PAGE, page)
 
-    if into is not None:
+    if into is not None and into.resolve() != run.resolve():
         put(into)
     else:
         _replace(run, certificate, put)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from edgewise.calibrate import certify, coverage, disagreement_limit
 from edgewise.errors import InvalidData, UsageError
 from edgewise.observe import histogram_of, read_samples
+from edgewise.pipeline.alone import alone_on
 from edgewise.pipeline.calibrating import check_levels, read_certified, write_certificate
 from edgewise.records import (
     AuditSample,
@@ -113,12 +114,18 @@ def recertify_run(order: RecertifyOrder) -> RecertifySummary:
     Raises
     ------
     InvalidRecord, IntegrityError, StorageError
-        When the run or its audit does not hold together, or can't be written.
+        When the run or its audit does not hold together, can't be written, or another run is at
+        work on it.
     InvalidData
         With file and line, when the labels can't be used.
     UsageError
         When the loss needs labels, or a level is out of range.
     """
+    with alone_on(order.out or order.run):
+        return _recertify(order)
+
+
+def _recertify(order: RecertifyOrder) -> RecertifySummary:
     policy, before = read_certified(order.run)
     if order.alpha is None or order.delta is None or order.loss is None:
         check_levels(order.run, before)
