@@ -113,7 +113,13 @@ def test_a_run_that_another_is_at_work_on_is_left_alone(
     with alone_on(run):
         code, found = calibrate(capsys, run, project / "calibration.csv", "--alpha", "0.1")
         elsewhere, _ = calibrate(
-            capsys, run, project / "calibration.csv", "--alpha", "0.1", "--out", str(run.parent / "b")
+            capsys,
+            run,
+            project / "calibration.csv",
+            "--alpha",
+            "0.1",
+            "--out",
+            str(run.parent / "b"),
         )
 
     assert (code, elsewhere) == (1, 0)
@@ -174,6 +180,28 @@ def test_the_clouds_answers_groups_and_clusters_are_columns(
     assert found["cloud_accuracy"] == pytest.approx(share)
     assert "each of 2 groups too" in found["certificate"]["method"]
     assert "of 125 clusters' means" in clustered["certificate"]["method"]
+
+
+def test_an_answer_of_the_cloud_that_is_no_label_is_refused(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{**row, "far": f" {row['label']} "} for row in rows_of(project / "calibration.csv")]
+    padded = write_rows(project / "padded.csv", rows)
+    rows[3]["far"] = rows[3]["label"].title()
+    wrong = write_rows(project / "wrong.csv", rows)
+    asked = ("--cloud-column", "far", "--alpha", "0.2")
+
+    code, found = calibrate(capsys, project / "run", padded, *asked)
+    no, refused = calibrate(capsys, project / "run", wrong, *asked)
+
+    assert (code, found["cloud_accuracy"]) == (0, 1.0)
+    assert no == 1
+    assert refused["error"] == {
+        "kind": "InvalidData",
+        "what": f"the cloud's answer `{rows[3]['far']}` is no label",
+        "where": f"{wrong}: row 4",
+        "hint": "labels are: negative, positive",
+    }
 
 
 def test_disagreement_is_with_the_clouds_column(

@@ -218,16 +218,21 @@ def _labelled(order: CalibrateOrder, policy: Policy, loss: Loss) -> _Labelled:
         what = f"the file is for {task.value}, and the run for {policy.task}"
         hint = "give a column `label`, and `text` or `image`"
         raise InvalidData(what, where=str(path), hint=hint)
+    labels_are = f"labels are: {', '.join(policy.labels[:10])}"
     for row, example in enumerate(split.examples, start=1):
         if example.label not in policy.labels:
-            hint = f"labels are: {', '.join(policy.labels[:10])}"
             what = f"label `{example.label}` is none of the bundle's"
-            raise InvalidData(what, where=f"{path}: row {row}", hint=hint)
+            raise InvalidData(what, where=f"{path}: row {row}", hint=labels_are)
     if loss is Loss.DISAGREEMENT and not order.cloud_column:
         what, hint = "`disagreement` needs the cloud's answers", "name their column"
         raise UsageError(what, where="cloud column", hint=hint)
     names = (order.cloud_column, order.group_column, order.cluster_column)
     columns = read_columns(path, [name for name in names if name])
+    cloud = tuple(one.strip() for one in columns.get(order.cloud_column, ()))
+    for row, answer in enumerate(cloud, start=1):
+        if answer not in policy.labels:  # it would count as wrong, and excuse the edge
+            what = f"the cloud's answer `{answer}` is no label"
+            raise InvalidData(what, where=f"{path}: row {row}", hint=labels_are)
     keep = _leaving(split.examples, policy)
     if not keep:
         what, hint = "privacy keeps every row on the device", "give labels of other requests"
@@ -239,7 +244,7 @@ def _labelled(order: CalibrateOrder, policy: Policy, loss: Loss) -> _Labelled:
     examples = tuple(split.examples[at] for at in keep)
     return _Labelled(
         split=Split(name="labels", examples=examples, sha256=split.sha256),
-        cloud=kept(order.cloud_column),
+        cloud=tuple(cloud[at] for at in keep) if cloud else None,
         groups=kept(order.group_column),
         clusters=kept(order.cluster_column),
     )
