@@ -1,6 +1,7 @@
 """The cloud's answers on a split come from a real endpoint, in chunks that are paid for once."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from edgewise.records import (
     ProjectSpec,
     Split,
     Task,
+    silent,
 )
 from edgewise.testing.models import tiny_text_bundle
 
@@ -27,6 +29,14 @@ LABELS = ("negative", "positive")
 TEXTS = [f"{'good' if k % 3 else 'bad'} number {k}" for k in range(300)]
 RIGHT = tuple("positive" if k % 3 else "negative" for k in range(300))
 SPLIT = Split(name="test", examples=tuple(Example(text, "positive") for text in TEXTS), sha256="ab")
+
+
+SPEC = ProjectSpec(
+    name="tiny",
+    task=Task.TEXT_CLASSIFICATION,
+    model=ModelSpec(source=Path("model")),
+    data=DataSpec(train=Path("a"), calibration=Path("b"), test=Path("c")),
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +67,7 @@ class Keys:
 
 def caller(folder: Path, endpoint: str, keys: Keys, api_key: ApiKey | None = None) -> CloudCaller:
     cloud = CloudTier(endpoint=endpoint, api_key=api_key)
-    spec = ProjectSpec(
-        name="tiny",
-        task=Task.TEXT_CLASSIFICATION,
-        model=ModelSpec(source=Path("model")),
-        data=DataSpec(train=Path("a"), calibration=Path("b"), test=Path("c")),
-        cloud=cloud,
-    )
-    return CloudCaller(spec, cloud, LABELS, Cache(folder), keys)
+    return CloudCaller(replace(SPEC, cloud=cloud), cloud, LABELS, Cache(folder), keys)
 
 
 def test_every_row_is_answered_in_order_and_progress_is_told(tmp_path: Path, url: str) -> None:
@@ -100,6 +103,18 @@ def test_a_failing_endpoint_is_an_error_of_its_own_and_nothing_is_kept(
 
     assert "HTTP 503" in caught.value.what
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_keys_file_is_relative_to_the_projects(tmp_path: Path, url: str, absolute: bool) -> None:
+    keys, project = Keys("hunter2"), tmp_path / "project"
+    file = tmp_path / "elsewhere" if absolute else Path("keys/cloud")
+    cloud = CloudTier(endpoint=url, api_key=ApiKey(file=str(file)))
+    spec = replace(SPEC, cloud=cloud, path=project / "edgewise.yaml")
+
+    CloudCaller(spec, cloud, LABELS, Cache(tmp_path / "cache"), keys).labels_for(SPLIT, silent)
+
+    assert set(keys.asked) == {ApiKey(file=str(project / file))}
 
 
 def test_the_key_is_read_where_the_spec_says_and_only_when_a_call_is_made(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgewise.errors import InvalidData, InvalidSpec
 from edgewise.pipeline.cache import Cache
@@ -195,7 +195,10 @@ class CloudCaller:
         return answers
 
     async def _ask(self, inputs: Sequence[Input]) -> list[str]:
-        key = self._secret(self._cloud.api_key) if self._cloud.api_key else None
+        api_key = self._cloud.api_key
+        if api_key is not None and api_key.file is not None:  # relative to the project's file
+            api_key = replace(api_key, file=str(self._spec.path.parent / api_key.file))
+        key = self._secret(api_key) if api_key is not None else None
         model = RemoteModel(
             self._cloud.endpoint or "",
             protocol=self._cloud.protocol,
