@@ -19,6 +19,8 @@ from edgewise.records import (
     OnVoid,
     Policy,
     Prediction,
+    PrivacyAction,
+    PrivacyActions,
     PrivacyRules,
     SpendingLimit,
     TierKind,
@@ -177,6 +179,18 @@ async def test_what_may_not_leave_and_what_was_forced_is_not_audited(
         await scene.ask(one, **how)
 
     assert scene.cloud.asked == []
+    assert scene.auditor.state.considered == 0
+
+
+@pytest.mark.parametrize("edge", [SURE, UNSURE])
+async def test_what_is_redacted_is_no_evidence_against_a_certificate(edge: Prediction) -> None:
+    actions = PrivacyActions(default=PrivacyAction.REDACT)
+    rules = PrivacyRules(detect=("email",), actions=actions)
+    scene = Scene(edge=edge, cloud=DIFFERS, policy=replace(POLICY, privacy=rules))
+
+    async with scene.engine:
+        await scene.ask({"text": "write to ann@example.org"})
+
     assert scene.auditor.state.considered == 0
 
 
