@@ -223,6 +223,8 @@ class HybridInferenceEngine:
             return await self._exchange(setup, tiers)
 
     async def _exchange(self, setup: Setup, tiers: Mapping[str, TierModel] | None) -> str:
+        if self._closed:
+            raise UsageError("the engine is closed", where="swap_policy", hint="make another one")
         before, audits = self._serving, self._audits
         begin = None if audits is None else audits.begin
         self._serving = await serve_next(before, setup, tiers, begin, clock=self._clock)
@@ -405,15 +407,16 @@ class HybridInferenceEngine:
     async def aclose(self) -> None:
         """Close the tiers. The decision log is its maker's to close."""
         self._closed = True
-        await self._prober.aclose()
-        if self._audits is not None:
-            await self._audits.aclose()
-        if self._store is not None:
-            await self._store.aclose()
-        self._conditions.close()
-        await self._serving.aclose()
-        await asyncio.gather(*self._closing, return_exceptions=True)
-        await self._own_loop.aclose(self._serving.aclose_remote)
+        async with self._swapping:  # what one under way opens is closed with the rest
+            await self._prober.aclose()
+            if self._audits is not None:
+                await self._audits.aclose()
+            if self._store is not None:
+                await self._store.aclose()
+            self._conditions.close()
+            await self._serving.aclose()
+            await asyncio.gather(*self._closing, return_exceptions=True)
+            await self._own_loop.aclose(self._serving.aclose_remote)
 
     def close(self) -> None:
         """Close the tiers, where no event loop runs."""
