@@ -1,7 +1,10 @@
 """From edgewise.yaml to a run directory, by the command line, on a real small model."""
 
+import contextlib
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -191,6 +194,30 @@ def test_a_corrupt_model_leaves_nothing_behind(
     assert main(["run", str(project), "--out", str(tmp_path / "run")]) == 1
     assert "safetensors" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_two_runs_of_a_project_at_once_do_not_touch_each_others_candidates(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    project = Path(shutil.copytree(finished_run, tmp_path / "project"))
+    shutil.rmtree(project / ".edgewise")
+    shutil.rmtree(project / "run")
+    command = [sys.executable, "-m", "edgewise", "run", str(project / "edgewise.yaml"), "--out"]
+    pipe = subprocess.PIPE
+
+    with contextlib.ExitStack() as stack:
+        runs = [
+            stack.enter_context(
+                subprocess.Popen([*command, str(tmp_path / out)], stdout=pipe, stderr=pipe)
+            )
+            for out in ("one", "two")
+        ]
+        said = [run.communicate() for run in runs]
+
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert all(main(["verify", str(tmp_path / out)]) == 0 for out in ("one", "two"))
+    assert not list((project / ".edgewise/features").glob("*candidates*"))
 
 
 def test_overlapping_splits_are_an_error(

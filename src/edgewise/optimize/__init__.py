@@ -16,6 +16,7 @@ with extras.needed("optimize"):
     from edgewise.optimize.sources import source_files
     from edgewise.optimize.split import fit_part, held_out
     from edgewise.optimize.workbench import Probe
+    from edgewise.optimize.writing import candidates_folder
 
 __all__ = [
     "Best",
@@ -25,6 +26,7 @@ __all__ = [
     "Race",
     "Search",
     "Tools",
+    "candidates_folder",
     "costs_of",
     "explore",
     "find_best",

@@ -9,7 +9,13 @@ from pathlib import Path
 from edgewise.errors import InvalidModel, StorageError
 from edgewise.optimize.recipe import Draft
 from edgewise.optimize.sources import Source, source_files
-from edgewise.records import BundleManifest, Fidelity, ProjectSpec
+from edgewise.records import (
+    BundleManifest,
+    Fidelity,
+    ProjectSpec,
+    clear_dead_asides,
+    own_aside_of,
+)
 from edgewise.runtimes import hash_file, open_task_of, read_manifest, write_manifest
 
 _MODEL = "model.onnx"
@@ -112,6 +118,16 @@ class BundleWriter:
     def size(path: Path) -> int:
         """Give the bytes of a bundle's files."""
         return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+
+
+def candidates_folder(workdir: Path, name: str) -> Path:
+    """Give the folder of this process's candidates; those of processes that died go.
+
+    Several runs may share a working directory at once.
+    """
+    shared = workdir / f"candidates-{name}"
+    clear_dead_asides(shared)
+    return own_aside_of(shared)
 
 
 def has_vnni() -> bool:

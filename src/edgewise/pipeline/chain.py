@@ -15,7 +15,7 @@ from edgewise.calibrate import (
     repeats_warning,
 )
 from edgewise.errors import StorageError
-from edgewise.optimize import held_out, optimize
+from edgewise.optimize import candidates_folder, held_out, optimize
 from edgewise.pipeline.alone import alone_on
 from edgewise.pipeline.answers import (
     CloudCaller,
@@ -26,7 +26,7 @@ from edgewise.pipeline.answers import (
     local_answers,
     may_leave,
 )
-from edgewise.pipeline.cache import Cache
+from edgewise.pipeline.cache import Cache, clear
 from edgewise.pipeline.planning import check_trace, plan_measured
 from edgewise.pipeline.policy import make_policy
 from edgewise.pipeline.publish import Outcome, publish
@@ -227,11 +227,19 @@ def _optimize(
         threads = read_manifest(bundle, verify=False).threads
         return measure(bundle, inputs[:_SELECTION_INPUTS], threads=threads)
 
+    shared = cache.folder / "features"
+
     def make(folder: Path) -> None:
+        try:
+            found(folder)
+        finally:
+            clear(candidates_folder(shared, spec.name))
+
+    def found(folder: Path) -> None:
         result = optimize(
             spec,
             train,
-            cache.folder / "features",
+            shared,
             probe=probe,
             race=make_race(cache, parts, _SELECTION_INPUTS, progress),
             workers=target.cores,

@@ -12,6 +12,7 @@ from edgewise.optimize import (
     Best,
     Search,
     Tools,
+    candidates_folder,
     costs_of,
     explore,
     find_best,
@@ -139,7 +140,7 @@ def _optimize(order: Order, progress: Progress) -> OptimizeSummary:
             return summary
         return _publish(summary, found.bundle, order.out)
     finally:
-        clear(work / f"candidates-{spec.name}")
+        clear(candidates_folder(work, spec.name))
 
 
 def _spec(order: Order, task: Task) -> ProjectSpec:
