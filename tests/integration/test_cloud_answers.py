@@ -17,11 +17,13 @@ from edgewise.records import (
     Example,
     ModelSpec,
     ProjectSpec,
+    Protocol,
     Split,
     Task,
     silent,
 )
 from edgewise.testing.models import tiny_text_bundle
+from edgewise.testing.route import FakeEndpoint
 
 pytestmark = pytest.mark.integration
 
@@ -115,6 +117,24 @@ def test_a_keys_file_is_relative_to_the_projects(tmp_path: Path, url: str, absol
     CloudCaller(spec, cloud, LABELS, Cache(tmp_path / "cache"), keys).labels_for(SPLIT, silent)
 
     assert set(keys.asked) == {ApiKey(file=str(project / file))}
+
+
+def test_what_was_answered_before_an_endpoint_failed_is_paid_for_once(tmp_path: Path) -> None:
+    one = {"label": "positive", "probabilities": {"negative": 0.1, "positive": 0.9}}
+    says, split = {"predictions": [one] * 16}, replace(SPLIT, examples=SPLIT.examples[:256])
+    with FakeEndpoint([*[(200, says)] * 10, (500, {})]) as endpoint:
+        cloud = CloudTier(endpoint=endpoint.url, protocol=Protocol.JSON)
+        spec = replace(SPEC, cloud=cloud)
+        asked = CloudCaller(spec, cloud, LABELS, Cache(tmp_path), Keys())
+        with pytest.raises(RemoteError):
+            asked.labels_for(split, silent)
+        endpoint.script[:] = [(200, says)]
+        before = len(endpoint.bodies)
+        found = asked.labels_for(split, silent)
+
+    assert found == ("positive",) * 256
+    # Of the 10 batches that were answered, 3 at the most were on their way when one failed.
+    assert len(endpoint.bodies) - before <= 16 - 7
 
 
 def test_the_key_is_read_where_the_spec_says_and_only_when_a_call_is_made(
