@@ -37,7 +37,9 @@ class BundleWriter:
                 whole.update(hashlib.file_digest(stream, "sha256").digest())
         self.source_sha256 = whole.hexdigest()
         weights = [p for p in files if p.suffix in _WEIGHTS or path.is_file()]
-        self.source_size_bytes = sum(p.stat().st_size for p in weights)
+        # What a factory makes has no file: then it is as large as its graph.
+        size_bytes = sum(p.stat().st_size for p in weights)
+        self.source_size_bytes = size_bytes or source.features().ByteSize()
         self.max_length = min(spec.model.max_length, source.max_length)
         text = spec.task.takes_text
         self._tokenizer = _find_tokenizer(spec, source) if text else None
