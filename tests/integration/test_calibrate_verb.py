@@ -10,6 +10,7 @@ import pytest
 
 from edgewise import HybridInferenceEngine
 from edgewise.cli import main
+from edgewise.pipeline.alone import alone_on
 
 pytestmark = pytest.mark.integration
 
@@ -91,6 +92,41 @@ def test_the_plot_is_one_page_without_anything_from_outside(
     assert after == before
 
 
+def test_the_run_itself_as_out_stays_whole(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = project / "run"
+    out = ("--out", f"{run.parent}/./run", "--alpha", "0.1")
+
+    code, _ = calibrate(capsys, run, project / "calibration.csv", *out)
+
+    assert code == 0
+    assert main(["verify", str(run)]) == 0
+    assert json.loads((run / "certificate.json").read_text(encoding="utf-8"))["alpha"] == 0.1
+
+
+def test_a_run_that_another_is_at_work_on_is_left_alone(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = project / "run"
+
+    with alone_on(run):
+        code, found = calibrate(capsys, run, project / "calibration.csv", "--alpha", "0.1")
+        elsewhere, _ = calibrate(
+            capsys,
+            run,
+            project / "calibration.csv",
+            "--alpha",
+            "0.1",
+            "--out",
+            str(run.parent / "b"),
+        )
+
+    assert (code, elsewhere) == (1, 0)
+    assert found["error"]["what"] == "another run is at work on it"
+    assert main(["verify", str(run)]) == 0
+
+
 def test_too_few_labels_are_answered_no_and_change_nothing(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,6 +180,28 @@ def test_the_clouds_answers_groups_and_clusters_are_columns(
     assert found["cloud_accuracy"] == pytest.approx(share)
     assert "each of 2 groups too" in found["certificate"]["method"]
     assert "of 125 clusters' means" in clustered["certificate"]["method"]
+
+
+def test_an_answer_of_the_cloud_that_is_no_label_is_refused(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{**row, "far": f" {row['label']} "} for row in rows_of(project / "calibration.csv")]
+    padded = write_rows(project / "padded.csv", rows)
+    rows[3]["far"] = rows[3]["label"].title()
+    wrong = write_rows(project / "wrong.csv", rows)
+    asked = ("--cloud-column", "far", "--alpha", "0.2")
+
+    code, found = calibrate(capsys, project / "run", padded, *asked)
+    no, refused = calibrate(capsys, project / "run", wrong, *asked)
+
+    assert (code, found["cloud_accuracy"]) == (0, 1.0)
+    assert no == 1
+    assert refused["error"] == {
+        "kind": "InvalidData",
+        "what": f"the cloud's answer `{rows[3]['far']}` is no label",
+        "where": f"{wrong}: row 4",
+        "hint": "labels are: negative, positive",
+    }
 
 
 def test_disagreement_is_with_the_clouds_column(

@@ -1,7 +1,10 @@
 """From edgewise.yaml to a run directory, by the command line, on a real small model."""
 
+import contextlib
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,6 +71,21 @@ def test_a_rule_that_changes_alone_reaches_the_policy_and_builds_nothing(
         *("privacy.kinds.email", "hedge", "deadline_ms")
     ]
     assert main(["verify", str(out)]) == 0
+
+
+def test_a_number_of_the_plan_that_changes_alone_reaches_it(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = Path(shutil.copytree(finished_run, tmp_path / "project"))
+    spec, out = project / "edgewise.yaml", project / "run"
+    spec.write_text(spec.read_text("utf-8") + "costs: {discount_rate_per_year: 0.31}\n", "utf-8")
+
+    _, found = run_json(capsys, "run", str(spec), "--out", str(out))
+    _, again = run_json(capsys, "run", str(spec), "--out", str(out))
+
+    plan = json.loads((out / "plan.json").read_text("utf-8"))
+    assert plan["basis"]["costs"]["discount_rate_per_year"] == 0.31
+    assert (found["done"], again["done"]) == (["publish"], [])
 
 
 async def test_an_equal_cloud_stands_in_for_one_that_is_gone(
@@ -176,6 +194,30 @@ def test_a_corrupt_model_leaves_nothing_behind(
     assert main(["run", str(project), "--out", str(tmp_path / "run")]) == 1
     assert "safetensors" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_two_runs_of_a_project_at_once_do_not_touch_each_others_candidates(
+    finished_run: Path, tmp_path: Path
+) -> None:
+    project = Path(shutil.copytree(finished_run, tmp_path / "project"))
+    shutil.rmtree(project / ".edgewise")
+    shutil.rmtree(project / "run")
+    command = [sys.executable, "-m", "edgewise", "run", str(project / "edgewise.yaml"), "--out"]
+    pipe = subprocess.PIPE
+
+    with contextlib.ExitStack() as stack:
+        runs = [
+            stack.enter_context(
+                subprocess.Popen([*command, str(tmp_path / out)], stdout=pipe, stderr=pipe)
+            )
+            for out in ("one", "two")
+        ]
+        said = [run.communicate() for run in runs]
+
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert all(main(["verify", str(tmp_path / out)]) == 0 for out in ("one", "two"))
+    assert not list((project / ".edgewise/features").glob("*candidates*"))
 
 
 def test_overlapping_splits_are_an_error(

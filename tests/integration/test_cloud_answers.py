@@ -1,6 +1,7 @@
 """The cloud's answers on a split come from a real endpoint, in chunks that are paid for once."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,13 @@ from edgewise.records import (
     Example,
     ModelSpec,
     ProjectSpec,
+    Protocol,
     Split,
     Task,
+    silent,
 )
 from edgewise.testing.models import tiny_text_bundle
+from edgewise.testing.route import FakeEndpoint
 
 pytestmark = pytest.mark.integration
 
@@ -27,6 +31,14 @@ LABELS = ("negative", "positive")
 TEXTS = [f"{'good' if k % 3 else 'bad'} number {k}" for k in range(300)]
 RIGHT = tuple("positive" if k % 3 else "negative" for k in range(300))
 SPLIT = Split(name="test", examples=tuple(Example(text, "positive") for text in TEXTS), sha256="ab")
+
+
+SPEC = ProjectSpec(
+    name="tiny",
+    task=Task.TEXT_CLASSIFICATION,
+    model=ModelSpec(source=Path("model")),
+    data=DataSpec(train=Path("a"), calibration=Path("b"), test=Path("c")),
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +69,7 @@ class Keys:
 
 def caller(folder: Path, endpoint: str, keys: Keys, api_key: ApiKey | None = None) -> CloudCaller:
     cloud = CloudTier(endpoint=endpoint, api_key=api_key)
-    spec = ProjectSpec(
-        name="tiny",
-        task=Task.TEXT_CLASSIFICATION,
-        model=ModelSpec(source=Path("model")),
-        data=DataSpec(train=Path("a"), calibration=Path("b"), test=Path("c")),
-        cloud=cloud,
-    )
-    return CloudCaller(spec, cloud, LABELS, Cache(folder), keys)
+    return CloudCaller(replace(SPEC, cloud=cloud), cloud, LABELS, Cache(folder), keys)
 
 
 def test_every_row_is_answered_in_order_and_progress_is_told(tmp_path: Path, url: str) -> None:
@@ -100,6 +105,36 @@ def test_a_failing_endpoint_is_an_error_of_its_own_and_nothing_is_kept(
 
     assert "HTTP 503" in caught.value.what
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_keys_file_is_relative_to_the_projects(tmp_path: Path, url: str, absolute: bool) -> None:
+    keys, project = Keys("hunter2"), tmp_path / "project"
+    file = tmp_path / "elsewhere" if absolute else Path("keys/cloud")
+    cloud = CloudTier(endpoint=url, api_key=ApiKey(file=str(file)))
+    spec = replace(SPEC, cloud=cloud, path=project / "edgewise.yaml")
+
+    CloudCaller(spec, cloud, LABELS, Cache(tmp_path / "cache"), keys).labels_for(SPLIT, silent)
+
+    assert set(keys.asked) == {ApiKey(file=str(project / file))}
+
+
+def test_what_was_answered_before_an_endpoint_failed_is_paid_for_once(tmp_path: Path) -> None:
+    one = {"label": "positive", "probabilities": {"negative": 0.1, "positive": 0.9}}
+    says, split = {"predictions": [one] * 16}, replace(SPLIT, examples=SPLIT.examples[:256])
+    with FakeEndpoint([*[(200, says)] * 10, (500, {})]) as endpoint:
+        cloud = CloudTier(endpoint=endpoint.url, protocol=Protocol.JSON)
+        spec = replace(SPEC, cloud=cloud)
+        asked = CloudCaller(spec, cloud, LABELS, Cache(tmp_path), Keys())
+        with pytest.raises(RemoteError):
+            asked.labels_for(split, silent)
+        endpoint.script[:] = [(200, says)]
+        before = len(endpoint.bodies)
+        found = asked.labels_for(split, silent)
+
+    assert found == ("positive",) * 256
+    # Of the 10 batches that were answered, 3 at the most were on their way when one failed.
+    assert len(endpoint.bodies) - before <= 16 - 7
 
 
 def test_the_key_is_read_where_the_spec_says_and_only_when_a_call_is_made(

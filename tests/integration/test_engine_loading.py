@@ -1,6 +1,7 @@
 """A bundle that arrives while the engine already answers; a policy exchanged from its file."""
 
 import base64
+import random
 import shutil
 import threading
 from dataclasses import replace
@@ -9,10 +10,19 @@ from pathlib import Path
 import pytest
 
 from edgewise import PreRouter
-from edgewise.errors import EdgewiseError, IntegrityError, TierUnavailable, UsageError
+from edgewise.errors import (
+    EdgewiseError,
+    IntegrityError,
+    StorageError,
+    TierUnavailable,
+    UsageError,
+)
+from edgewise.observe import Auditor
 from edgewise.records import (
     ApiKey,
+    AuditRules,
     BudgetRules,
+    DeviceRule,
     OfflineRules,
     Policy,
     PreRouteRules,
@@ -178,6 +188,34 @@ async def test_a_bundle_that_was_opened_for_a_wrong_policy_is_closed(
         assert (await engine.predict(SURE)).location == "edge"
 
     assert (len(opened), closed[-1]) == (3, opened[0])
+
+
+@pytest.mark.parametrize("wait_for_edge", [True, False])
+@pytest.mark.parametrize("kind", ["budget", "queue", "audit"])
+def test_an_engine_that_can_not_be_made_leaves_nothing_running(
+    bundle: Path, tmp_path: Path, kind: str, *, wait_for_edge: bool
+) -> None:
+    class FullDisk(Auditor):
+        def begin(self, policy: Policy, *, judged: bool = False) -> None:
+            del policy, judged
+            raise StorageError("the disk is full")
+
+    policy = policy_for(bundle, "http://127.0.0.1:9")
+    money = BudgetRules(path=str(tmp_path if kind == "budget" else tmp_path / "budget"))
+    queue = OfflineRules(path=str(tmp_path if kind == "queue" else tmp_path / "queue"))
+    heat = DeviceRule(name="heat", throttled=True)
+    policy = replace(policy, budget=money, offline=queue, device=(heat,), audit=AuditRules())
+    auditor = FullDisk(rng=random.Random(5)) if kind == "audit" else None
+    before = set(threading.enumerate())
+
+    with pytest.raises(StorageError):
+        HybridInferenceEngine(bundle, policy=policy, wait_for_edge=wait_for_edge, auditor=auditor)
+
+    assert set(threading.enumerate()) <= before
+    # Nor does a file stay open: this process may have it again.
+    policy = replace(policy, budget=replace(money, path=str(tmp_path / "budget")))
+    policy = replace(policy, offline=replace(queue, path=str(tmp_path / "queue")))
+    HybridInferenceEngine(bundle, policy=policy, wait_for_edge=wait_for_edge).close()
 
 
 async def test_each_tiers_key_is_read_from_where_the_policy_says(

@@ -3,7 +3,9 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from tiny_project import SPEC, write_project
@@ -38,3 +40,41 @@ def test_the_cuts_of_an_onnx_encoder_score_as_those_of_its_directory(
         assert one["fidelity"]["metric"] == pytest.approx(twin["fidelity"]["metric"], abs=0.02)
     sizes = [one["size_bytes"] for one in floats]
     assert sizes[0] < 0.7 * sizes[1]
+
+
+@pytest.mark.slow
+def test_other_weights_beside_the_same_graph_are_another_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project = write_project(tmp_path, SPEC.replace("source: model", "source: encoder.onnx"))
+    whole = BertSource(tmp_path / "model").features()
+    del whole.graph.output[:-1]
+    beside: dict[str, Any] = {
+        "save_as_external_data": True,
+        "location": "encoder.weights",
+        "size_threshold": 0,
+    }
+    onnx.save(whole, tmp_path / "encoder.onnx", **beside)
+    shutil.copy(tmp_path / "model/tokenizer.json", tmp_path)
+    weights, graph = tmp_path / "encoder.weights", (tmp_path / "encoder.onnx").read_bytes()
+
+    def run() -> dict[str, Any]:
+        assert main(["run", str(project), "--out", str(tmp_path / "run"), "--json"]) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    first = run()
+    trained = onnx.load(tmp_path / "encoder.onnx")
+    for one in trained.graph.initializer:
+        if one.data_type == onnx.TensorProto.FLOAT:
+            less = onnx.numpy_helper.to_array(one) * np.float32(0.9)
+            one.CopyFrom(onnx.numpy_helper.from_array(less, one.name))
+    weights.unlink()
+    onnx.save(trained, tmp_path / "encoder.onnx", **beside)
+    second = run()
+
+    assert (tmp_path / "encoder.onnx").read_bytes() == graph
+    assert first["source"]["size_bytes"] == len(graph) + weights.stat().st_size
+    assert "optimize" in second["done"]
+    assert second["source"]["sha256"] != first["source"]["sha256"]
+    assert second["bundle"]["sha256"] != first["bundle"]["sha256"]

@@ -279,8 +279,24 @@ def test_a_quote_that_is_not_closed_is_no_csv(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labels.jsonl", '{"text": "one\u2028two", "request_id": "a", "label": "yes"}\n'),
+        ("labels.JSONL", '{"request_id": "a", "label": "yes"}\n'),
+        ("labels.csv", 'text,request_id,label\n"one\ntwo\x85three",a,yes\n'),
+    ],
+)
+def test_labels_may_stand_beside_texts_of_any_kind(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+
+    assert read_truths(path, ("no", "yes")) == {"a": "yes"}
+
+
+@pytest.mark.parametrize(
     ("name", "text", "what", "line"),
     [
+        ("labels.csv", 'text,request_id,label\n"one\ntwo",,positive\n', "no request id", ":3"),
         ("labels.csv", "request_id,label\n,positive\n", "no request id or no label", ":2"),
         ("labels.csv", "request_id,label\na,purple\n", "label `purple` is none", ":2"),
         ("labels.jsonl", '{"request_id": "a"}', "no request id or no label", ":1"),

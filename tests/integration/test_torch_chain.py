@@ -1,5 +1,6 @@
 """A source that torch reads goes through the whole chain."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,45 @@ def test_a_script_is_run_from_its_file_to_a_bundle(tmp_path: Path) -> None:
     answers = [model.predict({"text": text}).label for text in ("lovely film", "dull story")]
     model.close()
     assert answers == ["positive", "negative"]
+
+
+FACTORY = """
+from pathlib import Path
+
+import torch
+
+
+class Words(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words = torch.nn.Embedding(24, 8)
+        self.out = torch.nn.Linear(8, 2)
+
+    def forward(self, input_ids, attention_mask):
+        return self.out((self.words(input_ids) * attention_mask.unsqueeze(-1)).sum(dim=1))
+
+
+def make():
+    made = Words()
+    made.load_state_dict(torch.jit.load(Path(__file__).with_name("words.pt")).state_dict())
+    return made
+"""
+
+
+def test_what_a_factory_makes_becomes_a_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = SPEC.replace("source: model", "source: 'words_of_a_test:make', tokenizer: words.json")
+    project = write_project(tmp_path, spec)
+    write_script(tmp_path)
+    (tmp_path / "words_of_a_test.py").write_text(FACTORY, encoding="utf-8")
+    shutil.copy(tmp_path / "model/tokenizer.json", tmp_path / "words.json")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    code = main(["run", str(project), "--out", str(tmp_path / "run")])
+
+    assert code == 0
+    assert read_manifest(tmp_path / "run/bundle").source_size_bytes > 24 * 8 * 4
 
 
 def test_a_factory_that_is_not_there_is_named_by_the_chain(tmp_path: Path) -> None:

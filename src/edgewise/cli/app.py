@@ -1,6 +1,7 @@
 """The command group. Verbs load when they are called, so `--help` brings in nothing heavy."""
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -70,6 +71,8 @@ def app() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and give its exit code; every `EdgewiseError` becomes a message."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")  # not every encoding has a `→`
     with _one_interrupt() as seen:
         try:
             return _run(argv)

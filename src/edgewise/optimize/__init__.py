@@ -13,8 +13,10 @@ with extras.needed("optimize"):
     from edgewise.optimize.pareto import costs_of, pareto_front
     from edgewise.optimize.recipe import parse as parse_recipe
     from edgewise.optimize.search import OptimizeResult, optimize
+    from edgewise.optimize.sources import source_files
     from edgewise.optimize.split import fit_part, held_out
     from edgewise.optimize.workbench import Probe
+    from edgewise.optimize.writing import candidates_folder
 
 __all__ = [
     "Best",
@@ -24,6 +26,7 @@ __all__ = [
     "Race",
     "Search",
     "Tools",
+    "candidates_folder",
     "costs_of",
     "explore",
     "find_best",
@@ -32,5 +35,6 @@ __all__ = [
     "optimize",
     "pareto_front",
     "parse_recipe",
+    "source_files",
     "space_of",
 ]

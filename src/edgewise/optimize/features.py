@@ -35,9 +35,8 @@ def encode_features(
     InvalidModel
         When a feature is not finite.
     """
-    key = hashlib.sha256(
-        f"{writer.source_sha256}/{data_sha256}/{writer.max_length}".encode()
-    ).hexdigest()
+    parts = (writer.source_sha256, writer.tokenizer_sha256, data_sha256, str(writer.max_length))
+    key = hashlib.sha256("/".join(parts).encode()).hexdigest()
     path = workdir / f"features-{key[:20]}.npy"
     if path.is_file():
         return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)

@@ -19,7 +19,7 @@ from edgewise.optimize.recipe import FLOAT, Draft
 from edgewise.optimize.sources import Head, Source, example_pixels, open_source
 from edgewise.optimize.split import fit_part, held_out
 from edgewise.optimize.training import Lesson
-from edgewise.optimize.writing import BundleWriter, has_vnni
+from edgewise.optimize.writing import BundleWriter, candidates_folder, has_vnni
 from edgewise.records import (
     Candidate,
     Fidelity,
@@ -106,7 +106,7 @@ class Workbench:
         key = "image" if spec.task is Task.IMAGE_CLASSIFICATION else "text"
         self.fit_inputs: list[Input] = [{key: e.input} for e in self.fit.examples]
         self.inputs: list[Input] = [{key: e.input} for e in self.held.examples]
-        folder = workdir / f"candidates-{spec.name}"
+        folder = candidates_folder(workdir, spec.name)
         shutil.rmtree(folder, ignore_errors=True)
         self.writer = BundleWriter(spec, self.source, self.labels, folder)
         self.source.max_length = self.writer.max_length

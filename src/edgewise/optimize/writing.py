@@ -8,9 +8,15 @@ from pathlib import Path
 
 from edgewise.errors import InvalidModel, StorageError
 from edgewise.optimize.recipe import Draft
-from edgewise.optimize.sources import Source
-from edgewise.records import BundleManifest, Fidelity, ProjectSpec
-from edgewise.runtimes import open_task_of, read_manifest, write_manifest
+from edgewise.optimize.sources import Source, source_files
+from edgewise.records import (
+    BundleManifest,
+    Fidelity,
+    ProjectSpec,
+    clear_dead_asides,
+    own_aside_of,
+)
+from edgewise.runtimes import hash_file, open_task_of, read_manifest, write_manifest
 
 _MODEL = "model.onnx"
 _WEIGHTS = (".safetensors", ".onnx", ".data", ".pt", ".pt2")
@@ -24,14 +30,16 @@ class BundleWriter:
     ) -> None:
         self._source, self._folder = source, folder
         path = spec.model.source
-        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+        files = source_files(path)
         whole = hashlib.sha256()
         for file in files:
             with file.open("rb") as stream:
                 whole.update(hashlib.file_digest(stream, "sha256").digest())
         self.source_sha256 = whole.hexdigest()
-        weights = [p for p in files if p.suffix in _WEIGHTS]
-        self.source_size_bytes = sum(p.stat().st_size for p in weights)
+        weights = [p for p in files if p.suffix in _WEIGHTS or path.is_file()]
+        # What a factory makes has no file: then it is as large as its graph.
+        size_bytes = sum(p.stat().st_size for p in weights)
+        self.source_size_bytes = size_bytes or source.features().ByteSize()
         self.max_length = min(spec.model.max_length, source.max_length)
         text = spec.task.takes_text
         self._tokenizer = _find_tokenizer(spec, source) if text else None
@@ -52,6 +60,7 @@ class BundleWriter:
         self.tokenizer_json = (
             self._tokenizer.read_text(encoding="utf-8") if self._tokenizer and is_json else None
         )
+        self.tokenizer_sha256 = hash_file(self._tokenizer) if self._tokenizer else ""
         folder.mkdir(parents=True, exist_ok=True)
         self.task = open_task_of(
             self._manifest, self._tokenizer.parent if self._tokenizer else folder
@@ -111,6 +120,16 @@ class BundleWriter:
     def size(path: Path) -> int:
         """Give the bytes of a bundle's files."""
         return sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+
+
+def candidates_folder(workdir: Path, name: str) -> Path:
+    """Give the folder of this process's candidates; those of processes that died go.
+
+    Several runs may share a working directory at once.
+    """
+    shared = workdir / f"candidates-{name}"
+    clear_dead_asides(shared)
+    return own_aside_of(shared)
 
 
 def has_vnni() -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgewise.errors import InvalidData, InvalidSpec
 from edgewise.pipeline.cache import Cache
@@ -19,6 +19,7 @@ from edgewise.records import (
 )
 from edgewise.route import detect
 from edgewise.runtimes import LocalModel, RemoteModel
+from edgewise.spec import hash_examples
 
 _CHUNK = 256
 _BATCH = 16
@@ -39,7 +40,7 @@ class LocalAnswers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteAnswers:
-    """The cloud's labels for one chunk of a split."""
+    """The cloud's labels for one batch of a split."""
 
     labels: tuple[str, ...]
 
@@ -77,7 +78,9 @@ def may_leave(spec: ProjectSpec, split: Split) -> Split:
         what = f"privacy.detect keeps every row of the {split.name} split on the device"
         hint = "detect fewer kinds, or leave the cloud tier out"
         raise InvalidData(what, where=f"{spec.path}: privacy", hint=hint)
-    return Split(name=split.name, examples=kept, sha256=split.sha256)
+    if len(kept) == len(split.examples):
+        return split
+    return Split(name=split.name, examples=kept, sha256=hash_examples(kept))
 
 
 def local_answers(
@@ -104,7 +107,7 @@ def local_answers(
 class CloudCaller:
     """Gets the cloud's labels for splits as the spec says: called, from a column, or assumed right.
 
-    Made by `run_project`. Calls are kept in the cache by chunk, so an interrupted run pays once.
+    Made by `run_project`. Calls are kept in the cache by batch, so an interrupted run pays once.
     """
 
     def __init__(
@@ -161,23 +164,22 @@ class CloudCaller:
         found: list[str] = []
         total = len(split.examples)
         for start in range(0, total, _CHUNK):
-            chunk = split.examples[start : start + _CHUNK]
-            parts = (
-                self._cloud.endpoint,
-                self._cloud.protocol,
-                self._cloud.model,
-                self._labels,
-                *chunk,
-            )
-
-            def ask(chunk: tuple[Example, ...] = chunk) -> RemoteAnswers:
-                return RemoteAnswers(
-                    labels=tuple(asyncio.run(self._ask(inputs_of(self._spec, chunk))))
-                )
-
-            found += self._cache.record(stage.replace(" ", "-"), parts, RemoteAnswers, ask).labels
+            found += self._called(stage.replace(" ", "-"), split.examples[start : start + _CHUNK])
             progress(stage, min(start + _CHUNK, total), total)
         return tuple(found)
+
+    def _called(self, stage: str, chunk: Sequence[Example]) -> list[str]:
+        """Give labels that are kept, and call for the others."""
+        batches = [chunk[i : i + _BATCH] for i in range(0, len(chunk), _BATCH)]
+        kept = [self._cache.find(stage, self._parts(one), RemoteAnswers) for one in batches]
+        wanted = [one for one, known in zip(batches, kept, strict=True) if known is None]
+        called = iter(asyncio.run(self._ask(stage, wanted)) if wanted else ())
+        answers = [next(called) if known is None else known for known in kept]
+        return [label for one in answers for label in one.labels]
+
+    def _parts(self, batch: Sequence[Example]) -> tuple[object, ...]:
+        cloud = self._cloud
+        return (cloud.endpoint, cloud.protocol, cloud.model, self._labels, *batch)
 
     def _from_column(self, split: Split) -> tuple[str, ...]:
         answers = tuple(example.cloud_answer or "" for example in split.examples)
@@ -191,8 +193,12 @@ class CloudCaller:
                 )
         return answers
 
-    async def _ask(self, inputs: Sequence[Input]) -> list[str]:
-        key = self._secret(self._cloud.api_key) if self._cloud.api_key else None
+    async def _ask(self, stage: str, batches: Sequence[Sequence[Example]]) -> list[RemoteAnswers]:
+        """Call for batches, and keep each when it is answered: what fails costs no other twice."""
+        api_key = self._cloud.api_key
+        if api_key is not None and api_key.file is not None:  # relative to the project's file
+            api_key = replace(api_key, file=str(self._spec.path.parent / api_key.file))
+        key = self._secret(api_key) if api_key is not None else None
         model = RemoteModel(
             self._cloud.endpoint or "",
             protocol=self._cloud.protocol,
@@ -203,15 +209,16 @@ class CloudCaller:
         )
         gate = asyncio.Semaphore(_CALLS_AT_ONCE)
 
-        async def one(batch: Sequence[Input]) -> list[str]:
+        async def one(batch: Sequence[Example]) -> RemoteAnswers:
             async with gate:
-                return [answer.label for answer in await model.apredict_many(batch)]
+                found = await model.apredict_many(inputs_of(self._spec, batch))
+            made = RemoteAnswers(labels=tuple(answer.label for answer in found))
+            return self._cache.keep(stage, self._parts(batch), made)
 
         try:
-            batches = [inputs[i : i + _BATCH] for i in range(0, len(inputs), _BATCH)]
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(one(batch)) for batch in batches]
-            return [label for task in tasks for label in task.result()]
+            return [task.result() for task in tasks]
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from failures
         finally:

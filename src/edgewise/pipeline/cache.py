@@ -32,20 +32,31 @@ class Cache:
         self, stage: str, parts: tuple[object, ...], kind: type[R], make: Callable[[], R]
     ) -> R:
         """Give the stage's record for these parts, making it when it is not there."""
-        path = self.folder / f"{stage}-{key_of(stage, parts)}.json"
-        if path.exists():
-            try:
-                found = read_json(kind, path)
-            except InvalidRecord:
-                path.unlink()
-            else:
-                self._note(self.cached, stage)
-                return found
+        found = self.find(stage, parts, kind)
+        if found is not None:
+            return found
         try:
             made = make()
         except OSError as failure:
-            raise storage_error(failure, path) from failure
-        write_json(path, made)
+            raise storage_error(failure, self._path(stage, parts)) from failure
+        return self.keep(stage, parts, made)
+
+    def find(self, stage: str, parts: tuple[object, ...], kind: type[R]) -> R | None:
+        """Give the stage's record for these parts; `None` when it is not there."""
+        path = self._path(stage, parts)
+        if not path.exists():
+            return None
+        try:
+            found = read_json(kind, path)
+        except InvalidRecord:
+            path.unlink()
+            return None
+        self._note(self.cached, stage)
+        return found
+
+    def keep(self, stage: str, parts: tuple[object, ...], made: R) -> R:
+        """Keep the stage's record for these parts, and give it back."""
+        write_json(self._path(stage, parts), made)
         self._note(self.done, stage)
         return made
 
@@ -72,6 +83,9 @@ class Cache:
             clear(aside)
         self._note(self.done, stage)
         return path
+
+    def _path(self, stage: str, parts: tuple[object, ...]) -> Path:
+        return self.folder / f"{stage}-{key_of(stage, parts)}.json"
 
     def _note(self, where: list[str], stage: str) -> None:
         if stage not in where:

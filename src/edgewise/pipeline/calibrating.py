@@ -17,6 +17,7 @@ from edgewise.calibrate import (
     repeats_warning,
 )
 from edgewise.errors import IntegrityError, InvalidData, UsageError
+from edgewise.pipeline.alone import alone_on
 from edgewise.pipeline.answers import inputs_of_task, local_answers
 from edgewise.pipeline.swap import replace_run
 from edgewise.pipeline.verify import HASHED
@@ -106,7 +107,14 @@ def calibrate_run(order: CalibrateOrder, progress: Progress = silent) -> Calibra
         With file and line, when the labels can't be used.
     UsageError
         When there is no tier to defer to, or a level is out of range.
+    StorageError
+        When it can't be written, or another run is at work on it.
     """
+    with alone_on(order.out or order.run):
+        return _calibrate(order, progress)
+
+
+def _calibrate(order: CalibrateOrder, progress: Progress) -> CalibrateSummary:
     policy, before = read_certified(order.run)
     if order.alpha is None or order.delta is None or order.loss is None:
         check_levels(order.run, before)
@@ -210,16 +218,21 @@ def _labelled(order: CalibrateOrder, policy: Policy, loss: Loss) -> _Labelled:
         what = f"the file is for {task.value}, and the run for {policy.task}"
         hint = "give a column `label`, and `text` or `image`"
         raise InvalidData(what, where=str(path), hint=hint)
+    labels_are = f"labels are: {', '.join(policy.labels[:10])}"
     for row, example in enumerate(split.examples, start=1):
         if example.label not in policy.labels:
-            hint = f"labels are: {', '.join(policy.labels[:10])}"
             what = f"label `{example.label}` is none of the bundle's"
-            raise InvalidData(what, where=f"{path}: row {row}", hint=hint)
+            raise InvalidData(what, where=f"{path}: row {row}", hint=labels_are)
     if loss is Loss.DISAGREEMENT and not order.cloud_column:
         what, hint = "`disagreement` needs the cloud's answers", "name their column"
         raise UsageError(what, where="cloud column", hint=hint)
     names = (order.cloud_column, order.group_column, order.cluster_column)
     columns = read_columns(path, [name for name in names if name])
+    cloud = tuple(one.strip() for one in columns.get(order.cloud_column, ()))
+    for row, answer in enumerate(cloud, start=1):
+        if answer not in policy.labels:  # it would count as wrong, and excuse the edge
+            what = f"the cloud's answer `{answer}` is no label"
+            raise InvalidData(what, where=f"{path}: row {row}", hint=labels_are)
     keep = _leaving(split.examples, policy)
     if not keep:
         what, hint = "privacy keeps every row on the device", "give labels of other requests"
@@ -231,7 +244,7 @@ def _labelled(order: CalibrateOrder, policy: Policy, loss: Loss) -> _Labelled:
     examples = tuple(split.examples[at] for at in keep)
     return _Labelled(
         split=Split(name="labels", examples=examples, sha256=split.sha256),
-        cloud=kept(order.cloud_column),
+        cloud=tuple(cloud[at] for at in keep) if cloud else None,
         groups=kept(order.group_column),
         clusters=kept(order.cluster_column),
     )
@@ -315,7 +328,7 @@ def write_certificate(
         write_json(folder / "policy.json", changed)
         write_text(folder / PAGE, page)
 
-    if into is not None:
+    if into is not None and into.resolve() != run.resolve():
         put(into)
     else:
         _replace(run, certificate, put)

@@ -15,7 +15,7 @@ from edgewise.calibrate import (
     repeats_warning,
 )
 from edgewise.errors import StorageError
-from edgewise.optimize import held_out, optimize
+from edgewise.optimize import candidates_folder, held_out, optimize
 from edgewise.pipeline.alone import alone_on
 from edgewise.pipeline.answers import (
     CloudCaller,
@@ -26,7 +26,7 @@ from edgewise.pipeline.answers import (
     local_answers,
     may_leave,
 )
-from edgewise.pipeline.cache import Cache, hash_path
+from edgewise.pipeline.cache import Cache, clear
 from edgewise.pipeline.planning import check_trace, plan_measured
 from edgewise.pipeline.policy import make_policy
 from edgewise.pipeline.publish import Outcome, publish
@@ -37,6 +37,7 @@ from edgewise.pipeline.quality import (
     measure_quality,
 )
 from edgewise.pipeline.racing import make_race
+from edgewise.pipeline.sourcing import hash_source
 from edgewise.pipeline.watching import directions_of, drift_rules
 from edgewise.plan import measured
 from edgewise.profile import describe_target, find_runtimes, measure
@@ -208,8 +209,7 @@ def _optimize(
     target = describe_target(spec.edge.threads, "onnxruntime")
     parts = (
         spec.task,
-        hash_path(spec.model.source),
-        hash_path(spec.model.tokenizer) if spec.model.tokenizer else "",
+        hash_source(spec.model),
         spec.model.labels,
         spec.model.max_length,
         spec.model.image,
@@ -227,11 +227,19 @@ def _optimize(
         threads = read_manifest(bundle, verify=False).threads
         return measure(bundle, inputs[:_SELECTION_INPUTS], threads=threads)
 
+    shared = cache.folder / "features"
+
     def make(folder: Path) -> None:
+        try:
+            found(folder)
+        finally:
+            clear(candidates_folder(shared, spec.name))
+
+    def found(folder: Path) -> None:
         result = optimize(
             spec,
             train,
-            cache.folder / "features",
+            shared,
             probe=probe,
             race=make_race(cache, parts, _SELECTION_INPUTS, progress),
             workers=target.cores,

@@ -12,6 +12,7 @@ from edgewise.optimize import (
     Best,
     Search,
     Tools,
+    candidates_folder,
     costs_of,
     explore,
     find_best,
@@ -21,9 +22,10 @@ from edgewise.optimize import (
     space_of,
 )
 from edgewise.pipeline.alone import alone_on
-from edgewise.pipeline.cache import Cache, clear, hash_path, key_of
+from edgewise.pipeline.cache import Cache, clear, key_of
 from edgewise.pipeline.pixels import read_image_input
 from edgewise.pipeline.racing import make_race
+from edgewise.pipeline.sourcing import hash_source
 from edgewise.pipeline.swap import clear_asides, replace_run
 from edgewise.profile import describe_target, find_runtimes, measure
 from edgewise.records import (
@@ -138,7 +140,7 @@ def _optimize(order: Order, progress: Progress) -> OptimizeSummary:
             return summary
         return _publish(summary, found.bundle, order.out)
     finally:
-        clear(work / f"candidates-{spec.name}")
+        clear(candidates_folder(work, spec.name))
 
 
 def _spec(order: Order, task: Task) -> ProjectSpec:
@@ -162,7 +164,7 @@ def _parts(spec: ProjectSpec, data: Split, target: Target) -> tuple[object, ...]
     gates = spec.optimize
     return (
         spec.task,
-        hash_path(spec.model.source),
+        hash_source(spec.model),
         spec.model.image,
         spec.model.max_length,
         data.sha256,

@@ -55,7 +55,7 @@ class Outcome:
 def publish(outcome: Outcome, out: Path, cache: Cache) -> RunSummary:
     """Write the run directory, unless it holds this very outcome, and give its summary."""
     summary = _summary(outcome, out)
-    there = _published(summary, outcome.policy, out)
+    there = _published(summary, outcome, out)
     if there is not None:
         clear_asides(out)
         return _with_stages(there, cache)
@@ -119,14 +119,16 @@ def _summary(outcome: Outcome, out: Path) -> RunSummary:
     )
 
 
-def _published(summary: RunSummary, policy: Policy, out: Path) -> RunSummary | None:
-    """Give the summary that is there, if it and its policy are these and all parts are whole."""
+def _published(summary: RunSummary, outcome: Outcome, out: Path) -> RunSummary | None:
+    """Give the summary that is there, if it, policy and plan are these and all parts are whole."""
     try:
         there = read_json(RunSummary, out / "run.json")
         policy_there = read_json(Policy, out / "policy.json")
+        plan_there = read_json(Plan, out / "plan.json")
     except InvalidRecord:
         return None
-    if policy_there != policy:  # the summary does not repeat its rules
+    # The summary repeats neither the rules nor more than the plan's headline.
+    if policy_there != outcome.policy or plan_there != outcome.plan:
         return None
     if digest(replace(there, parts_sha256={}, summary_sha256="")) != digest(summary):
         return None

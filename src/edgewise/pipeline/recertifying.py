@@ -7,6 +7,7 @@ tier first, and they are certified as a calibration set is: at any threshold, wi
 
 import csv
 import hashlib
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from edgewise.calibrate import certify, coverage, disagreement_limit
 from edgewise.errors import InvalidData, UsageError
 from edgewise.observe import histogram_of, read_samples
+from edgewise.pipeline.alone import alone_on
 from edgewise.pipeline.calibrating import check_levels, read_certified, write_certificate
 from edgewise.records import (
     AuditSample,
@@ -112,12 +114,18 @@ def recertify_run(order: RecertifyOrder) -> RecertifySummary:
     Raises
     ------
     InvalidRecord, IntegrityError, StorageError
-        When the run or its audit does not hold together, or can't be written.
+        When the run or its audit does not hold together, can't be written, or another run is at
+        work on it.
     InvalidData
         With file and line, when the labels can't be used.
     UsageError
         When the loss needs labels, or a level is out of range.
     """
+    with alone_on(order.out or order.run):
+        return _recertify(order)
+
+
+def _recertify(order: RecertifyOrder) -> RecertifySummary:
     policy, before = read_certified(order.run)
     if order.alpha is None or order.delta is None or order.loss is None:
         check_levels(order.run, before)
@@ -277,14 +285,15 @@ def read_truths(path: Path, labels: Sequence[str]) -> dict[str, str]:
 
 
 def _rows_of(path: Path, text: str) -> list[tuple[int, Mapping[str, object]]]:
-    if path.suffix != ".jsonl":
+    if path.suffix.lower() != ".jsonl":
+        reader = csv.DictReader(io.StringIO(text, newline=""))
         try:
-            return list(enumerate(csv.DictReader(text.splitlines()), start=2))
+            return [(reader.line_num, row) for row in reader]
         except csv.Error as wrong:
             hint = "look for a quote that is not closed"
             raise InvalidData(f"no CSV: {wrong}", where=str(path), hint=hint) from wrong
     found: list[tuple[int, Mapping[str, object]]] = []
-    for line, one in enumerate(text.splitlines(), start=1):
+    for line, one in enumerate(text.split("\n"), start=1):
         try:
             row = json.loads(one) if one.strip() else None
         except (ValueError, RecursionError) as wrong:

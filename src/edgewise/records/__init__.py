@@ -13,7 +13,7 @@ from edgewise.lazy import lazily
 
 if TYPE_CHECKING:
     from edgewise.records.api_key import ApiKey
-    from edgewise.records.asides import aside_of, clear_dead_asides
+    from edgewise.records.asides import aside_of, clear_dead_asides, own_aside_of
     from edgewise.records.audit import (
         Answered,
         AuditCase,
@@ -392,6 +392,7 @@ __all__ = [
     "digest",
     "encode",
     "nano_usd",
+    "own_aside_of",
     "read_json",
     "row_of",
     "seal",
@@ -402,7 +403,7 @@ __all__ = [
 
 _NAMES = {
     "api_key": "ApiKey",
-    "asides": "aside_of clear_dead_asides",
+    "asides": "aside_of clear_dead_asides own_aside_of",
     "audit": "Answered AuditCase AuditRules AuditSample AuditState OnVoid",
     "budget": "BudgetRules Price Spending SpendingLimit nano_usd",
     "bundle": "BundleManifest Candidate Fidelity ImageInput Task",

@@ -115,7 +115,7 @@ def read_json(kind: type[R], path: Path) -> R:
     except FileNotFoundError as absent:
         hint = "did `edgewise run` finish?"
         raise InvalidRecord("no such file", where=str(path), hint=hint) from absent
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as broken:
+    except (OSError, ValueError, RecursionError) as broken:
         what = f"can't be read as JSON: {broken}"
         raise InvalidRecord(
             what, where=str(path), hint="write it anew with `edgewise run`"
@@ -194,13 +194,22 @@ def _decode(kind: Any, value: Any, where: str) -> Any:  # noqa: PLR0911 - one re
         _expect(value in choices, "one of " + ", ".join(map(str, choices)), value, where)
         return kind(value)
     if kind is float:
-        _expect(
-            isinstance(value, int | float) and not isinstance(value, bool), "a number", value, where
-        )
-        return float(value)
+        return _decode_float(value, where)
     right = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     _expect(right, f"of type {kind.__name__}", value, where)
     return value
+
+
+def _decode_float(value: Any, where: str) -> float:
+    _expect(
+        isinstance(value, int | float) and not isinstance(value, bool), "a number", value, where
+    )
+    try:
+        found = float(value)
+    except OverflowError:  # JSON's whole numbers have no end
+        found = math.inf
+    _expect(math.isfinite(found), "a finite number", value, where)
+    return found
 
 
 def _decode_union(kind: Any, value: Any, where: str) -> Any:

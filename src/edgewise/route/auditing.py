@@ -4,8 +4,8 @@ A background call is a request of its own, forced to that tier: the decision giv
 set of the one that it audits, and circuit, bulkhead and budget hold for it. It is not retried or
 raced, nobody waits for it, and it ends with the engine.
 
-Where there is a judge, it is given what the farthest tier may be given, and nothing that would have
-to be hidden from that first: such requests are left alone.
+Requests of which something would have to be hidden first are left alone: no certificate speaks of
+them, and a judge, where there is one, is given what the farthest tier may be given and no more.
 """
 
 import asyncio
@@ -163,8 +163,8 @@ class Auditing:
         step = run.steps[-1]
         edge = run.answers.get(self._edge)
         aside = edge is None or step.tier is None or run.facts.force_location is not None
-        if self._judging is not None and run.facts.redacted:
-            return
+        if run.facts.redacted:
+            return  # certificates are of rows that hold nothing to hide
         if aside or edge is None or self._far not in step.allowed:
             return
         kept = step.tier == self._edge

@@ -1,9 +1,10 @@
 """One tier asked for one request: money set aside, its monitor told, an attempt left behind."""
 
+import contextlib
 import random  # noqa: TID251 - only the type of the rng that is handed in
 from dataclasses import replace
 
-from edgewise.errors import EdgewiseError, InvalidData, RemoteError
+from edgewise.errors import EdgewiseError, InvalidData, RemoteError, StorageError
 from edgewise.records import (
     Attempt,
     Outcome,
@@ -72,7 +73,9 @@ class Call:
         run.failure = failure or run.failure
         budget = run.serving.budget
         if budget is not None and self._reserved is not None:
-            budget.settle(self._reserved, attempt.cost_usd)
+            # What a call cost beyond its reservation counts in memory where the disk is full.
+            with contextlib.suppress(StorageError):
+                budget.settle(self._reserved, attempt.cost_usd)
         _tell(run, attempt, self._number, failure, now_s)
         return attempt
 

@@ -32,12 +32,12 @@ from edgewise.route.judging import Judge
 from edgewise.route.late import LateAnswer
 from edgewise.route.looking import Outlook
 from edgewise.route.many import in_order
-from edgewise.route.opening import Setup, open_tiers
+from edgewise.route.opening import Setup
 from edgewise.route.own_loop import OwnLoop, refuse_loop
 from edgewise.route.probing import Prober
 from edgewise.route.result import InferenceResult
 from edgewise.route.running import Run
-from edgewise.route.serving import Serving, serve_next
+from edgewise.route.serving import Serving, closed_on_failure, serve_first, serve_next
 from edgewise.route.storing import QUEUED, Store, Stored, aim, is_answered
 from edgewise.route.streaming import AnswerStream, Streamer
 from edgewise.route.telling import DecisionSink, decision_of, result_of, told
@@ -145,21 +145,21 @@ class HybridInferenceEngine:
             lane=lane,
             local=local,
         )
-        self._serving = Serving(*open_tiers(self._setup, self._clock, tiers), clock=self._clock)
-        self._store = self._open_store()
+        self._serving = serve_first(self._setup, self._clock, tiers)
         hedges = Allowance(share=0.0)  # a policy in service says how many
         rng = random.Random() if rng is None else rng
-        self._conditions = Conditions(
-            self._clock, hedges, read_device, queue_open=self._store is not None
-        )
-        self._conditions.serve(self.policy)
+        stores = self.policy.offline is not None
+        self._conditions = Conditions(self._clock, hedges, read_device, queue_open=stores)
         self._carrier = Carrier(self._clock, rng, hedges, self._conditions.system)
         self._streamer = Streamer(self._clock, rng, self._conditions.system)
         self._prober = Prober(self._clock)
-        self._audits = audit_with(auditor, judge, self._carrier, self._clock, self._leave)
+        with closed_on_failure(self._serving, own=tiers is None):
+            self._audits = audit_with(auditor, judge, self._carrier, self._clock, self._leave)
+            if self._audits is not None:
+                self._audits.begin(self._serving)
+            self._store = self._open_store()
         self._conditions.audits = self._audits
-        if self._audits is not None:
-            self._audits.begin(self._serving)
+        self._conditions.serve(self.policy)
         self._inputs = Watching(drift, self._serving)
         self._log = decision_log
         self._own_loop = OwnLoop()
@@ -223,6 +223,8 @@ class HybridInferenceEngine:
             return await self._exchange(setup, tiers)
 
     async def _exchange(self, setup: Setup, tiers: Mapping[str, TierModel] | None) -> str:
+        if self._closed:
+            raise UsageError("the engine is closed", where="swap_policy", hint="make another one")
         before, audits = self._serving, self._audits
         begin = None if audits is None else audits.begin
         self._serving = await serve_next(before, setup, tiers, begin, clock=self._clock)
@@ -405,15 +407,16 @@ class HybridInferenceEngine:
     async def aclose(self) -> None:
         """Close the tiers. The decision log is its maker's to close."""
         self._closed = True
-        await self._prober.aclose()
-        if self._audits is not None:
-            await self._audits.aclose()
-        if self._store is not None:
-            await self._store.aclose()
-        self._conditions.close()
-        await self._serving.aclose()
-        await asyncio.gather(*self._closing, return_exceptions=True)
-        await self._own_loop.aclose(self._serving.aclose_remote)
+        async with self._swapping:  # what one under way opens is closed with the rest
+            await self._prober.aclose()
+            if self._audits is not None:
+                await self._audits.aclose()
+            if self._store is not None:
+                await self._store.aclose()
+            self._conditions.close()
+            await self._serving.aclose()
+            await asyncio.gather(*self._closing, return_exceptions=True)
+            await self._own_loop.aclose(self._serving.aclose_remote)
 
     def close(self) -> None:
         """Close the tiers, where no event loop runs."""

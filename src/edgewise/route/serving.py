@@ -5,7 +5,9 @@ are closed when the last of them has.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from edgewise.records import Input, Policy, TierPolicy, TierState, digest
@@ -94,6 +96,32 @@ class Serving:
         )
 
 
+def serve_first(setup: Setup, clock: Clock, given: Mapping[str, TierModel] | None) -> Serving:
+    """Open what is to serve from the beginning; as `serve_next` where anything fails."""
+    policy, tiers = open_tiers(setup, clock, given)
+    try:
+        return Serving(policy, tiers, clock=clock)
+    except BaseException:
+        _close_at_once(tiers if given is None else {}, None)
+        raise
+
+
+@contextlib.contextmanager
+def closed_on_failure(serving: Serving, *, own: bool) -> Iterator[None]:
+    """Close what serves where the block fails, and nobody gets an engine to close.
+
+    Parameters
+    ----------
+    own
+        Whether its tiers were opened here; the application's own stay open.
+    """
+    try:
+        yield
+    except BaseException:
+        _close_at_once(serving.tiers if own else {}, serving.budget)
+        raise
+
+
 async def serve_next(
     before: Serving,
     setup: Setup,
@@ -126,13 +154,24 @@ async def serve_next(
         if begin is not None:
             await asyncio.to_thread(begin, made)
     except BaseException:
-        for tier in tiers.values() if given is None else ():
-            await tier.aclose()
-        budget = None if made is None else made.budget
-        if budget is not None and budget is not before.budget:
-            await asyncio.to_thread(budget.close)
+        budget = None if made is None or made.budget is before.budget else made.budget
+        await _close(tiers if given is None else {}, budget)
         raise
     return made
+
+
+async def _close(tiers: Mapping[str, TierModel], budget: Budget | None) -> None:
+    for tier in tiers.values():
+        await tier.aclose()
+    if budget is not None:
+        await asyncio.to_thread(budget.close)
+
+
+def _close_at_once(tiers: Mapping[str, TierModel], budget: Budget | None) -> None:
+    """Close in a thread of its own: here an event loop may run, or none."""
+    thread = threading.Thread(target=lambda: asyncio.run(_close(tiers, budget)), name="closing")
+    thread.start()
+    thread.join()
 
 
 def _budget(policy: Policy, before: Serving | None, clock: Clock) -> Budget | None:

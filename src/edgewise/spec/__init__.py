@@ -14,7 +14,7 @@ with extras.needed("optimize"):
     from edgewise.spec.placement import load_placement
     from edgewise.spec.planned import load_plan
     from edgewise.spec.samples import read_columns, read_sample
-    from edgewise.spec.splits import check_overlap, read_split
+    from edgewise.spec.splits import check_overlap, hash_examples, read_split
     from edgewise.spec.starting import explain, json_schema, start_project
     from edgewise.spec.target import parse_target
 
@@ -22,6 +22,7 @@ __all__ = [
     "PixelWords",
     "check_overlap",
     "explain",
+    "hash_examples",
     "json_schema",
     "load_chat_policy",
     "load_chat_tiers",

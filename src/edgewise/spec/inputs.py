@@ -59,14 +59,15 @@ def read_jsonl_rows(path: Path) -> list[tuple[int, dict[str, Any]]]:
         When the file is absent, empty, not UTF-8, or a line is no object.
     """
     found: list[tuple[int, dict[str, Any]]] = []
-    for line, text in enumerate(_read(path).splitlines(), start=1):
+    # Not `splitlines`: JSON holds other ends of a line, such as U+2028, as they are.
+    for line, text in enumerate(_read(path).split("\n"), start=1):
         if not text.strip():
             continue
         where = f"{path}:{line}"
         try:
             row = json.loads(text)
-        except json.JSONDecodeError as broken:
-            what, hint = f"not JSON: {broken.msg}", "write one object a line"
+        except (ValueError, RecursionError) as broken:
+            what, hint = f"not JSON: {getattr(broken, 'msg', broken)}", "write one object a line"
             raise InvalidData(what, where=where, hint=hint) from broken
         if not isinstance(row, dict):
             raise InvalidData("not a JSON object", where=where, hint="write one object a line")

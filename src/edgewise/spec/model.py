@@ -180,6 +180,13 @@ class Privacy(Section):
         {}, description="tiers that may see a region's requests"
     )
 
+    @model_validator(mode="after")
+    def _detected(self) -> "Privacy":
+        for kind in self.actions:
+            if kind not in self.detect:
+                raise ValueError(f"`actions` names {kind}, which `detect` does not look for")
+        return self
+
 
 class Audit(Section):
     """How live answers are watched."""

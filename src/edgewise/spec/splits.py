@@ -41,7 +41,7 @@ def read_split(spec: ProjectSpec, name: str) -> Split:
             value, content = str(image), hash_image(image)
         group = row[columns.group] if columns.group else None
         cluster = row[columns.cluster] if columns.cluster else None
-        answer = row[answers] if answers else None
+        answer = row[answers].strip() if answers else None
         examples.append(Example(value, label, group, answer, content, cluster))
     labels = {example.label for example in examples}
     if len(labels) < 2:

@@ -5,7 +5,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel
@@ -100,15 +100,18 @@ def start_project(data: Path, model: Path, out: Path) -> list[Path]:
         raise InvalidData(what, where=f"{data}:1", hint="give a column of inputs and one of labels")
     value = max(inputs, key=lambda name: sum(len(row[name]) for row in rows))
     image = rows[0][value].lower().endswith((".png", ".jpg", ".jpeg", ".npy"))
-    texts = _splits(data, rows, names, value, out.parent / "data")
+    parts = _splits(data, rows, value)
+    if image:  # a path is relative to its file, and these files lie elsewhere
+        for row in rows:
+            row[value] = str((data.parent / row[value]).resolve())
+    texts = {out.parent / "data" / f"{name}.csv": _csv(names, part) for name, part in parts.items()}
     for path in (*texts, out):
         if path.exists():
             hint = "choose another with --out; data goes beside it"
             raise StorageError("there is a file already", where=str(path), hint=hint)
     key = "image" if image else "text"
     project: dict[str, Any] = {
-        "name": "".join(c if c.isalnum() or c in "._-" else "-" for c in out.resolve().parent.name)
-        or "project",
+        "name": _name_of(out.resolve().parent),
         "task": f"{key}-classification",
         "model": {"source": str(model.resolve())},
         "data": {
@@ -146,10 +149,14 @@ def _label_column(data: Path, names: list[str], rows: list[dict[str, str]]) -> s
     return min(few, key=lambda name: len({row[name] for row in rows}))
 
 
-def _splits(
-    data: Path, rows: list[dict[str, str]], names: list[str], value: str, folder: Path
-) -> dict[Path, str]:
-    """Share out rows by a hash of their input; give the text of each file."""
+def _name_of(folder: Path) -> str:
+    """Give a folder's name with what a project's name may hold, from a letter or digit on."""
+    kept = (c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in folder.name)
+    return "".join(kept).lstrip("._-") or "project"
+
+
+def _splits(data: Path, rows: list[dict[str, str]], value: str) -> dict[str, list[dict[str, str]]]:
+    """Share out rows by a hash of their input."""
     parts: dict[str, list[dict[str, str]]] = {name: [] for name, _ in _SHARES}
     seen = set()
     for row in rows:
@@ -159,17 +166,22 @@ def _splits(
         seen.add(key)
         draw = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) % 100
         parts[next(name for name, top in _SHARES if draw < top)].append(row)
-    texts = {}
     for name, part in parts.items():
         if not part:
             what = f"too few rows: {len(seen)} different ones leave none for {name}"
             raise InvalidData(what, where=str(data), hint="give some hundred rows")
-        text = io.StringIO()
-        writer = csv.DictWriter(text, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(part)
-        texts[folder / f"{name}.csv"] = text.getvalue()
-    return texts
+    return parts
+
+
+def _csv(names: list[str], rows: list[dict[str, str]]) -> str:
+    text = io.StringIO(newline="")
+    # A bare carriage return ends a row for whoever reads it, and Python's writer does not quote it.
+    bare = any("\r" in cell for row in rows for cell in row.values())
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if bare else csv.QUOTE_MINIMAL
+    writer = csv.DictWriter(text, names, lineterminator="\n", quoting=quoting)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _explain_section(section: type[BaseModel], depth: int) -> Iterator[str]:

@@ -96,7 +96,11 @@ def _open(value: str | Path | bytes, image: ImageInput, where: str) -> NDArray[n
                 raise Image.DecompressionBombError
             mode = "L" if image.channels == 1 else "RGB"
             size = (image.width, image.height)
-            return np.asarray(opened.convert(mode).resize(size, Image.Resampling.BILINEAR))
+            found: Image.Image = opened
+            # Pillow takes the low byte of grey in 16 bits for all of it, and 255 for what is more.
+            if opened.mode.startswith("I;16") or (opened.mode, opened.format) == ("I", "PNG"):
+                found = Image.fromarray((np.asarray(opened) >> 8).astype(np.uint8))
+            return np.asarray(found.convert(mode).resize(size, Image.Resampling.BILINEAR))
     except bomb as large:
         what, hint = "the image is too large", "give at most 50 megapixels"
         raise InvalidData(what, where=where, hint=hint) from large

@@ -1,7 +1,9 @@
 """The command line's exits, and what it says of mistakes."""
 
 import importlib
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -134,6 +136,21 @@ def test_a_shell_completes_the_verbs_in_the_order_of_the_work(
     assert left.value.code == 0
     verbs = [line.removeprefix("plain,") for line in capsys.readouterr().out.splitlines()]
     assert verbs == list(VERBS)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-8"])
+def test_what_an_encoding_does_not_have_is_replaced(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding))
+
+    code = main(["init", "--explain"])
+    sys.stdout.flush()
+
+    text = written.getvalue().decode(encoding)
+    assert code == 0
+    assert "(1 − δ)" in text if encoding == "utf-8" else "(1 ? ?)" in text
 
 
 def test_to_import_the_module_that_starts_the_program_does_not_start_it() -> None:

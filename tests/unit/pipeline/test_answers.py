@@ -121,6 +121,16 @@ def test_rows_that_privacy_keeps_near_are_not_shown_to_the_cloud() -> None:
     assert may_leave(SPEC, whole) == whole
 
 
+def test_answers_are_kept_by_the_rows_that_may_leave_and_not_by_their_number() -> None:
+    whole = split("write to ann@example.org", "call +1 212 555 0123", "a fine day")
+    rules = (PrivacyRules(detect=("email",)), PrivacyRules(detect=("phone",)))
+
+    left = [may_leave(replace(SPEC, privacy=one), whole) for one in rules]
+
+    assert [len(one.examples) for one in left] == [2, 2]
+    assert len({one.sha256 for one in (whole, *left)}) == 3
+
+
 def test_without_a_cloud_no_row_is_left_out() -> None:
     private = replace(SPEC, cloud=None, privacy=PrivacyRules(detect=("email",)))
     whole = split("write to ann@example.org")

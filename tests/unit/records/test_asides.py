@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgewise.records import aside_of, clear_dead_asides
+from edgewise.records import aside_of, clear_dead_asides, own_aside_of
 
 
 def dead_process() -> int:
@@ -23,6 +23,18 @@ def test_no_two_asides_of_a_path_are_the_same(tmp_path: Path) -> None:
     assert len(found) == 100
     assert all(one.parent == tmp_path for one in found)
     assert all(one.name.startswith(".plan.json.") and one.suffix == ".part" for one in found)
+
+
+def test_a_process_has_one_aside_that_is_the_same_each_time(tmp_path: Path) -> None:
+    mine = own_aside_of(tmp_path / "x")
+    gone = mine.with_name(mine.name.replace(str(os.getpid()), str(dead_process())))
+    for one in (mine, gone):
+        one.mkdir()
+
+    clear_dead_asides(tmp_path / "x")
+
+    assert own_aside_of(tmp_path / "x") == mine
+    assert list(tmp_path.iterdir()) == [mine]
 
 
 def test_asides_of_the_dead_go_and_all_else_stays(tmp_path: Path) -> None:

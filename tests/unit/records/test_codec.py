@@ -106,6 +106,9 @@ def test_a_number_that_is_not_finite_is_found_in_a_mapping() -> None:
         ({"sure": 1}, "should be of type bool: 1", "Tree.sure"),
         ({"maybe": "1"}, "should be a number: '1'", "Tree.maybe"),
         ({"maybe": False}, "should be a number: False", "Tree.maybe"),
+        ({"maybe": math.nan}, "should be a finite number: nan", "Tree.maybe"),
+        ({"maybe": -math.inf}, "should be a finite number: -inf", "Tree.maybe"),
+        ({"maybe": 10**400}, "should be a finite number: 1" + "0" * 79, "Tree.maybe"),
         ({"pair": ["a"]}, "should be a list of 2: ['a']", "Tree.pair"),
         ({"pair": ["a", "b"]}, "should be of type int: 'b'", "Tree.pair[1]"),
         ({"leaves": {}}, "should be a list: {}", "Tree.leaves"),
@@ -215,7 +218,9 @@ def test_absent_file_is_named(tmp_path: Path) -> None:
     assert caught.value.hint == "did `edgewise run` finish?"
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe{}", b"<html>"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe{}", b"<html>", b"[" * 100_000, b"9" * 5_000]
+)
 def test_file_that_is_no_json_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "leaf.json"
     path.write_bytes(content)

@@ -2,13 +2,14 @@
 
 import asyncio
 import random
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edgewise.errors import RemoteError, StorageError, TierUnavailable
+from edgewise.errors import RemoteError, StorageError, TierUnavailable, UsageError
 from edgewise.observe import AuditFile, Auditor, read_samples
 from edgewise.records import (
     AuditRules,
@@ -19,6 +20,8 @@ from edgewise.records import (
     OnVoid,
     Policy,
     Prediction,
+    PrivacyAction,
+    PrivacyActions,
     PrivacyRules,
     SpendingLimit,
     TierKind,
@@ -150,6 +153,37 @@ async def test_a_policy_that_can_not_be_audited_leaves_the_old_one_in_service(
     assert state.audited == 1
 
 
+async def test_an_engine_that_is_closed_during_a_swap_closes_the_new_tiers_too() -> None:
+    class Slow(Auditor):
+        slow = False
+        begun, goes_on = threading.Event(), threading.Event()
+
+        def begin(self, policy: Policy, *, judged: bool = False) -> None:
+            if self.slow:
+                self.begun.set()
+                assert self.goes_on.wait(10.0)
+            super().begin(policy, judged=judged)
+
+    auditor = Slow(rng=random.Random(5))
+    scene = Scene(auditor=auditor)
+    tiers = {name: FakeTier(scene.clock, [SURE]) for name in ("edge", "cloud")}
+    auditor.slow = True
+
+    swap = asyncio.create_task(scene.engine.swap_policy(POLICY, tiers=tiers))
+    assert await asyncio.to_thread(auditor.begun.wait, 10.0)
+    closing = asyncio.create_task(scene.engine.aclose())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    auditor.goes_on.set()
+    await asyncio.gather(swap, closing)
+    with pytest.raises(UsageError) as caught:
+        await scene.engine.swap_policy(POLICY, tiers=tiers)
+
+    assert all(one.closed for one in (*tiers.values(), scene.edge, scene.cloud))
+    assert caught.value.what == "the engine is closed"
+    assert (caught.value.where, caught.value.hint) == ("swap_policy", "make another one")
+
+
 async def test_without_rules_or_an_auditor_nothing_is_asked() -> None:
     bare = Scene(policy=replace(POLICY, audit=None))
 
@@ -177,6 +211,18 @@ async def test_what_may_not_leave_and_what_was_forced_is_not_audited(
         await scene.ask(one, **how)
 
     assert scene.cloud.asked == []
+    assert scene.auditor.state.considered == 0
+
+
+@pytest.mark.parametrize("edge", [SURE, UNSURE])
+async def test_what_is_redacted_is_no_evidence_against_a_certificate(edge: Prediction) -> None:
+    actions = PrivacyActions(default=PrivacyAction.REDACT)
+    rules = PrivacyRules(detect=("email",), actions=actions)
+    scene = Scene(edge=edge, cloud=DIFFERS, policy=replace(POLICY, privacy=rules))
+
+    async with scene.engine:
+        await scene.ask({"text": "write to ann@example.org"})
+
     assert scene.auditor.state.considered == 0
 
 

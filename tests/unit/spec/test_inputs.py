@@ -1,5 +1,6 @@
 """A column of a file as inputs, and every way in which it can't be."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,14 @@ def test_a_jsonl_key_becomes_texts_in_order(tmp_path: Path) -> None:
     assert read_inputs(tmp_path / "a.jsonl", TEXT, "q") == [{"text": "é\n!"}, {"text": "b"}]
 
 
+def test_a_text_may_hold_what_ends_a_line_elsewhere(tmp_path: Path) -> None:
+    texts = ["one\u2028two", "three\x85four", "five\x0bsix\x0c", "seven"]
+    lines = [json.dumps({"text": text}, ensure_ascii=False) for text in texts]
+    (tmp_path / "a.jsonl").write_bytes("\r\n".join(lines).encode())
+
+    assert [one["text"] for one in read_inputs(tmp_path / "a.jsonl", TEXT)] == texts
+
+
 def test_image_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "x.png").write_bytes(b"png")
@@ -41,6 +50,8 @@ def test_image_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ("a.jsonl", b"", "the file has no rows", ""),
         ("a.jsonl", b'{"text": "a"}\n{"text"\n', "not JSON: Expecting ':' delimiter", ":2"),
         ("a.jsonl", b"[1]\n", "not a JSON object", ":1"),
+        ("a.jsonl", b"[" * 100_000 + b"\n", "not JSON: maximum recursion depth exceeded", ":1"),
+        ("a.jsonl", b"9" * 5_000, "not JSON: Exceeds the limit (4300 digits)", ":1"),
         ("a.jsonl", b'{"txt": "a", "n": 1}\n', "no text under `text`; there are: txt, n", ":1"),
         ("a.jsonl", b'{"text": 5}\n', "no text under `text`; there are: text", ":1"),
         ("a.jsonl", b'{"text": "\xff"}\n', "not UTF-8 (byte 10)", ""),
@@ -55,7 +66,7 @@ def test_what_can_not_be_used_is_named_by_line(
     with pytest.raises(InvalidData) as caught:
         read_inputs(path, TEXT)
 
-    assert caught.value.what == what
+    assert caught.value.what[: len(what)] == what
     assert caught.value.where == f"{path}{line}"
     assert caught.value.hint
 

@@ -69,6 +69,13 @@ def test_a_good_file_becomes_a_record_with_defaults(tmp_path: Path) -> None:
         ("name: tiny", "name: tiny\nname: two", "2:1", "given twice", "remove"),
         ("{source: model}", "{source: model", "4:5", "not valid YAML", "brackets"),
         ("workload:", "privacy: {residency: {eu: [moon]}}\nworkload:", "8:28", "no tier", "edge"),
+        (
+            "workload:",
+            "privacy: {detect: [email], actions: {card: refuse}}\nworkload:",
+            "8:10",
+            "`actions` names card, which `detect` does not look for",
+            "near",
+        ),
         ("task: text", "task: image", "3:8", "needs model.image", "height"),
     ],
 )

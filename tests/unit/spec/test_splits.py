@@ -64,7 +64,7 @@ def test_an_absent_picture_is_named_with_its_line(tmp_path: Path) -> None:
 def test_groups_and_the_clouds_answers_are_read_where_they_are_named(tmp_path: Path) -> None:
     cloud = CloudTier(answers=CloudAnswers.COLUMN, answers_column="gpt")
     spec = project(tmp_path, Task.TEXT_CLASSIFICATION, Columns(group="lang"), cloud)
-    (tmp_path / "test.csv").write_text("text,label,lang,gpt\na,x,en,y\nd,y,de,y\n")
+    (tmp_path / "test.csv").write_text("text,label,lang,gpt\na,x ,en, y\nd,y,de,y\n")
     (tmp_path / "train.csv").write_text("text,label,lang\nb,x,en\nc,y,de\n")
 
     assert read_split(spec, "test").examples[0] == Example("a", "x", "en", "y")

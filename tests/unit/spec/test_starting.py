@@ -6,14 +6,19 @@ import pytest
 import yaml
 
 from edgewise.errors import InvalidData
-from edgewise.spec import load_spec, start_project
+from edgewise.records import ProjectSpec
+from edgewise.spec import load_spec, read_split, start_project
 
 
 def start(folder: Path, *lines: str) -> Path:
     data, out = folder / "all.csv", folder / "project" / "edgewise.yaml"
-    data.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    data.write_bytes(("\n".join(lines) + "\n").encode())
     start_project(data, folder / "model", out)
     return out
+
+
+def inputs_of(spec: ProjectSpec, split: str) -> list[str]:
+    return [one.input for one in read_split(spec, split).examples]
 
 
 def columns(out: Path) -> dict[str, str]:
@@ -72,6 +77,47 @@ def test_pictures_start_an_image_project_with_a_size(tmp_path: Path) -> None:
     assert project["model"]["image"] == {"height": 224, "width": 224}
     assert columns(out) == {"image": "file", "label": "label"}
     assert load_spec(out).model.image is not None
+
+
+def test_pictures_are_found_from_the_files_that_name_them(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    for i in range(40):
+        (tmp_path / "pictures" / f"{i}.png").write_bytes(b"picture %d" % i)
+
+    out = start(tmp_path, "image,label", *(f"pictures/{i}.png,{'ab'[i % 2]}" for i in range(40)))
+
+    spec = load_spec(out)
+    found = [one for name in ("train", "calibration", "test") for one in inputs_of(spec, name)]
+    assert sorted(found) == sorted(str(tmp_path / "pictures" / f"{i}.png") for i in range(40))
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("été", "t-"),
+        ("_drafts", "drafts"),
+        (".hidden", "hidden"),
+        ("日本", "project"),
+        ("a b", "a-b"),
+    ],
+)
+def test_a_folder_of_any_name_starts_a_project_that_can_be_read(
+    tmp_path: Path, folder: str, name: str
+) -> None:
+    data, out = tmp_path / "all.csv", tmp_path / folder / "edgewise.yaml"
+    data.write_text("text,label\n" + "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(60)))
+
+    start_project(data, tmp_path / "model", out)
+
+    assert load_spec(out).name == name
+
+
+def test_a_carriage_return_within_a_text_stays_there(tmp_path: Path) -> None:
+    out = start(tmp_path, "text,label", *(f'"line {i}\rnext",{"ab"[i % 2]}' for i in range(60)))
+
+    spec = load_spec(out)
+    found = [one for name in ("train", "calibration", "test") for one in inputs_of(spec, name)]
+    assert sorted(found) == sorted(f"line {i}\rnext" for i in range(60))
 
 
 def test_each_input_is_in_one_part_once_and_blank_ones_in_none(tmp_path: Path) -> None:

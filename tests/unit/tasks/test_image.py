@@ -1,5 +1,6 @@
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,16 @@ def test_image_is_resized_and_converted() -> None:
         np.ones((1, 3, 2, 3)).tolist()
     )
     assert task_of(GRAY).encode([{"image": large}])["image"].shape == (1, 1, 2, 3)
+
+
+@pytest.mark.parametrize("image", [PLAIN, replace(GRAY, mean=(0.0,), std=(1.0,))])
+def test_grey_in_sixteen_bits_is_as_light_as_in_eight(image: ImageInput) -> None:
+    light = np.array([[0, 51, 102], [153, 204, 255]], dtype=np.uint8)
+
+    found = task_of(image).encode([{"image": png(light.astype(np.uint16) * 257)}])["image"]
+
+    for channel in found[0]:
+        np.testing.assert_allclose(channel, light / 255)
 
 
 def test_length_is_the_pixels_that_the_model_sees() -> None:

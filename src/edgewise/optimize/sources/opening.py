@@ -1,5 +1,6 @@
 """A path becomes a source, by what lies there."""
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,37 @@ def open_source(path: Path, labels: tuple[str, ...], example: Tensors | None = N
         what = "it says nothing of the shape of its inputs"
         raise InvalidModel(what, where=path.name, hint="give an example input")
     return torch_module.open_module(module, labels, found, folder=path.parent)
+
+
+def source_files(path: Path) -> list[Path]:
+    """Give the files that a source is read from, in a fixed order.
+
+    Of an ONNX file those that hold its weights too; of `package.module:factory` the module's.
+    What is not there or can't be read is left out: `open_source` says so.
+    """
+    if path.is_dir():
+        return sorted(one for one in path.rglob("*") if one.is_file())
+    if path.is_file():
+        return [path, *(_weights_beside(path) if path.suffix == ".onnx" else ())]
+    module, colon, _ = path.name.partition(":")
+    try:
+        found = importlib.util.find_spec(module) if colon and module else None
+    except (ImportError, ValueError):
+        found = None
+    origin = None if found is None or found.origin is None else Path(found.origin)
+    return [origin] if origin is not None and origin.is_file() else []
+
+
+def _weights_beside(path: Path) -> list[Path]:
+    with extras.needed("optimize"):
+        import onnx  # noqa: PLC0415 - heavy
+    try:
+        graph = onnx.load(str(path), load_external_data=False).graph
+    except Exception:  # noqa: BLE001 - protobuf's own; who opens the source says what is wrong
+        return []
+    entries = (entry for tensor in graph.initializer for entry in tensor.external_data)
+    names = sorted({entry.value for entry in entries if entry.key == "location"})
+    return [path.parent / name for name in names if (path.parent / name).is_file()]
 
 
 def example_pixels(image: ImageInput | None) -> Tensors | None:
