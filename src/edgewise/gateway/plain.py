@@ -29,7 +29,7 @@ class Plain:
         if not isinstance(many, list) or not all(isinstance(one, dict) for one in many):
             what, hint = "`inputs` is no list of objects", 'give [{"text": "…"}]'
             raise InvalidData(what, where="body", hint=hint)
-        results = await self._asking.many(many, asked)
+        results = await self._asking.many(many, asked, (body,))
         answers = {"predictions": [told(one) for one in results]}
         return Response(body=to_json(answers), headers=decided(results))
 
