@@ -133,11 +133,12 @@ def _is_chat(policy: Policy) -> bool:
 def size_bytes(value: Any) -> int:
     """Give the size of one value of an input: a text's in UTF-8, a buffer's or an image file's.
 
-    Of a list of messages, or of tools, that of all texts in them.
+    Of a list of messages, of tools, or of a form for the answer, that of all texts in them.
     """
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
-    if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+    listed = isinstance(value, list | tuple) and value and isinstance(value[0], Mapping)
+    if listed or isinstance(value, Mapping):
         return sum(map(size_bytes, strings_of(value)))
     if isinstance(value, bytes | bytearray | memoryview):
         return len(value)

@@ -83,6 +83,9 @@ def most_input_tokens(chat: Mapping[str, Any]) -> int:
     """Give a number of tokens that the input can't exceed: a token is a byte or more."""
     messages = chat["messages"]
     told = {"messages": messages, "tools": chat.get("tools")}
+    form = chat.get("response_format")
+    if form is not None:  # endpoints write it into the prompt
+        told["response_format"] = form
     size = len(_written(told).encode("utf-8", "replace"))
     return size + _MESSAGE_TOKENS * (len(messages) + 1)
 

@@ -98,6 +98,15 @@ def test_tokens_are_never_more_than_bytes_and_what_a_template_adds() -> None:
     assert most_input_tokens(chat) == len(told.encode()) + 32
 
 
+def test_the_form_of_an_answer_counts_as_tokens_that_are_read() -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "long " * 400}}
+    chat = read_chat({"prompt": "hi"}, 5)
+
+    more = most_input_tokens({**chat, "response_format": form}) - most_input_tokens(chat)
+
+    assert more > 2000
+
+
 WRONG: list[tuple[Any, str]] = [
     ([], "the input is a list"),
     ({}, "no `messages`"),
