@@ -221,8 +221,7 @@ class Gateway:
             self._doors.administer(request)
             return await route.works(request, NOTHING_ASKED)
         if route.looks:
-            self._doors.look(request)
-            return await route.works(request, NOTHING_ASKED)
+            return await route.works(request, Asked(caller=self._doors.look(request)))
         caller = self._doors.enter(request)
         if not self.admission.enter():
             raise Refusal(503, "too much is under way", retry_after_s=1)
