@@ -162,6 +162,11 @@ class Gateway:
         self._asking.rollout = rollout
         self.decisions.watchers.append(rollout.see)
 
+    async def aclose(self) -> None:
+        """End the canary, where there is one; the engine is its maker's to close."""
+        if self._asking.rollout is not None:
+            await self._asking.rollout.aclose()
+
     async def others(self) -> list[dict[str, Any]]:
         """Give what the other processes on the port tell, by the names in `shared`."""
         return [] if self.together is None else await self.together.others()
