@@ -210,7 +210,8 @@ class Connection(asyncio.Protocol):
         """Answer the request, or let it wait for those before it."""
         if self._offered:
             return
-        path, _, query = self._url.decode("latin-1").partition("?")
+        url = self._url.decode("latin-1")
+        path, _, query = (url if url.startswith("/") else self._relative(url)).partition("?")
         request = Request(
             method=self._parser.get_method().decode("latin-1"),
             path=path,
@@ -230,6 +231,15 @@ class Connection(asyncio.Protocol):
             return
         if not self._take(request, keep=keep):
             self._turn(keep=keep)
+
+    def _relative(self, url: str) -> str:
+        """Give what follows the host of an absolute target, whose host counts (RFC 9112, 3.2.2)."""
+        scheme, mark, rest = url.partition("://")
+        if not mark or scheme.lower() not in ("http", "https"):
+            return url
+        end = min((rest.index(one) for one in "/?" if one in rest), default=len(rest))
+        self._headers["host"] = rest[:end].rpartition("@")[2]
+        return rest[end:] if rest.startswith("/", end) else f"/{rest[end:]}"
 
     def _take(self, request: Request, *, keep: bool) -> bool:
         """Begin to answer a request, or refuse it at once and say so."""
