@@ -355,11 +355,6 @@ class Connection(asyncio.Protocol):
     def _is_idle(self) -> bool:
         return self._task is None and not self._reading
 
-    @property
-    def busy(self) -> bool:
-        """Whether an answer is under way."""
-        return self._task is not None
-
 
 async def _close(parts: AsyncIterator[bytes]) -> None:
     closing = getattr(parts, "aclose", None)
@@ -428,10 +423,12 @@ class HttpServer:
             for one in list(self.connections):
                 one.sweep(self.now_s())
             await asyncio.sleep(0.01)
-        left = [one for one in self.connections if one.busy]
+        left = [one._task for one in self.connections if one._task is not None]
         for one in list(self.connections):
-            one.connection_lost(None)
             one._transport.abort()
+        await asyncio.sleep(0)  # each is told that its connection is gone
+        if left:  # what they hold is closed next, and the log too
+            await asyncio.wait(left, timeout=_LINGER_S)
         if self._sweeper is not None:
             self._sweeper.cancel()
         return len(left)
