@@ -60,3 +60,15 @@ async def test_a_request_that_is_refused_as_wrong_closes_no_tier_to_the_others(
             assert (await engine.predict({"text": "a film"})).label == "yes"
 
     assert found is state
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_a_request_that_the_last_tier_refuses_as_wrong_is_told_as_such(status: int) -> None:
+    async with HybridInferenceEngine(policy=POLICY, tiers={"cloud": Refusing(status)}) as engine:
+        with pytest.raises(RemoteError) as refused:
+            await engine.predict({"text": "odd"})
+
+    assert refused.value.what.startswith(f"tier cloud refuses the request, answered HTTP {status}:")
+    assert refused.value.where.startswith("request ")
+    assert refused.value.hint == "send another one: this one is refused again"
+    assert (refused.value.status, refused.value.blames_request) == (status, True)
