@@ -117,6 +117,11 @@ class RemoteError(TierUnavailable):
         self.retry_after_s = retry_after_s
         self.maybe_served = maybe_served
 
+    @property
+    def blames_request(self) -> bool:
+        """Whether the status blames the request itself: it is refused again, the tier is well."""
+        return self.status in (400, 413, 414, 415, 422, 431)
+
 
 class DeadlineExceeded(TierUnavailable):
     """The answer did not come in time."""

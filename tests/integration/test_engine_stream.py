@@ -323,6 +323,18 @@ async def test_a_private_chat_stays_near() -> None:
     assert two.far.bodies == []
 
 
+@pytest.mark.parametrize("far", [Saying(fail_after=0), Saying(tokens=(), break_after=0)])
+async def test_a_stream_that_began_and_brought_nothing_may_have_cost_the_most(far: Saying) -> None:
+    with pair(SURE, far, retry=RetryRules(most=0)) as two:
+        async with two.engine as engine:
+            with pytest.raises(TierUnavailable):
+                await text_of(engine.stream({**ASK, "max_tokens": 50}, "cloud"))
+
+    [attempt] = two.log.decisions[0].attempts
+    assert attempt.outcome is Outcome.FAILED
+    assert attempt.cost_usd > 100.0
+
+
 async def test_a_budget_holds_the_most_that_a_call_can_cost_and_settles_what_it_did(
     tmp_path: Path,
 ) -> None:

@@ -189,7 +189,7 @@ def test_a_canary_that_fails_is_taken_back_by_itself() -> None:
         after = ask(one, 20)
 
     assert began["share"] == 0.3
-    assert 0 < statuses.count(503) < 40
+    assert 0 < statuses.count(400) < 40
     assert (state["taken_back"], state["share"]) == (True, 0.0)
     assert state["e"] >= 100.0
     assert after == [200] * 20
@@ -205,7 +205,7 @@ def test_a_canary_that_was_taken_back_and_is_tried_again_is_tested_again() -> No
         state = admin(one, "state").json()["canary"]
 
     assert (again["taken_back"], again["share"], again["e"]) == (False, 0.3, 1.0)
-    assert 0 < statuses.count(503) < 40
+    assert 0 < statuses.count(400) < 40
     assert (state["taken_back"], state["share"]) == (True, 0.0)
 
 

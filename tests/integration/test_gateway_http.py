@@ -210,6 +210,28 @@ def test_an_offer_of_http_2_is_declined_and_the_request_answered(one: Running, p
     assert received.count(b'"location":"edge"') == 3
 
 
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        (b"http://127.0.0.1:80/healthz", 200),
+        (b"HTTP://127.0.0.1/healthz?a=http://b/", 200),
+        (b"https://me@127.0.0.1/metrics", 200),
+        (b"http://elsewhere.example/metrics", 421),
+        (b"http://127.0.0.1", 404),
+        (b"http://127.0.0.1?q=/metrics", 404),
+        (b"ftp://127.0.0.1/healthz", 404),
+    ],
+)
+def test_a_target_with_its_host_is_understood_and_that_host_counts(
+    one: Running, target: bytes, status: int
+) -> None:
+    host = b"host: elsewhere.example\r\nconnection: close\r\n\r\n"
+
+    received = talk(one, b"GET " + target + b" HTTP/1.1\r\n" + host)
+
+    assert statuses(received) == [status]
+
+
 def test_an_older_client_is_answered_and_let_go(one: Running) -> None:
     received = talk(one, b"GET /healthz HTTP/1.0\r\n\r\n")
 
@@ -262,7 +284,7 @@ def test_a_head_is_answered_without_a_body(one: Running) -> None:
         b"/v2/models/tiny/versions/../1",
         b"//etc/passwd",
         b"/%2e%2e/%2e%2e",
-        b"http://127.0.0.1/v2",
+        b"http://127.0.0.1/v2/../x",
     ],
 )
 def test_names_in_paths_are_compared_and_lead_nowhere(one: Running, path: bytes) -> None:

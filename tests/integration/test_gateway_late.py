@@ -1,6 +1,7 @@
 """A request that may be answered late, by HTTP: stored, waited for and taken once."""
 
 import time
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from gateways import running
 
 from edgewise.errors import RemoteError
+from edgewise.gateway.settings import CallerRules, Settings
 from edgewise.records import OfflineRules, Policy, Prediction, RetryRules, TierKind, TierPolicy
 from edgewise.route import HybridInferenceEngine
 from edgewise.testing.virtual_time import TimedTier
@@ -67,6 +69,33 @@ def test_what_no_tier_can_answer_now_is_stored_and_taken_once(tmp_path: Path) ->
     assert again.json()["error"] == "no such request waits, and none has an answer"
     assert again.json()["hint"].startswith("an answer is given once")
     assert places == ["cloud"]
+
+
+def test_a_late_answer_is_given_to_the_caller_whose_request_it_was(tmp_path: Path) -> None:
+    cloud = TimedTier((1.0, DOWN), (1.0, Prediction("yes", 0.99, (0.01, 0.99))))
+    keys = {name: {"authorization": f"Bearer k-{name}"} for name in ("ana", "bob")}
+    callers = tuple(
+        CallerRules(name=name, key_sha256=sha256(f"k-{name}".encode()).hexdigest()) for name in keys
+    )
+
+    def make(log: Any) -> HybridInferenceEngine:
+        tiers = {"edge": TimedTier((1.0, DOWN), remote=False), "cloud": cloud}
+        return HybridInferenceEngine(policy=policy(tmp_path), tiers=tiers, decision_log=log)
+
+    with running(make, settings=Settings(callers=callers)) as one:
+        allowed = {"x-edgewise-allow-late": "true", **keys["ana"]}
+        stored = one.client.post("/predict", json={"text": "a film"}, headers=allowed)
+        at = f"/late/{stored.headers['x-edgewise-request-id']}"
+        while not one.gateway.decisions.latest:
+            time.sleep(0.01)
+        while (seen := one.client.get(at, headers=keys["bob"])).status_code == 202:
+            pass
+        late = one.client.get(at, headers=keys["ana"])
+
+    assert seen.status_code == 400
+    assert seen.json()["error"] == "no such request waits, and none has an answer"
+    assert (late.status_code, late.json()["label"]) == (200, "yes")
+    assert "caller" not in late.json()
 
 
 @pytest.mark.parametrize(

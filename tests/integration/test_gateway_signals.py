@@ -116,6 +116,33 @@ def test_told_to_reload_while_it_starts_it_starts_and_reloads(tmp_path: Path) ->
     assert reload["before"] == reload["policy_version"]
 
 
+def test_told_to_reload_before_it_can_hear_it_starts(tmp_path: Path) -> None:
+    run = run_directory(tmp_path / "run")
+    code = """
+import os, signal, sys
+
+class Hangup:
+    def find_spec(self, name, path=None, target=None):
+        if name == "edgewise.gateway":
+            os.kill(os.getpid(), signal.SIGHUP)
+
+sys.meta_path.insert(0, Hangup())
+from edgewise.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+    command = [sys.executable, "-c", code, "serve", str(run), "--port", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            said = process.stdout.readline()
+        finally:
+            process.kill()
+
+    assert said.startswith("ready: ")
+
+
 def test_killed_under_load_its_log_opens_and_holds_what_was_written(tmp_path: Path) -> None:
     run, log = run_directory(tmp_path / "run"), tmp_path / "decisions.db"
     with served(run, "--log", str(log)) as (process, url), Load(url) as load:

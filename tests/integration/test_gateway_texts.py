@@ -284,6 +284,21 @@ def test_models_that_all_fail_are_a_status_and_no_stream(streams: bool) -> None:
 
 
 @pytest.mark.parametrize("streams", [True, False])
+@pytest.mark.parametrize(("told", "status"), [(400, 400), (422, 400), (413, 413)])
+def test_what_the_last_model_refuses_is_the_callers_to_mend(
+    told: int, status: int, streams: bool
+) -> None:
+    with (
+        pair(Saying(status=401), Saying(status=told)) as one,
+        pytest.raises(openai.APIStatusError, match="tier cloud refuses the request") as failure,
+    ):
+        one.client.chat.completions.create(model="chat", messages=ASK, stream=streams)
+
+    assert failure.value.status_code == status
+    assert "retry-after" not in failure.value.response.headers
+
+
+@pytest.mark.parametrize("streams", [True, False])
 def test_deadline_holds(streams: bool) -> None:
     with pair(Saying(hold_after=0), Saying(hold_after=0)) as one:
         with pytest.raises(openai.APIStatusError) as failure:

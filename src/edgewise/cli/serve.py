@@ -1,6 +1,10 @@
 """`edgewise serve`: an engine behind a port."""
 
 import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +54,33 @@ def command(
     **given: Any,
 ) -> int:
     """Serve RUN until SIGTERM or ^C: a run directory, a policy's file or a bundle."""
+    with _no_reload():
+        return _serve(run, config, delay_ms, fail_rate, seed, as_json=as_json, **given)
+
+
+@contextmanager
+def _no_reload() -> Iterator[None]:
+    """Pass over SIGHUP until the gateway heeds it: it has read nothing that it could read again."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def _serve(
+    run: Path,
+    config: Path | None,
+    delay_ms: str | None,
+    fail_rate: float,
+    seed: int,
+    *,
+    as_json: bool,
+    **given: Any,
+) -> int:
     import numpy as np  # noqa: PLC0415 - heavy
 
     from edgewise.gateway import (  # noqa: PLC0415 - heavy

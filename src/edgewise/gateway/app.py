@@ -162,6 +162,11 @@ class Gateway:
         self._asking.rollout = rollout
         self.decisions.watchers.append(rollout.see)
 
+    async def aclose(self) -> None:
+        """End the canary, where there is one; the engine is its maker's to close."""
+        if self._asking.rollout is not None:
+            await self._asking.rollout.aclose()
+
     async def others(self) -> list[dict[str, Any]]:
         """Give what the other processes on the port tell, by the names in `shared`."""
         return [] if self.together is None else await self.together.others()
@@ -221,8 +226,7 @@ class Gateway:
             self._doors.administer(request)
             return await route.works(request, NOTHING_ASKED)
         if route.looks:
-            self._doors.look(request)
-            return await route.works(request, NOTHING_ASKED)
+            return await route.works(request, Asked(caller=self._doors.look(request)))
         caller = self._doors.enter(request)
         if not self.admission.enter():
             raise Refusal(503, "too much is under way", retry_after_s=1)

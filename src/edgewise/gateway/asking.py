@@ -9,7 +9,7 @@ from edgewise.errors import InvalidData
 from edgewise.gateway.messages import Headers, Request
 from edgewise.gateway.refusing import Refusal
 from edgewise.gateway.rollout import Rollout
-from edgewise.records import Input
+from edgewise.records import Input, PrivacyRules
 from edgewise.route import AnswerStream, HybridInferenceEngine, InferenceResult
 
 _PREFIX = "x-edgewise-"
@@ -18,6 +18,8 @@ _NO = ("0", "false", "no", "off", "public", "")
 _AT_ONCE = 16
 
 Answering = Coroutine[Any, Any, InferenceResult]
+Beside = Sequence[Input]
+"""What a request says beside its inputs, which may hold the policy's privacy flag and region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ def asked_of(request: Request, caller: str) -> Asked:
     return Asked(
         force_location=headers.get("x-edgewise-force-location") or None,
         private=_flag(headers, "x-edgewise-privacy"),
-        region=headers.get("x-edgewise-region") or None,
+        region=_region(headers),
         deadline_ms=None if deadline is None else _milliseconds(deadline),
         allow_late=_flag(headers, "x-edgewise-allow-late"),
         idempotent=not _flag(headers, "x-edgewise-once"),
@@ -73,6 +75,15 @@ def _flag(headers: Mapping[str, str], name: str) -> bool:
     if said not in _YES and said not in _NO:
         raise Refusal(400, f"`{name}` is neither true nor false", hint="say true, or leave it out")
     return said in _YES
+
+
+def _region(headers: Mapping[str, str]) -> str | None:
+    """Read the region: a second header of what stands in between has to say the same."""
+    name = "x-edgewise-region"
+    said = {one.strip() for one in headers.get(name, "").split(",")}
+    if len(said) > 1:
+        raise Refusal(400, f"`{name}` is said twice, and differs", hint="say one region")
+    return said.pop() or None
 
 
 def _milliseconds(said: str) -> float:
@@ -113,32 +124,38 @@ class Asking:
         self.rollout: Rollout | None = None
         self._most = most
 
-    def one(self, one: Input, asked: Asked) -> Answering:
+    def one(self, one: Input, asked: Asked, beside: Beside = ()) -> Answering:
         """Answer one input."""
         _check_image(one)
         rollout = self.rollout
         if rollout is None or rollout.canary is None:
-            return self._predict(self.engine, one, asked)
-        return self._chosen(rollout, one, asked)
+            return _predict(self.engine, one, asked, beside)
+        return self._chosen(rollout, one, asked, beside)
 
-    async def _chosen(self, rollout: Rollout, one: Input, asked: Asked) -> InferenceResult:
+    async def _chosen(
+        self, rollout: Rollout, one: Input, asked: Asked, beside: Beside
+    ) -> InferenceResult:
         engine = rollout.choose()
         failure: BaseException | None = None
         try:
-            return await self._predict(engine, one, asked)
+            return await _predict(engine, one, asked, beside)
         except BaseException as wrong:
             failure = wrong
             raise
         finally:
             rollout.ended(engine, failure)
 
-    def stream(self, one: Input, asked: Asked) -> Streamed:
+    def stream(self, one: Input, asked: Asked, beside: Beside = ()) -> Streamed:
         """Answer a chat in pieces."""
         rollout = self.rollout
         chooses = rollout is not None and rollout.canary is not None
         engine = rollout.choose() if rollout is not None and chooses else self.engine
-        if asked.private or asked.region:
-            one = self._guarded(one, asked)
+        try:
+            one = _guarded(engine.policy.privacy, one, asked, beside)
+        except Refusal as wrong:
+            if rollout is not None and chooses:
+                rollout.ended(engine, wrong)
+            raise
         stream = engine.stream(
             one,
             asked.force_location,
@@ -156,22 +173,9 @@ class Asking:
 
         return Streamed(stream=stream, ended=ended)
 
-    def _predict(self, engine: HybridInferenceEngine, one: Input, asked: Asked) -> Answering:
-        # Not `async`, nor is `one`: each coroutine more is a frame more at every wait.
-        if asked is NOTHING_ASKED:
-            return engine.predict(one)
-        if asked.private or asked.region:
-            one = self._guarded(one, asked)
-        return engine.predict(
-            one,
-            asked.force_location,
-            asked.deadline_ms,
-            idempotent=asked.idempotent,
-            allow_late=asked.allow_late,
-            caller=asked.caller,
-        )
-
-    async def many(self, inputs: Sequence[Input], asked: Asked) -> list[InferenceResult]:
+    async def many(
+        self, inputs: Sequence[Input], asked: Asked, beside: Beside = ()
+    ) -> list[InferenceResult]:
         """Answer inputs in their order, some at a time; the first failure ends the rest.
 
         Raises
@@ -183,13 +187,13 @@ class Asking:
             what = f"{len(inputs)} inputs"
             raise InvalidData(what, where="body", hint=f"give 1 to {self._most}")
         if len(inputs) == 1:
-            return [await self.one(inputs[0], asked)]
+            return [await self.one(inputs[0], asked, beside)]
         found: list[InferenceResult | None] = [None] * len(inputs)
         waiting = iter(range(len(inputs)))
 
         async def work() -> None:
             for index in waiting:
-                found[index] = await self.one(inputs[index], asked)
+                found[index] = await self.one(inputs[index], asked, beside)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -199,25 +203,45 @@ class Asking:
             raise failures.exceptions[0] from None
         return [one for one in found if one is not None]
 
-    def marks(self, body: Input) -> dict[str, Any]:
-        """Give what a body says to the policy's privacy beside its texts: the flag, the region."""
-        rules = self.engine.policy.privacy
-        kept = (rules.flag, rules.residency_key)
-        return {key: body[key] for key in kept if body.get(key) is not None}
 
-    def _guarded(self, one: Input, asked: Asked) -> Input:
-        """Give the input with what its headers say of privacy: they only narrow."""
-        rules = self.engine.policy.privacy
-        added: dict[str, Any] = {}
-        if asked.private:
-            added[rules.flag] = True
-        if asked.region is not None:
-            told = one.get(rules.residency_key)
-            if told is not None and told != asked.region:
-                what = f"`x-edgewise-region` and `{rules.residency_key}` differ"
-                raise Refusal(400, what, hint="say one region")
-            added[rules.residency_key] = asked.region
-        return {**one, **added}
+def _predict(engine: HybridInferenceEngine, one: Input, asked: Asked, beside: Beside) -> Answering:
+    # Not `async`, nor is `one`: each coroutine more is a frame more at every wait.
+    if beside or asked.private or asked.region:
+        one = _guarded(engine.policy.privacy, one, asked, beside)
+    if asked is NOTHING_ASKED:
+        return engine.predict(one)
+    return engine.predict(
+        one,
+        asked.force_location,
+        asked.deadline_ms,
+        idempotent=asked.idempotent,
+        allow_late=asked.allow_late,
+        caller=asked.caller,
+    )
+
+
+def _guarded(rules: PrivacyRules, one: Input, asked: Asked, beside: Beside) -> Input:
+    """Give an input with what is said of privacy beside it, which only narrows.
+
+    By the rules of the policy that decides: a canary's may have other names for it.
+    """
+    added: dict[str, Any] = {}
+    if asked.private or any(place.get(rules.flag) for place in beside):
+        added[rules.flag] = True
+    key = rules.residency_key
+    region = one.get(key)
+    for told in (place.get(key) for place in beside if rules.residency):
+        if region is not None and told is not None and told != region:
+            raise Refusal(400, f"`{key}` is said twice, and differs", hint="say one region")
+        region = told if region is None else region
+    if asked.region is not None:
+        if region is not None and region != asked.region:
+            what = f"`x-edgewise-region` and `{key}` differ"
+            raise Refusal(400, what, hint="say one region")
+        region = asked.region
+    if region is not None:
+        added[key] = region
+    return {**one, **added} if added else one
 
 
 def _check_image(one: Input) -> None:

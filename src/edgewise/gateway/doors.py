@@ -77,8 +77,10 @@ class Doors:
             raise Refusal(429, "too many requests", retry_after_s=wait_s)
         return caller.name
 
-    def look(self, request: Request) -> None:
+    def look(self, request: Request) -> str:
         """Let in who may read metrics: a caller, the admin, or anybody where there are no keys.
+
+        Gives the caller's name; it is empty for the others.
 
         Raises
         ------
@@ -87,8 +89,11 @@ class Doors:
         """
         if not self.asks_for_keys:
             self._check_place(request)
-        elif self._caller(request) is None and not self._is_admin(request):
+            return ""
+        caller = self._caller(request)
+        if caller is None and not self._is_admin(request):
             raise Refusal(401, "no key, or one that is not known", hint="send it as a bearer token")
+        return "" if caller is None else caller.name
 
     def administer(self, request: Request) -> None:
         """Let in who has the admin's token.

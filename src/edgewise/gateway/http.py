@@ -210,7 +210,8 @@ class Connection(asyncio.Protocol):
         """Answer the request, or let it wait for those before it."""
         if self._offered:
             return
-        path, _, query = self._url.decode("latin-1").partition("?")
+        url = self._url.decode("latin-1")
+        path, _, query = (url if url.startswith("/") else self._relative(url)).partition("?")
         request = Request(
             method=self._parser.get_method().decode("latin-1"),
             path=path,
@@ -230,6 +231,15 @@ class Connection(asyncio.Protocol):
             return
         if not self._take(request, keep=keep):
             self._turn(keep=keep)
+
+    def _relative(self, url: str) -> str:
+        """Give what follows the host of an absolute target, whose host counts (RFC 9112, 3.2.2)."""
+        scheme, mark, rest = url.partition("://")
+        if not mark or scheme.lower() not in ("http", "https"):
+            return url
+        end = min((rest.index(one) for one in "/?" if one in rest), default=len(rest))
+        self._headers["host"] = rest[:end].rpartition("@")[2]
+        return rest[end:] if rest.startswith("/", end) else f"/{rest[end:]}"
 
     def _take(self, request: Request, *, keep: bool) -> bool:
         """Begin to answer a request, or refuse it at once and say so."""
@@ -345,11 +355,6 @@ class Connection(asyncio.Protocol):
     def _is_idle(self) -> bool:
         return self._task is None and not self._reading
 
-    @property
-    def busy(self) -> bool:
-        """Whether an answer is under way."""
-        return self._task is not None
-
 
 async def _close(parts: AsyncIterator[bytes]) -> None:
     closing = getattr(parts, "aclose", None)
@@ -418,10 +423,12 @@ class HttpServer:
             for one in list(self.connections):
                 one.sweep(self.now_s())
             await asyncio.sleep(0.01)
-        left = [one for one in self.connections if one.busy]
+        left = [one._task for one in self.connections if one._task is not None]
         for one in list(self.connections):
-            one.connection_lost(None)
             one._transport.abort()
+        await asyncio.sleep(0)  # each is told that its connection is gone
+        if left:  # what they hold is closed next, and the log too
+            await asyncio.wait(left, timeout=_LINGER_S)
         if self._sweeper is not None:
             self._sweeper.cancel()
         return len(left)

@@ -144,7 +144,7 @@ class Oip:
         body, blob = _parted(request)
         inputs = read_inputs(body, blob)
         wanted = _wanted(body)
-        results = await self._asking.many(inputs, asked)
+        results = await self._asking.many(inputs, asked, _beside(body))
         answer: dict[str, Any] = {"model_name": self.name, "model_version": "1"}
         if isinstance(body.get("id"), str) and body["id"]:
             answer["id"] = body["id"]
@@ -211,6 +211,12 @@ def _parted(request: Request) -> tuple[dict[str, Any], bytes]:
         raise InvalidData(what, where="body", hint="give a number of bytes")
     length = int(told)
     return read_object(request.body[:length]), request.body[length:]
+
+
+def _beside(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give the places where a request may say more of its one tensor."""
+    places = (body, body.get("parameters"), body["inputs"][0].get("parameters"))
+    return [one for one in places if isinstance(one, dict)]
 
 
 def _wanted(body: dict[str, Any]) -> list[Wanted]:

@@ -40,7 +40,7 @@ class Labels:
     async def complete(self, one: Input, body: dict[str, Any], asked: Asked) -> Completion:
         """Answer with the label, its probability that of its one token."""
         text = one["prompt"] if "prompt" in one else _last_message(one["messages"])
-        result = await self._asking.one({"text": text, **self._asking.marks(body)}, asked)
+        result = await self._asking.one({"text": text}, asked, (body,))
         share = max(_LEAST_LOG_SHARE, math.log(result.confidence)) if result.confidence else -100.0
 
         async def pieces() -> AsyncGenerator[Piece, None]:

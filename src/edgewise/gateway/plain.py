@@ -29,18 +29,20 @@ class Plain:
         if not isinstance(many, list) or not all(isinstance(one, dict) for one in many):
             what, hint = "`inputs` is no list of objects", 'give [{"text": "…"}]'
             raise InvalidData(what, where="body", hint=hint)
-        results = await self._asking.many(many, asked)
+        results = await self._asking.many(many, asked, (body,))
         answers = {"predictions": [told(one) for one in results]}
         return Response(body=to_json(answers), headers=decided(results))
 
     async def late(self, request: Request, asked: Asked) -> Response:
-        """Give the answer of a request that was queued, once; 202 while it waits."""
-        del asked
+        """Give the answer of a request that was queued, once; 202 while it waits.
+
+        Where there are keys, only to the caller whose request it was.
+        """
         if request.method == "HEAD":
             # It would take the answer and show it to nobody.
             raise Refusal(405, "another method is needed", hint="GET it: it is given once")
         request_id = request.path.rpartition("/")[2]
-        found = await self._asking.engine.late_answer(request_id)
+        found = await self._asking.engine.late_answer(request_id, caller=asked.caller or None)
         if found is None:
             return Response(status=202, body=to_json({"request_id": request_id, "ready": False}))
         return Response(body=to_json(dict(found)))

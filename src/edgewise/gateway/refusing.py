@@ -71,6 +71,8 @@ def refused(failure: Exception, form: Form) -> Response:
 def _status(failure: EdgewiseError) -> tuple[int, float | None]:
     if isinstance(failure, TierUnavailable) and Reason.BUDGET_SPENT.value in failure.what:
         return 429, _SPENT_S
+    if isinstance(failure, RemoteError) and failure.blames_request:
+        return (413 if failure.status == 413 else 400), None  # asked again, it is refused again
     # What else can be wrong, such as the model, is no fault of who asks.
     status = next((status for kind, status in _STATUS if isinstance(failure, kind)), 500)
     if status != 503:

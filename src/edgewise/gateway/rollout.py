@@ -3,7 +3,9 @@
 What is changed here is in memory: the policy's file stays as it is, and a restart reads it.
 """
 
+import asyncio
 import random  # noqa: TID251 - only the type of the rng that is handed in
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -48,23 +50,43 @@ class Rollout:
         self.share = 0.0
         self.test = FailsMore()
         self.taken_back = False
+        self._under_way: Counter[HybridInferenceEngine] = Counter()
+        """Requests of canaries."""
+        self._leaving: set[HybridInferenceEngine] = set()
+        self._closing: set[asyncio.Task[None]] = set()
 
     def choose(self) -> HybridInferenceEngine:
-        """Give the engine for a request."""
+        """Give the engine for a request; `ended` has to be told of its end."""
         if self.canary is not None and self._rng.random() < self.share:
+            self._under_way[self.canary] += 1
             return self.canary
         return self._engine
 
     def ended(self, engine: HybridInferenceEngine, failure: BaseException | None) -> None:
         """Note how a request ended; a canary that fails more often gets no more of them."""
+        if engine is not self._engine:
+            self._left(engine)
         if self.canary is None or (failure is not None and not isinstance(failure, EdgewiseError)):
             return
         failed = isinstance(failure, TierUnavailable)
         if engine is self._engine:
             self.test.see_control(failed=failed)
+        elif engine is not self.canary:  # of one that was tried before
+            return
         elif self.test.see_canary(failed=failed) >= 1.0 / _ALPHA and not self.taken_back:
             self.share, self.taken_back = 0.0, True
             self._say("taken_back", "fails more often, and is taken back", self.canary)
+
+    def _left(self, canary: HybridInferenceEngine) -> None:
+        """Note that a canary has one request less; one that is stopped closes after the last."""
+        self._under_way[canary] -= 1
+        if not self._under_way[canary]:
+            del self._under_way[canary]
+            if canary in self._leaving:
+                self._leaving.discard(canary)
+                closing = asyncio.get_running_loop().create_task(canary.aclose())
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
 
     def see(self, decision: Decision) -> None:
         """Let the shadow look at a decision of the policy in service."""
@@ -158,8 +180,15 @@ class Rollout:
     async def stop(self) -> None:
         """End the canary; what it still answers is answered."""
         canary, self.canary, self.share = self.canary, None, 0.0
-        if canary is not None:
+        if canary is not None and self._under_way[canary]:
+            self._leaving.add(canary)
+        elif canary is not None:
             await canary.aclose()
+
+    async def aclose(self) -> None:
+        """End the canary, and wait for those that ended before, when no more requests come."""
+        await self.stop()
+        await asyncio.gather(*self._closing, return_exceptions=True)
 
     def state(self) -> dict[str, Any]:
         """Give where things stand."""

@@ -235,6 +235,7 @@ async def _run(work: Work, boards: Boards, place: int, ready: Callable[[Serving]
             gateway.draining = True
             events.say("drain", in_flight=gateway.admission.in_flight, drain_s=settings.drain_s)
             cut = await server.drain(settings.drain_s)
+            await gateway.aclose()
             if gateway.together is not None:
                 gateway.together.close()
             events.flush()

@@ -101,14 +101,26 @@ def _listed(name: str, tensor: dict[str, Any]) -> NDArray[Any]:
     if not isinstance(data, list):
         what, hint = "the input tensor is neither text nor image", "see the model's metadata"
         raise InvalidData(what, where="inputs", hint=hint)
-    kind: Any = np.object_
+    dtype = np.dtype(np.object_)
     if name == "image":
-        kind = np.uint8 if tensor.get("datatype") == "UINT8" else np.float32
+        dtype = np.dtype(_NUMBERS.get(str(tensor.get("datatype")), "<f4"))
     try:
-        return np.asarray(data, dtype=kind).ravel()
+        if dtype.kind in "iu":
+            return _whole(np.asarray(data, dtype=np.float64).ravel(), dtype)
+        return np.asarray(data, dtype=np.float32 if dtype.kind == "f" else dtype).ravel()
     except (ValueError, TypeError, OverflowError) as wrong:
         hint = "give n texts" if name == "text" else "give n·h·w·c values"
         raise InvalidData("the data does not fit the shape", where=name, hint=hint) from wrong
+
+
+def _whole(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Give numbers as the integers that they are said to be."""
+    with np.errstate(invalid="ignore"):
+        found = values.astype(dtype)
+    if not np.array_equal(found, values):
+        what, hint = "a value that its datatype has not", "send whole numbers, or FP32"
+        raise InvalidData(what, where="image", hint=hint)
+    return found
 
 
 def _texts(blob: bytes) -> NDArray[Any]:

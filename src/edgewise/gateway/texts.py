@@ -20,10 +20,10 @@ class Texts:
 
     async def complete(self, one: Input, body: dict[str, Any], asked: Asked) -> Completion:
         """Answer whole, or begin a stream once the answer that is handed out is chosen."""
-        one = self._with_options(one, body)
+        one = _with_options(one, body)
         if body.get("stream") is True:
-            return await _begun(self._asking.stream(one, asked))
-        result = await self._asking.one(one, asked)
+            return await _begun(self._asking.stream(one, asked, (body,)))
+        result = await self._asking.one(one, asked, (body,))
         generation = result.generation or {}
         calls = tuple(ToolCall(**call) for call in generation.get("tool_calls", ()))
         found = Completion(
@@ -36,15 +36,15 @@ class Texts:
         _count(found, TokenUsage(**generation.get("usage", {})))
         return found
 
-    def _with_options(self, one: Input, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Add what is passed on to the model, and what the policy's privacy reads."""
-        found = {**one, **{key: body[key] for key in OPTIONS if body.get(key) is not None}}
-        found |= self._asking.marks(body)
-        if "max_tokens" not in found and body.get("max_completion_tokens") is not None:
-            found["max_tokens"] = body["max_completion_tokens"]
-        if body.get("logprobs"):
-            found["logprobs"] = True
-        return found
+
+def _with_options(one: Input, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what is passed on to the model."""
+    found = {**one, **{key: body[key] for key in OPTIONS if body.get(key) is not None}}
+    if "max_tokens" not in found and body.get("max_completion_tokens") is not None:
+        found["max_tokens"] = body["max_completion_tokens"]
+    if body.get("logprobs"):
+        found["logprobs"] = True
+    return found
 
 
 class _Whole:

@@ -24,8 +24,6 @@ from edgewise.route.running import Run
 _COSTS = (Outcome.ANSWERED, Outcome.TIMED_OUT, Outcome.CANCELLED)
 _ANSWERED, _RETRY = Outcome.ANSWERED, Reason.RETRY  # see `candidates.py`
 _PASSING_STATUS = (408, 425, 429)
-_AT_FAULT = (400, 413, 414, 415, 422, 431)
-"""HTTP statuses that blame the request itself, as those of stored requests: the tier is well."""
 _BYTES_PER_TOKEN = 4
 
 
@@ -200,7 +198,7 @@ def _tell(
 def _blames_request(failure: EdgewiseError | None) -> bool:
     """Say whether the request is at fault: who sends such may not close a tier to all others."""
     if isinstance(failure, RemoteError):
-        return failure.status in _AT_FAULT
+        return failure.blames_request
     return isinstance(failure, InvalidData)
 
 

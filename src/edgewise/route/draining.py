@@ -13,9 +13,6 @@ from edgewise.errors import (
 from edgewise.route.late import Drained, LateAnswer, LateOutcome, LateRequest
 from edgewise.route.offline import OfflineQueue
 
-_AT_FAULT = (400, 413, 414, 415, 422, 431)
-"""HTTP statuses that blame the request itself: it will never be answered."""
-
 _MOST_HELD = 256
 """Requests that one drain passes over; each makes the claims after it longer."""
 
@@ -96,7 +93,7 @@ async def _send(
 
 def _blames_request(failure: EdgewiseError) -> bool:
     if isinstance(failure, RemoteError):
-        return failure.status in _AT_FAULT
+        return failure.blames_request
     return isinstance(failure, InvalidData | PrivacyViolation)
 
 

@@ -354,11 +354,13 @@ class HybridInferenceEngine:
         self._watch(serving)
         return run
 
-    async def late_answer(self, request_id: str) -> Mapping[str, Any] | None:
+    async def late_answer(
+        self, request_id: str, *, caller: str | None = None
+    ) -> Mapping[str, Any] | None:
         """Give the answer of a request that was queued, once; `None` while it waits.
 
         It holds what an `InferenceResult` holds as a mapping. After a restart, ids that have an
-        answer are in `late_answers`.
+        answer are in `late_answers`. For a `caller` another's answer was never there.
 
         Raises
         ------
@@ -369,7 +371,7 @@ class HybridInferenceEngine:
         """
         store = self._opened_store()
         self._watch(self._serving)
-        return await store.take(request_id)
+        return await store.take(request_id, caller)
 
     def late_answers(self) -> list[str]:
         """Give the ids of queued requests whose answers nobody has taken, the oldest first."""

@@ -14,6 +14,8 @@ from edgewise.route.privacy import detect_in, judge, strings_of
 from edgewise.tasks.chat import most_input_tokens, prompt_of, read_chat
 
 _CHAT = Task.TEXT_GENERATION.value
+_MOST_NAME = 256
+"""Names are logged and shown: what is longer is no name, and may be payload."""
 _VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 
@@ -80,6 +82,9 @@ def facts_of(
     if region is not None and not isinstance(region, str):
         what = f"`{rules.residency_key}` is a {type(region).__name__}"
         raise InvalidData(what, where="input", hint='give a name, like "eu"')
+    if region is not None and len(region) > _MOST_NAME:
+        what = f"`{rules.residency_key}` has {len(region)} characters"
+        raise InvalidData(what, where="input", hint='give a name, like "eu"')
     _check_asked(asked)
     input_bytes = sum(map(size_bytes, one.values()))
     too_large = input_bytes > policy.lineup.most_input_bytes
@@ -121,6 +126,9 @@ def _check_asked(asked: Asked) -> None:
     if location is not None and not isinstance(location, str):
         what = f"the location is a {type(location).__name__}"
         raise UsageError(what, where="force_location", hint="give a tier's name, edge or cloud")
+    if location is not None and len(location) > _MOST_NAME:
+        what = f"the location has {len(location)} characters"
+        raise UsageError(what, where="force_location", hint="give a tier's name, edge or cloud")
     if not isinstance(asked.caller, str):
         what = f"the caller is a {type(asked.caller).__name__}"
         raise UsageError(what, where="caller", hint='give a name, like "ana"')
@@ -133,11 +141,12 @@ def _is_chat(policy: Policy) -> bool:
 def size_bytes(value: Any) -> int:
     """Give the size of one value of an input: a text's in UTF-8, a buffer's or an image file's.
 
-    Of a list of messages, or of tools, that of all texts in them.
+    Of a list of messages, of tools, or of a form for the answer, that of all texts in them.
     """
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
-    if isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+    listed = isinstance(value, list | tuple) and value and isinstance(value[0], Mapping)
+    if listed or isinstance(value, Mapping):
         return sum(map(size_bytes, strings_of(value)))
     if isinstance(value, bytes | bytearray | memoryview):
         return len(value)

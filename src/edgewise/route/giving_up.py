@@ -5,6 +5,7 @@ from edgewise.errors import (
     EdgewiseError,
     InvalidData,
     PrivacyViolation,
+    RemoteError,
     TierUnavailable,
 )
 from edgewise.records import Outcome, Reason
@@ -26,6 +27,12 @@ def gave_up(run: Run, reasons: tuple[Reason, ...]) -> EdgewiseError:
     if Reason.TOO_LARGE in reasons and not run.attempts:
         what = f"the input of {run.facts.input_bytes} bytes is too large: {why}"
         return InvalidData(what, where=where, hint="send less, or raise the tiers' max_input_bytes")
+    failure = run.failure
+    failed = bool(run.attempts) and run.attempts[-1].outcome is Outcome.FAILED
+    if failed and isinstance(failure, RemoteError) and failure.blames_request:
+        what = f"tier {run.attempts[-1].tier} refuses the request, {failure.what}: {why}"
+        hint = "send another one: this one is refused again"
+        return RemoteError(what, where=where, hint=hint, status=failure.status)
     tried = "; ".join(f"{one.tier}: {one.error or one.outcome.value}" for one in run.attempts)
     what = f"no allowed tier could answer ({tried or 'none was asked'}): {why}"
     hint = "check the tiers' endpoints, or try again when a circuit has closed"

@@ -51,6 +51,8 @@ from edgewise.route.serving import Serving
 
 QUEUED = "queued"
 """The location of a request that waits."""
+_CALLER = "caller"
+"""Beside a stored answer: whose it is."""
 _LONGEST_REST_S = 60.0
 _HELD_REST_S = 5.0
 """Until it is looked again whether requests that were passed over can go."""
@@ -192,7 +194,7 @@ class Store:
             self.watch(self._serving)
         return said
 
-    async def take(self, request_id: str) -> Mapping[str, Any] | None:
+    async def take(self, request_id: str, caller: str | None = None) -> Mapping[str, Any] | None:
         """Give the answer of a stored request, once; `None` while it waits.
 
         Raises
@@ -200,10 +202,11 @@ class Store:
         TierUnavailable
             When it ended without an answer.
         UsageError
-            When it is not there: never stored, or its answer was taken.
+            When it is not there: never stored, its answer was taken, or is another caller's.
         """
         waits = await asyncio.to_thread(self._queue.waits, request_id)  # it may end meanwhile
-        there = await asyncio.to_thread(self._queue.peek_answer, request_id) is not None
+        seen = await asyncio.to_thread(self._queue.peek_answer, request_id)
+        there = seen is not None and (caller is None or _owner(seen) in ("", caller))
         if waits and not there:
             return None
         end = None
@@ -218,7 +221,8 @@ class Store:
             what = f"the stored request ended as {end.outcome.value} {end.error}".rstrip()
             hint = "send it again, or let it wait longer: offline.max_age_s"
             raise TierUnavailable(what, where=f"request {request_id}", hint=hint)
-        found: Mapping[str, Any] = json.loads(end.body)
+        found: dict[str, Any] = json.loads(end.body)
+        found.pop(_CALLER, None)
         return found
 
     def answered(self) -> list[str]:
@@ -282,7 +286,7 @@ class Store:
         tiers = tuple(sorted(late.allowed, key=order.index))
         facts = replace(facts, allow_late=False, deadline_ms=None)
         found = await self._answer(Stored(facts=facts, one=one, tiers=tiers))
-        return None if found is None else json.dumps(dict(found)).encode()
+        return None if found is None else json.dumps({**found, _CALLER: facts.caller}).encode()
 
     def _reachable(self) -> bool:
         now_s = self._clock.now_s()
@@ -290,6 +294,12 @@ class Store:
             tier.remote and self._serving.monitors[name].circuit(now_s) is not CircuitState.OPEN
             for name, tier in self._serving.tiers.items()
         )
+
+
+def _owner(end: LateAnswer) -> str:
+    """Give whose answer it is; empty where nobody's alone, or none came."""
+    told: dict[str, Any] = json.loads(end.body) if end.body else {}
+    return str(told.get(_CALLER, ""))
 
 
 def _remote(policy: Policy) -> list[str]:

@@ -184,7 +184,7 @@ class RemoteModel:
             await answer.aclose()
         if not reader.has_ended:
             what, hint = "the stream ended before its answer", "try again"
-            raise RemoteError(what, where=self.where, hint=hint)
+            raise RemoteError(what, where=self.where, hint=hint, maybe_served=True)
 
     def _pieces(self, reader: StreamReader, part: bytes) -> Generator[TextChunk, None, None]:
         try:
@@ -192,7 +192,7 @@ class RemoteModel:
         except ValueError as wrong:
             what = f"the stream broke: {wrong}"
             hint = "try again, or read the endpoint's log"
-            raise RemoteError(what, where=self.where, hint=hint) from None
+            raise RemoteError(what, where=self.where, hint=hint, maybe_served=True) from None
 
     async def aprobe(self, timeout_ms: float) -> None:
         """See whether the endpoint is there, without work for its model.

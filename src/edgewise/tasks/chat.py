@@ -83,6 +83,9 @@ def most_input_tokens(chat: Mapping[str, Any]) -> int:
     """Give a number of tokens that the input can't exceed: a token is a byte or more."""
     messages = chat["messages"]
     told = {"messages": messages, "tools": chat.get("tools")}
+    form = chat.get("response_format")
+    if form is not None:  # endpoints write it into the prompt
+        told["response_format"] = form
     size = len(_written(told).encode("utf-8", "replace"))
     return size + _MESSAGE_TOKENS * (len(messages) + 1)
 
@@ -125,19 +128,19 @@ def _message(item: Any, at: int) -> dict[str, Any]:
         raise _wrong(f"message {at} has no role that is known")
     found = dict(item)
     content, calls = item.get("content"), item.get("tool_calls")
-    if isinstance(content, list | tuple):
-        found["content"] = _joined(content, at)
-    elif item["role"] == "tool" and isinstance(content, str):
-        found["content"] = _unescaped(content)
-    elif content is not None and not isinstance(content, str):
-        raise _wrong(f"message {at}: its content is a {type(content).__name__}")
-    elif content is None and not calls:
+    if content is not None:
+        found["content"] = _content(content, item["role"], at)
+    elif not calls:
         raise _wrong(f"message {at} has no content")
-    if calls is not None:
-        if not isinstance(calls, list | tuple) or not all(isinstance(x, Mapping) for x in calls):
-            raise _wrong(f"message {at}: its tool calls are no list of objects")
-        found["tool_calls"] = [_call(one) for one in calls]
+    if calls is not None and (
+        not isinstance(calls, list | tuple) or not all(isinstance(x, Mapping) for x in calls)
+    ):
+        raise _wrong(f"message {at}: its tool calls are no list of objects")
     try:
+        if calls is not None:
+            found["tool_calls"] = [_call(one) for one in calls]
+        if isinstance(item.get("function_call"), Mapping):  # as it was called before tools
+            found["function_call"] = _call({"function": item["function_call"]})["function"]
         if isinstance(content, str) and len(found) == 2:
             content.encode()
         else:
@@ -145,6 +148,15 @@ def _message(item: Any, at: int) -> dict[str, Any]:
     except (TypeError, ValueError, RecursionError):
         raise _wrong(f"message {at} can't be written as JSON") from None
     return found
+
+
+def _content(content: Any, role: str, at: int) -> Any:
+    """Give a message's text, or its parts; what a tool answered is written without escapes."""
+    if isinstance(content, list | tuple):
+        content = _joined(content, at)
+    elif not isinstance(content, str):
+        raise _wrong(f"message {at}: its content is a {type(content).__name__}")
+    return _plainly(content) if role == "tool" else content
 
 
 def _joined(parts: Sequence[Any], at: int) -> Any:
@@ -165,11 +177,26 @@ def _joined(parts: Sequence[Any], at: int) -> Any:
     return found
 
 
+def _plainly(content: Any) -> Any:
+    """Give what a tool answered without escapes, in parts or not."""
+    if isinstance(content, str):
+        return _unescaped(content)
+    return [
+        {**part, "text": _unescaped(part["text"])} if part["type"] == "text" else part
+        for part in content
+    ]
+
+
 def _call(one: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(one)
     function = one.get("function")
-    if isinstance(function, Mapping) and isinstance(function.get("arguments"), str):
-        found["function"] = {**function, "arguments": _unescaped(function["arguments"])}
+    if not isinstance(function, Mapping):
+        return found
+    arguments = function.get("arguments")
+    if arguments is not None:
+        # Detectors read texts: what is sent as an object may hold data as numbers.
+        told = _unescaped(arguments) if isinstance(arguments, str) else _strictly_written(arguments)
+        found["function"] = {**function, "arguments": told}
     return found
 
 

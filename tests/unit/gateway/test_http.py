@@ -112,3 +112,30 @@ async def test_a_connection_that_closes_is_not_kept_by_what_nobody_reads() -> No
             await asyncio.sleep(0.01)
     client.close()
     await server.drain(0.0)
+
+
+async def test_what_is_cut_off_has_ended_when_the_server_has_stopped() -> None:
+    begun = asyncio.Event()
+    ended: list[str] = []
+
+    async def answer(request: Request) -> Response:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(3):  # as where a call that raced is waited for
+                await asyncio.sleep(0)
+            ended.append(request.path)
+        return Response()
+
+    server = HttpServer(answer, limits=HttpLimits())
+    listening = listen("127.0.0.1", 0)
+    await server.listen(listening)
+    _, writer = await asyncio.open_connection(*listening.getsockname())
+    writer.write(GET)
+    await begun.wait()
+
+    cut = await server.drain(0.0)
+
+    assert (cut, ended) == (1, ["/healthz"])
+    writer.close()

@@ -42,6 +42,20 @@ def test_pixels_come_in_each_datatype(datatype: str) -> None:
     assert found["image"].dtype.kind == ("f" if datatype.startswith("FP") else kind.strip("<")[0])
 
 
+@pytest.mark.parametrize("datatype", ["UINT8", "UINT16", "INT16", "INT32", "FP16", "FP64"])
+def test_pixels_are_the_same_as_json_and_as_bytes(datatype: str) -> None:
+    kinds = {"UINT8": "u1", "UINT16": "<u2", "INT16": "<i2", "INT32": "<i4", "FP16": "<f2"}
+    pixels = np.arange(12).reshape(1, 2, 2, 3).astype(kinds.get(datatype, "<f8"))
+    asked = body("image", shape=[1, 2, 2, 3], datatype=datatype)
+    told = body("image", shape=[1, 2, 2, 3], datatype=datatype, data=pixels.tolist())
+    asked["inputs"][0]["parameters"] = {"binary_data_size": pixels.nbytes}
+
+    (found,), (said,) = read_inputs(asked, pixels.tobytes()), read_inputs(told, b"")
+
+    assert said["image"].dtype == found["image"].dtype
+    assert np.array_equal(said["image"], found["image"])
+
+
 @pytest.mark.parametrize(
     ("asked", "blob", "what"),
     [
@@ -49,6 +63,9 @@ def test_pixels_come_in_each_datatype(datatype: str) -> None:
         (body("text", shape=[1], parameters={"binary_data_size": True}), b"x", "is not the 1"),
         (body("text", shape=[1], data=["a"]), b"x", "bytes that belong to no tensor"),
         (body("text", shape=[1], parameters={"binary_data_size": 2}), b"xx", "a length is cut off"),
+        (body("image", shape=[1, 1], datatype="UINT8", data=[0.5]), b"", "its datatype has not"),
+        (body("image", shape=[1, 1], datatype="UINT8", data=[256]), b"", "its datatype has not"),
+        (body("image", shape=[1, 1], datatype="INT16", data=[1e300]), b"", "its datatype has not"),
         (body("image", shape=[2**31 - 1, 0, 1, 1], data=[]), b"", "images without pixels"),
         (
             body("text", shape=[1], parameters={"binary_data_size": 6}),

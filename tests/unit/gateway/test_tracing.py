@@ -47,7 +47,7 @@ class Tier:
     ) -> Prediction:
         del one, timeout_ms, request_id
         if self._answer is None:
-            raise RemoteError("answered HTTP 400", status=400)
+            raise RemoteError("answered HTTP 404", status=404)
         return self._answer
 
     async def probe(self, timeout_ms: float) -> None: ...

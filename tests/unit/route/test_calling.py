@@ -109,3 +109,15 @@ async def test_an_answer_that_cost_more_than_was_set_aside_is_given_on_a_full_di
     assert result.cost == pytest.approx(5.001)
     assert len(log.decisions) == 3
     assert "budget_spent" in [one.value for one in log.decisions[-1].reasons]
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_a_request_that_the_last_tier_refuses_as_wrong_is_told_as_such(status: int) -> None:
+    async with HybridInferenceEngine(policy=POLICY, tiers={"cloud": Refusing(status)}) as engine:
+        with pytest.raises(RemoteError) as refused:
+            await engine.predict({"text": "odd"})
+
+    assert refused.value.what.startswith(f"tier cloud refuses the request, answered HTTP {status}:")
+    assert refused.value.where.startswith("request ")
+    assert refused.value.hint == "send another one: this one is refused again"
+    assert (refused.value.status, refused.value.blames_request) == (status, True)

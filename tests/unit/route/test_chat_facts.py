@@ -55,6 +55,17 @@ def test_a_chat_has_its_bytes_and_the_most_tokens_that_it_can_have() -> None:
     assert short.output_tokens == 7
 
 
+def test_the_form_of_an_answer_is_of_the_inputs_size() -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "x" * 100}}
+
+    facts = facts_of(
+        POLICY, as_asked(POLICY, {**CHAT, "response_format": form}), no_length, Asked()
+    )
+
+    # its keys and texts: 4 + 11 + 11 + 4 + 100
+    assert facts.input_bytes == 70 + 130
+
+
 def test_the_gain_is_of_what_the_user_said_last_and_not_asked_of_private_chats() -> None:
     read: list[str] = []
 

@@ -74,6 +74,18 @@ def test_a_region_that_is_no_name_is_refused() -> None:
     assert (caught.value.where, caught.value.hint) == ("input", 'give a name, like "eu"')
 
 
+def test_what_is_too_long_for_a_name_is_refused_before_it_is_logged() -> None:
+    with pytest.raises(InvalidData, match="`region` has 300 characters") as region:
+        look({"text": "a", "region": "x" * 300})
+    asked = Asked(force_location="x" * 300)
+    with pytest.raises(UsageError, match="the location has 300 characters") as location:
+        facts_of(POLICY, {"text": "a"}, lambda _: 7, asked)
+
+    assert (region.value.where, region.value.hint) == ("input", 'give a name, like "eu"')
+    assert location.value.where == "force_location"
+    assert location.value.hint == "give a tier's name, edge or cloud"
+
+
 @pytest.mark.parametrize("deadline_ms", [0.0, -1.0, float("nan"), float("inf"), "5"])
 def test_a_deadline_that_is_not_above_zero_is_refused(deadline_ms: Any) -> None:
     with pytest.raises(UsageError) as caught:

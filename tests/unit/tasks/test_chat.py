@@ -44,6 +44,18 @@ def test_arguments_of_tool_calls_are_written_without_escapes() -> None:
     assert calls[1:] == [broken, bare]
 
 
+def test_arguments_that_are_an_object_are_written_as_the_text_that_detectors_read() -> None:
+    call = {"id": "1", "function": {"name": "pay", "arguments": {"card": 4111111111111111}}}
+    said = {"role": "assistant", "tool_calls": [call]}
+
+    read = read_chat({"messages": [said]}, 5)["messages"][0]["tool_calls"]
+
+    assert read[0]["function"]["arguments"] == '{"card": 4111111111111111}'
+    odd = {"id": "1", "function": {"name": "pay", "arguments": {1, 2}}}
+    with pytest.raises(InvalidData, match="message 0 can't be written as JSON"):
+        read_chat({"messages": [{"role": "assistant", "tool_calls": [odd]}]}, 5)
+
+
 def test_answers_of_tools_are_written_without_escapes_and_else_as_they_are() -> None:
     said = r'{"to": "ana\u0040example.org", "n": 1.10, "q": "\"\ud800", "\u0061": [] }'
     answer = {"role": "tool", "tool_call_id": "1", "content": said}
@@ -51,6 +63,22 @@ def test_answers_of_tools_are_written_without_escapes_and_else_as_they_are() -> 
     content = read_chat({"messages": [answer]}, 5)["messages"][0]["content"]
 
     assert content == r'{"to": "ana@example.org", "n": 1.10, "q": "\"\ud800", "a": [] }'
+
+
+def test_no_part_of_a_tools_answer_and_no_call_of_a_function_keeps_its_escapes() -> None:
+    parts = [{"type": "text", "text": '{"to": "ana'}, {"type": "text", "text": '\\u0040a.org"}'}]
+    image = {"type": "image_url", "image_url": {"url": "x"}}
+    whole = {"role": "tool", "tool_call_id": "1", "content": parts}
+    mixed = {"role": "tool", "tool_call_id": "1", "content": [*parts, image]}
+    called = {"name": "f", "arguments": '{"to": "ana\\u0040a.org"}'}
+    old = {"role": "assistant", "content": "", "function_call": called}
+
+    read = read_chat({"messages": [whole, mixed, old]}, 5)["messages"]
+
+    plain = '{"to": "ana@a.org"}'
+    assert read[0]["content"] == plain
+    assert read[1]["content"] == [{"type": "text", "text": plain}, image]
+    assert read[2]["function_call"] == {"name": "f", "arguments": plain}
 
 
 def test_the_prompt_is_what_the_user_said_last() -> None:
@@ -68,6 +96,15 @@ def test_tokens_are_never_more_than_bytes_and_what_a_template_adds() -> None:
     told = json.dumps({"messages": chat["messages"], "tools": chat["tools"]}, ensure_ascii=False)
 
     assert most_input_tokens(chat) == len(told.encode()) + 32
+
+
+def test_the_form_of_an_answer_counts_as_tokens_that_are_read() -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "long " * 400}}
+    chat = read_chat({"prompt": "hi"}, 5)
+
+    more = most_input_tokens({**chat, "response_format": form}) - most_input_tokens(chat)
+
+    assert more > 2000
 
 
 WRONG: list[tuple[Any, str]] = [

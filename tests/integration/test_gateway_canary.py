@@ -1,0 +1,137 @@
+"""What a canary works on when it is stopped, and what that says of the next one."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgewise.gateway.asking import NOTHING_ASKED, Asking
+from edgewise.gateway.events import Events
+from edgewise.gateway.rollout import Rollout
+from edgewise.records import (
+    BudgetRules,
+    Input,
+    Policy,
+    Prediction,
+    SpendingLimit,
+    TierKind,
+    TierPolicy,
+)
+from edgewise.route import Budget, HybridInferenceEngine
+
+pytestmark = pytest.mark.integration
+POLICY = Policy(
+    task="text-classification",
+    labels=("no", "yes"),
+    tiers=(
+        TierPolicy(name="edge", kind=TierKind.DEVICE, threshold=0.6),
+        TierPolicy(name="cloud", kind=TierKind.CLOUD, usd_per_request=0.01),
+    ),
+)
+STRICT = replace(POLICY, tiers=(replace(POLICY.tiers[0], threshold=0.9), POLICY.tiers[1]))
+
+
+class Tier:
+    """A tier that answers with one confidence."""
+
+    remote = False
+    ready = True
+
+    def __init__(self, confidence: float) -> None:
+        self._confidence = confidence
+
+    async def ask(
+        self, one: Input, timeout_ms: float | None, *, request_id: str = ""
+    ) -> Prediction:
+        del one, timeout_ms, request_id
+        return Prediction("yes", self._confidence, (1 - self._confidence, self._confidence))
+
+    async def probe(self, timeout_ms: float) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Slow(Tier):
+    """A tier whose answers wait until they are let go, and that tells when it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__(0.95)
+        self.asked, self.let_go = asyncio.Event(), asyncio.Event()
+
+    async def ask(
+        self, one: Input, timeout_ms: float | None, *, request_id: str = ""
+    ) -> Prediction:
+        self.asked.set()
+        await self.let_go.wait()
+        return await super().ask(one, timeout_ms, request_id=request_id)
+
+
+@asynccontextmanager
+async def tried(*canaries: HybridInferenceEngine) -> AsyncIterator[tuple[Asking, Rollout]]:
+    """Let canaries be tried for all requests, one after the other."""
+    left = list(canaries)
+
+    async def open_engine(policy: Policy) -> HybridInferenceEngine:
+        del policy
+        return left.pop(0)
+
+    tiers = {"edge": Tier(0.8), "cloud": Tier(0.99)}
+    async with HybridInferenceEngine(policy=POLICY, tiers=tiers) as engine:
+
+        async def swap(policy: Policy) -> str:
+            return await engine.swap_policy(policy, tiers=tiers)
+
+        rollout = Rollout(
+            engine, swap=swap, open_engine=open_engine, rng=random.Random(7), events=Events()
+        )
+        asking = Asking(engine, most=4)
+        asking.rollout = rollout
+        yield asking, rollout
+        await rollout.aclose()
+
+
+async def test_a_canary_that_is_stopped_still_answers_and_settles_what_it_works_on(
+    tmp_path: Path,
+) -> None:
+    rules = BudgetRules(path=str(tmp_path / "b"), total=SpendingLimit(usd_per_day=1.0))
+    far = Slow()
+    policy = replace(STRICT, budget=rules)
+    canary = HybridInferenceEngine(policy=policy, tiers={"edge": Tier(0.6), "cloud": far})
+    async with tried(canary) as (asking, rollout):
+        rollout.stage(policy)
+        await rollout.try_on(1.0)
+        answer = asyncio.ensure_future(asking.one({"text": "x"}, NOTHING_ASKED))
+        await far.asked.wait()
+        await rollout.promote()
+        far.let_go.set()
+        result = await answer
+
+    assert result.location == "cloud_fallback"
+    with Budget(rules) as budget:
+        assert budget.spent().day_usd == pytest.approx(0.01)
+
+
+async def test_how_a_canary_of_before_ends_says_nothing_of_the_next_one() -> None:
+    slow = Slow()
+    first = HybridInferenceEngine(policy=STRICT, tiers={"edge": slow, "cloud": Tier(0.9)})
+    stricter = replace(STRICT, deadline_ms=9_000.0)
+    second = HybridInferenceEngine(policy=stricter, tiers={"edge": Tier(0.95), "cloud": Tier(0.9)})
+    async with tried(first, second) as (asking, rollout):
+        rollout.stage(STRICT)
+        await rollout.try_on(1.0)
+        answer = asyncio.ensure_future(asking.one({"text": "x"}, NOTHING_ASKED))
+        await slow.asked.wait()
+        await rollout.roll_back()
+        rollout.stage(stricter)
+        await rollout.try_on(1.0)
+        slow.let_go.set()
+        await answer
+        before = list(rollout.test.canary)
+        await asking.one({"text": "y"}, NOTHING_ASKED)
+
+        assert before == [0, 0]
+        assert rollout.test.canary == [1, 0]
