@@ -100,8 +100,7 @@ class HybridInferenceEngine:
 
     Notes
     -----
-    A remote attempt costs its tier's price when it was answered, timed out or was cancelled: the
-    tier may have done the work. One that failed costs nothing.
+    A remote attempt costs its tier's price unless it is certain that no work was done for it.
     """
 
     def __init__(  # noqa: PLR0913 - the public contract: each argument is a user's word
@@ -369,9 +368,8 @@ class HybridInferenceEngine:
         UsageError
             When the policy has no offline rules, or no such request was stored.
         """
-        store = self._opened_store()
         self._watch(self._serving)
-        return await store.take(request_id, caller)
+        return await self._opened_store().take(request_id, caller)
 
     def late_answers(self) -> list[str]:
         """Give the ids of queued requests whose answers nobody has taken, the oldest first."""
