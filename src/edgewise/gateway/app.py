@@ -163,7 +163,11 @@ class Gateway:
         self.decisions.watchers.append(rollout.see)
 
     async def aclose(self) -> None:
-        """End the canary, where there is one; the engine is its maker's to close."""
+        """End what is under way beside the requests, such as a reload; then the canary.
+
+        The engine is its maker's to close.
+        """
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._asking.rollout is not None:
             await self._asking.rollout.aclose()
 

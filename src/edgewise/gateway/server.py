@@ -262,6 +262,9 @@ def _address(work: Work) -> str:
 
 
 def _reload(gateway: Gateway, loop: asyncio.AbstractEventLoop) -> None:
+    if gateway.draining:
+        return
+
     async def reload() -> None:
         with suppress(EdgewiseError):  # the gateway has told of it
             await gateway.reload()
