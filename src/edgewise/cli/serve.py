@@ -14,6 +14,19 @@ from edgewise.cli.show import print_failure, print_json, say
 from edgewise.errors import EdgewiseError, UsageError
 
 
+@contextmanager
+def _no_reload() -> Iterator[None]:
+    """Pass over SIGHUP until the gateway heeds it: it has read nothing that it could read again."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @click.command("serve")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--host", help="address to listen on [default: 127.0.0.1]")
@@ -43,6 +56,7 @@ from edgewise.errors import EdgewiseError, UsageError
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="of delays and failures")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object when it listens")
+@_no_reload()
 def command(
     run: Path,
     config: Path | None,
@@ -54,33 +68,6 @@ def command(
     **given: Any,
 ) -> int:
     """Serve RUN until SIGTERM or ^C: a run directory, a policy's file or a bundle."""
-    with _no_reload():
-        return _serve(run, config, delay_ms, fail_rate, seed, as_json=as_json, **given)
-
-
-@contextmanager
-def _no_reload() -> Iterator[None]:
-    """Pass over SIGHUP until the gateway heeds it: it has read nothing that it could read again."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
-def _serve(
-    run: Path,
-    config: Path | None,
-    delay_ms: str | None,
-    fail_rate: float,
-    seed: int,
-    *,
-    as_json: bool,
-    **given: Any,
-) -> int:
     import numpy as np  # noqa: PLC0415 - heavy
 
     from edgewise.gateway import (  # noqa: PLC0415 - heavy
