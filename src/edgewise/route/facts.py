@@ -79,12 +79,9 @@ def facts_of(
     verdict = judge(detect_in(one, rules.detect), rules.actions)
     detected = verdict.keep
     region = one.get(rules.residency_key) if rules.residency else None
-    if region is not None and not isinstance(region, str):
-        what = f"`{rules.residency_key}` is a {type(region).__name__}"
-        raise InvalidData(what, where="input", hint='give a name, like "eu"')
-    if region is not None and len(region) > _MOST_NAME:
-        what = f"`{rules.residency_key}` has {len(region)} characters"
-        raise InvalidData(what, where="input", hint='give a name, like "eu"')
+    wrong = "" if region is None else _why_no_name(region, f"`{rules.residency_key}`")
+    if wrong:
+        raise InvalidData(wrong, where="input", hint='give a name, like "eu"')
     _check_asked(asked)
     input_bytes = sum(map(size_bytes, one.values()))
     too_large = input_bytes > policy.lineup.most_input_bytes
@@ -123,15 +120,19 @@ def _check_asked(asked: Asked) -> None:
         hint = "give milliseconds, like 100, or leave it out for no deadline"
         raise UsageError(what, where="deadline_ms", hint=hint)
     location = asked.force_location
-    if location is not None and not isinstance(location, str):
-        what = f"the location is a {type(location).__name__}"
-        raise UsageError(what, where="force_location", hint="give a tier's name, edge or cloud")
-    if location is not None and len(location) > _MOST_NAME:
-        what = f"the location has {len(location)} characters"
-        raise UsageError(what, where="force_location", hint="give a tier's name, edge or cloud")
-    if not isinstance(asked.caller, str):
-        what = f"the caller is a {type(asked.caller).__name__}"
-        raise UsageError(what, where="caller", hint='give a name, like "ana"')
+    wrong = "" if location is None else _why_no_name(location, "the location")
+    if wrong:
+        raise UsageError(wrong, where="force_location", hint="give a tier's name, edge or cloud")
+    wrong = _why_no_name(asked.caller, "the caller")
+    if wrong:
+        raise UsageError(wrong, where="caller", hint='give a name, like "ana"')
+
+
+def _why_no_name(told: object, called: str) -> str:
+    """Say why a value is no name that a log should hold; empty where it is one."""
+    if not isinstance(told, str):
+        return f"{called} is a {type(told).__name__}"
+    return f"{called} has {len(told)} characters" if len(told) > _MOST_NAME else ""
 
 
 def _is_chat(policy: Policy) -> bool:

@@ -100,6 +100,12 @@ def test_a_deadline_that_is_not_above_zero_is_refused(deadline_ms: Any) -> None:
     ("asked", "what", "where", "hint"),
     [
         ({"caller": 5}, "the caller is a int", "caller", 'give a name, like "ana"'),
+        (
+            {"caller": "a" * 300},
+            "the caller has 300 characters",
+            "caller",
+            'give a name, like "ana"',
+        ),
         ({"caller": None}, "the caller is a NoneType", "caller", 'give a name, like "ana"'),
         (
             {"force_location": 5},
