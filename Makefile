@@ -94,6 +94,8 @@ bench-%: $(STAMP)
 lock: $(STAMP)
 	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --extra all --group dev \
 		--generate-hashes --no-header pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --extra gateway \
+		--generate-hashes --no-header -c requirements.lock pyproject.toml -o deploy/gateway.lock
 
 clean:
 	rm -rf $(VENV) $(HEAVY) $(MLSERVER_VENV) .coverage .coverage.* runs examples/*/runs

@@ -4,6 +4,7 @@ import configparser
 import json
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,20 @@ def entrypoint() -> list[str]:
     assert found is not None
     words: list[str] = json.loads(found[1])
     return words
+
+
+def pinned(file: str) -> set[str]:
+    return set(re.findall(r"^(\S+==\S+)", (ROOT / file).read_text(), re.MULTILINE))
+
+
+def test_the_image_has_the_versions_that_are_tested_here() -> None:
+    held = pinned("deploy/gateway.lock")
+    names = {one.partition("==")[0] for one in held}
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["gateway"]]
+    assert {re.split(r"[^\w-]", one)[0] for one in needed} <= names
+    assert held <= pinned("requirements.lock")
 
 
 @pytest.mark.parametrize("words", [shlex.split(unit()["ExecStart"]), entrypoint()])
