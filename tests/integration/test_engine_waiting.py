@@ -153,6 +153,27 @@ async def test_what_waits_goes_to_the_tier_that_can_answer(tmp_path: Path, why: 
     assert near_tier.ids == [queued.request_id]
 
 
+@pytest.mark.parametrize("why", ["it was doubted", "another was forced"])
+async def test_what_waits_is_answered_by_no_tier_that_would_not_do(
+    tmp_path: Path, why: str
+) -> None:
+    made = policy(tmp_path)
+    near, far = made.tiers
+    site = replace(near, name="site", kind=TierKind.SITE, rtt_p50_ms=1.0)
+    made = replace(made, tiers=(site, far), breaker=BreakerRules(minimum_calls=1, open_s=1.2))
+    near_tier, far_tier = TimedTier((1.0, UNSURE)), TimedTier((1.0, DOWN), (1.0, FAR))
+    tiers = {"site": near_tier, "cloud": far_tier}
+    forced = "cloud" if why == "another was forced" else None
+
+    async with HybridInferenceEngine(policy=made, tiers=tiers) as engine:
+        queued = await engine.predict(TEXT, forced, allow_late=True)
+        asked = len(near_tier.ids)
+        late = await answer_of(engine, queued.request_id)
+
+    assert (queued.location, late["label"]) == ("queued", "yes")
+    assert len(near_tier.ids) == asked
+
+
 async def test_a_caller_whose_money_is_spent_holds_up_nobody_else(tmp_path: Path) -> None:
     limits = {"poor": SpendingLimit(usd_per_day=0.0)}
     money = BudgetRules(path=str(tmp_path / "budget"), callers=limits)

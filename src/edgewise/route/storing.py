@@ -34,6 +34,7 @@ from edgewise.route.breaker import CircuitState
 from edgewise.route.calling import affordable
 from edgewise.route.candidates import first_able
 from edgewise.route.clock import Clock
+from edgewise.route.decide import resolve_location
 from edgewise.route.draining import drain, to_end
 from edgewise.route.giving_up import gave_up
 from edgewise.route.late import (
@@ -155,7 +156,7 @@ class Store:
         TierUnavailable
             When the queue has no room for it.
         """
-        storing = asyncio.ensure_future(self.put(run.facts, run.one, run.steps[-1].allowed))
+        storing = asyncio.ensure_future(self.put(run.facts, run.one, _that_would_do(run)))
         try:
             said = await asyncio.shield(storing)
         except asyncio.CancelledError:
@@ -294,6 +295,16 @@ class Store:
             tier.remote and self._serving.monitors[name].circuit(now_s) is not CircuitState.OPEN
             for name, tier in self._serving.tiers.items()
         )
+
+
+def _that_would_do(run: Run) -> tuple[str, ...]:
+    """Give the tiers that may answer later: the forced one, or those beyond the doubted answers."""
+    policy, facts, allowed = run.serving.policy, run.facts, run.steps[-1].allowed
+    if facts.force_location is not None:
+        return (resolve_location(policy, facts.force_location),)
+    ranks = policy.lineup.ranks
+    doubted = max((ranks[name] for name in run.answers), default=-1)
+    return tuple(name for name in allowed if ranks[name] > doubted)
 
 
 def _owner(end: LateAnswer) -> str:
