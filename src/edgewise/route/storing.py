@@ -7,6 +7,7 @@ circuits hold for it as for any other.
 
 import asyncio
 import contextlib
+import contextvars
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -144,7 +145,9 @@ class Store:
         if self._task is not None and self._loop is loop and not self._task.done():
             return
         if self._waiting or self._untold:
-            self._loop, self._task = loop, loop.create_task(self._send())
+            # Outside of the request that is under way now: its trace is not that of what is sent.
+            task = loop.create_task(self._send(), context=contextvars.Context())
+            self._loop, self._task = loop, task
 
     async def keep(self, run: Run) -> None:
         """Store a request that no tier can answer now, and set its location.
