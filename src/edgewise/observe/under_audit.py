@@ -12,6 +12,7 @@ from edgewise.records import AuditRules, AuditState, Certificate, CertificateSta
 RECENT = 400
 """Samples that the stopgap threshold is read off."""
 _SPARE_S = 5.0
+_WINDOWS_KEPT = 48
 
 
 @dataclass(slots=True)
@@ -22,12 +23,16 @@ class Window:
     number: int = -1
     calls: int = 0
     usd: float = 0.0
+    _others: dict[int, tuple[int, float]] = field(default_factory=dict)
 
     def allows(self, now_s: float, usd: float, calls: int | None, most_usd: float | None) -> bool:
         """Say whether a call more may be made, and one that costs so much."""
         number = int(now_s // self.length_s)
         if number != self.number:
-            self.number, self.calls, self.usd = number, 0, 0.0
+            self._others[self.number] = self.calls, self.usd
+            self.number, (self.calls, self.usd) = number, self._others.pop(number, (0, 0.0))
+            for old in list(self._others)[:-_WINDOWS_KEPT]:
+                del self._others[old]
         if calls is not None and self.calls >= calls:
             return False
         return most_usd is None or self.usd + usd <= most_usd + 1e-12

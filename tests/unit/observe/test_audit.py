@@ -365,6 +365,26 @@ def test_budgets_hold_for_their_windows(rules: AuditRules, in_an_hour: int, in_a
     assert next_day == in_an_hour
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        AuditRules(share=1.0, at_once=100, per_hour=3),
+        AuditRules(share=1.0, at_once=100, per_day=3),
+    ],
+)
+def test_a_clock_that_goes_back_gives_no_budget_twice(rules: AuditRules) -> None:
+    made = auditor(policy(rules))
+    midnight_s = 86_400.0 * 20_000
+
+    def asked(at_s: float) -> int:
+        return sum(made.consider(kept(n), at_s) is not None for n in range(20))
+
+    assert asked(midnight_s - 1.0) == 3
+    assert asked(midnight_s + 1.0) == 3
+    assert asked(midnight_s - 0.5) == 0
+    assert asked(midnight_s + 2.0) == 0
+
+
 def test_an_uncertified_threshold_is_sampled_and_not_tested() -> None:
     bare = policy(state=CertificateState.UNCERTIFIED, threshold=None, bound=None)
     made = auditor(bare)
