@@ -17,7 +17,7 @@ _WINDOWS_KEPT = 48
 
 @dataclass(slots=True)
 class Window:
-    """What was spent in the current hour or day."""
+    """What was spent in the current hour or day; a clock that goes back finds what was before."""
 
     length_s: float
     number: int = -1
@@ -62,13 +62,21 @@ class UnderAudit:
     loss: Loss
     delta: float
     state: AuditState
+    labels: tuple[str, ...] = ()
+    """Those of the policy; without any, a true label may be any text."""
     considered: int = 0
     lines: dict[str, Line] = field(default_factory=dict)
     wanted: dict[str, Wanted] = field(default_factory=dict)
     recent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=RECENT))
 
 
-def fresh(rules: AuditRules, certificate: Certificate | None, *, judged: bool) -> UnderAudit:
+def fresh(
+    rules: AuditRules,
+    certificate: Certificate | None,
+    *,
+    judged: bool,
+    labels: tuple[str, ...] = (),
+) -> UnderAudit:
     """Give the audit of a certificate of which nothing is known yet."""
     tested = doubted_of(certificate, rules, judged=judged)
     lines = {}
@@ -95,6 +103,7 @@ def fresh(rules: AuditRules, certificate: Certificate | None, *, judged: bool) -
             void_from=refuted_from(tested),
             reason="the policy says so" if void else "",
         ),
+        labels=labels,
         lines=lines,
     )
 
