@@ -122,11 +122,13 @@ class QueueFile:
 
     def next(self, limit: int, without: Collection[str]) -> list[LateRequest | LateAnswer]:
         """Give the first that wait, in order; an answer in place of one that can't be sent."""
-        rows = self._connection.execute(
-            "select request_id, allowed, payload, tries from waiting order by place limit ?",
-            (limit + len(without),),
-        ).fetchall()
-        return [self._opened(*row) for row in rows if row[0] not in without][:limit]
+        sql = "select place, request_id from waiting order by place limit ?"
+        rows = self._connection.execute(sql, (limit + len(without),)).fetchall()
+        places = [place for place, name in rows if name not in without][:limit]
+        sql = "select request_id, allowed, payload, tries from waiting where place = ?"
+        return [
+            self._opened(*self._connection.execute(sql, (place,)).fetchone()) for place in places
+        ]
 
     def waits(self, request_id: str) -> bool:
         """Say whether a request has no end yet."""
