@@ -12,11 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgewise.errors import InvalidData, RemoteError, TierUnavailable, UsageError
+from edgewise.errors import (
+    InvalidData,
+    RemoteError,
+    StorageError,
+    TierUnavailable,
+    UsageError,
+)
 from edgewise.records import (
     ApiKey,
     BreakerRules,
     BudgetRules,
+    Decision,
     OfflineRules,
     Policy,
     Prediction,
@@ -316,6 +323,34 @@ async def test_what_ended_just_before_a_kill_is_logged_by_the_next_process(
     assert [(one.request_id, one.error) for one in sink.decisions] == [("film", "expired")]
     with OfflineQueue(made.offline, remote=["cloud"]) as queue:
         assert queue.unanswered() == []
+
+
+class FullLog(ListSink):
+    """Takes the decisions of stored requests at the third time only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused = 0
+
+    def append(self, decision: Decision) -> None:
+        """Keep one decision, or say that there is no room."""
+        if self.refused < 2:
+            self.refused += 1
+            raise StorageError("no space", where="log", hint="free some")
+        super().append(decision)
+
+
+async def test_an_answer_that_could_not_be_logged_is_not_paid_again(tmp_path: Path) -> None:
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, DOWN), (1.0, FAR))
+    sink = FullLog()
+    async with engine_of(policy(tmp_path), edge, cloud, sink) as engine:
+        queued = await engine.predict(TEXT, allow_late=True)
+        late = await answer_of(engine, queued.request_id)
+
+    assert (late["label"], late["cost"]) == ("yes", 0.25)
+    assert sink.refused == 2
+    assert [one.request_id for one in sink.decisions] == [queued.request_id]
+    assert len(cloud.ids) == 2  # when it was asked, and once when it was sent
 
 
 class HeldUp(ThreadPoolExecutor):
