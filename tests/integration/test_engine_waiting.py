@@ -198,6 +198,25 @@ async def test_a_caller_whose_money_is_spent_holds_up_nobody_else(tmp_path: Path
     assert cloud.ids == [queued.request_id]
 
 
+async def test_a_tier_that_is_out_holds_up_nothing_that_another_can_answer(tmp_path: Path) -> None:
+    made = policy(tmp_path)
+    near, far = made.tiers
+    site = replace(near, name="site", kind=TierKind.SITE, rtt_p50_ms=1.0)
+    made = replace(made, tiers=(site, far), breaker=BreakerRules(minimum_calls=1, open_s=900.0))
+    near_tier, far_tier = TimedTier((1.0, DOWN)), TimedTier((1.0, FAR))
+    far_tier.ready = False
+    tiers = {"site": near_tier, "cloud": far_tier}
+
+    async with HybridInferenceEngine(policy=made, tiers=tiers) as engine:
+        for _ in range(9):
+            await engine.predict(TEXT, "site", allow_late=True)
+        queued = await engine.predict(TEXT, "cloud", allow_late=True)
+        far_tier.ready = True
+        late = await answer_of(engine, queued.request_id)
+
+    assert (late["label"], len(near_tier.ids)) == ("yes", 1)
+
+
 async def test_what_waits_is_sent_after_a_restart_without_another_request(tmp_path: Path) -> None:
     edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, DOWN))
     async with engine_of(policy(tmp_path), edge, cloud) as engine:
@@ -306,25 +325,6 @@ async def test_what_ended_without_an_answer_is_logged_once_though_nobody_asks_fo
     ]
 
 
-async def test_what_ended_just_before_a_kill_is_logged_by_the_next_process(
-    tmp_path: Path,
-) -> None:
-    made, sink = policy(tmp_path), ListSink()
-    assert made.offline is not None
-    with OfflineQueue(made.offline, remote=["cloud"]) as queue:
-        queue.put(LateRequest(request_id="film", payload=b"{}", allowed=("cloud",)))
-        queue.settle([LateAnswer(request_id="film", outcome=LateOutcome.EXPIRED)])
-
-    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, FAR))
-    async with engine_of(made, edge, cloud, sink), asyncio.timeout(20):
-        while not sink.decisions:
-            await asyncio.sleep(0.02)
-
-    assert [(one.request_id, one.error) for one in sink.decisions] == [("film", "expired")]
-    with OfflineQueue(made.offline, remote=["cloud"]) as queue:
-        assert queue.unanswered() == []
-
-
 class FullLog(ListSink):
     """Takes the decisions of stored requests at the third time only."""
 
@@ -351,6 +351,25 @@ async def test_an_answer_that_could_not_be_logged_is_not_paid_again(tmp_path: Pa
     assert sink.refused == 2
     assert [one.request_id for one in sink.decisions] == [queued.request_id]
     assert len(cloud.ids) == 2  # when it was asked, and once when it was sent
+
+
+async def test_what_ended_just_before_a_kill_is_logged_by_the_next_process(
+    tmp_path: Path,
+) -> None:
+    made, sink = policy(tmp_path), ListSink()
+    assert made.offline is not None
+    with OfflineQueue(made.offline, remote=["cloud"]) as queue:
+        queue.put(LateRequest(request_id="film", payload=b"{}", allowed=("cloud",)))
+        queue.settle([LateAnswer(request_id="film", outcome=LateOutcome.EXPIRED)])
+
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, FAR))
+    async with engine_of(made, edge, cloud, sink), asyncio.timeout(20):
+        while not sink.decisions:
+            await asyncio.sleep(0.02)
+
+    assert [(one.request_id, one.error) for one in sink.decisions] == [("film", "expired")]
+    with OfflineQueue(made.offline, remote=["cloud"]) as queue:
+        assert queue.unanswered() == []
 
 
 class HeldUp(ThreadPoolExecutor):

@@ -46,7 +46,7 @@ class LateAnswering:
     async def answer(self, stored: Stored) -> Mapping[str, Any] | None:
         """Answer a stored request by the first of its tiers that can; logs its one decision.
 
-        Gives `None` where its caller's money is spent, which says nothing of another's request.
+        Gives `None` where it can't go now for a reason of its own: see `is_answered`.
         Where the log does not take the decision the request waits on, and its answer with it: no
         tier is asked and paid again.
         """
@@ -76,6 +76,7 @@ class LateAnswering:
         serving.in_flight += 1
         try:
             await self._carrier.carry(run)
-            return (run, result_of(run, self._clock.now_s())) if is_answered(run) else None
+            now_s = self._clock.now_s()
+            return (run, result_of(run, now_s)) if is_answered(run, stored.tiers, now_s) else None
         finally:
             self._leave(serving)

@@ -82,8 +82,10 @@ def aim(run: Run, tiers: Sequence[str]) -> None:
     run.facts = replace(run.facts, force_location=able or tiers[0])
 
 
-def is_answered(run: Run) -> bool:
-    """Say whether a stored request was answered; `False` where its caller's money is spent.
+def is_answered(run: Run, tiers: Sequence[str], now_s: float) -> bool:
+    """Say whether a stored request was answered; `False` where it can't go now, and others may.
+
+    So it is where its caller's money is spent, or its tiers are out and another one is there.
 
     Raises
     ------
@@ -92,9 +94,20 @@ def is_answered(run: Run) -> bool:
     """
     if run.steps[-1].action is Action.ANSWER:
         return True
-    if not run.attempts and Reason.BUDGET_SPENT in run.reasons():
-        return False
-    raise run.failure or gave_up(run, run.reasons())
+    reasons = run.reasons()
+    if not run.attempts:
+        out = Reason.TOO_LARGE not in reasons and _is_another_there(run.serving, tiers, now_s)
+        if out or Reason.BUDGET_SPENT in reasons:
+            return False
+    raise run.failure or gave_up(run, reasons)
+
+
+def _is_another_there(serving: Serving, tiers: Sequence[str], now_s: float) -> bool:
+    """Say whether a tier beyond the device can be asked that is none of these."""
+    return any(
+        tier.remote and tier.ready and name not in tiers and serving.monitors[name].takes(now_s)
+        for name, tier in serving.tiers.items()
+    )
 
 
 class Store:
