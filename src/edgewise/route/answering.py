@@ -64,7 +64,9 @@ class LateAnswering:
     def log_unanswered(self, end: LateAnswer) -> None:
         """Log a stored request that ended without an answer: of its facts only the id is left."""
         self._unlogged.pop(end.request_id, None)
-        facts = RequestFacts(request_id=end.request_id, input_length=0, input_bytes=0)
+        facts = RequestFacts(
+            request_id=end.request_id, input_length=0, input_bytes=0, caller=end.caller
+        )
         run = Run(self._serving(), facts, {}, self._clock.now_s())
         run.error = end.outcome.value
         self._end(run)

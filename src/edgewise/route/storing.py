@@ -53,8 +53,6 @@ from edgewise.route.serving import Serving
 
 QUEUED = "queued"
 """The location of a request that waits."""
-_CALLER = "caller"
-"""Beside a stored answer: whose it is."""
 _LONGEST_REST_S = 60.0
 _HELD_REST_S = 5.0
 """Until it is looked again whether requests that were passed over can go."""
@@ -203,7 +201,9 @@ class Store:
             what = f"the input can't wait: {type(unfit).__name__}"
             hint = "give text, numbers, lists and mappings, or leave allow_late out"
             raise InvalidData(what, where="allow_late", hint=hint) from unfit
-        request = LateRequest(request_id=facts.request_id, payload=payload, allowed=allowed)
+        request = LateRequest(
+            request_id=facts.request_id, payload=payload, allowed=allowed, caller=facts.caller
+        )
         said = await asyncio.to_thread(self._queue.put, request)
         if said.accepted:
             self._waiting += 1
@@ -223,7 +223,7 @@ class Store:
         """
         waits = await asyncio.to_thread(self._queue.waits, request_id)  # it may end meanwhile
         seen = await asyncio.to_thread(self._queue.peek_answer, request_id)
-        there = seen is not None and (caller is None or _owner(seen) in ("", caller))
+        there = seen is not None and (caller is None or seen.caller in ("", caller))
         if waits and not there:
             return None
         end = None
@@ -239,7 +239,6 @@ class Store:
             hint = "send it again, or let it wait longer: offline.max_age_s"
             raise TierUnavailable(what, where=f"request {request_id}", hint=hint)
         found: dict[str, Any] = json.loads(end.body)
-        found.pop(_CALLER, None)
         return found
 
     def answered(self) -> list[str]:
@@ -303,7 +302,7 @@ class Store:
         tiers = tuple(sorted(late.allowed, key=order.index))
         facts = replace(facts, allow_late=False, deadline_ms=None)
         found = await self._answer(Stored(facts=facts, one=one, tiers=tiers))
-        return None if found is None else json.dumps({**found, _CALLER: facts.caller}).encode()
+        return None if found is None else json.dumps(dict(found)).encode()
 
     def _reachable(self) -> bool:
         now_s = self._clock.now_s()
@@ -321,12 +320,6 @@ def _that_would_do(run: Run) -> tuple[str, ...]:
     ranks = policy.lineup.ranks
     doubted = max((ranks[name] for name in run.answers), default=-1)
     return tuple(name for name in allowed if ranks[name] > doubted)
-
-
-def _owner(end: LateAnswer) -> str:
-    """Give whose answer it is; empty where nobody's alone, or none came."""
-    told: dict[str, Any] = json.loads(end.body) if end.body else {}
-    return str(told.get(_CALLER, ""))
 
 
 def _remote(policy: Policy) -> list[str]:
