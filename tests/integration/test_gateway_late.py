@@ -125,6 +125,26 @@ def test_how_a_request_ended_is_told_to_the_caller_whose_it_was(tmp_path: Path) 
     assert (told.error, told.facts.caller) == ("rejected", "ana")
 
 
+def test_what_a_batch_stored_is_told_though_another_input_failed(tmp_path: Path) -> None:
+    cloud = TimedTier((1.0, DOWN), (1.0, Prediction("yes", 0.99, (0.01, 0.99))))
+
+    def make(log: Any) -> HybridInferenceEngine:
+        tiers = {"edge": TimedTier((1.0, DOWN), remote=False), "cloud": cloud}
+        return HybridInferenceEngine(policy=policy(tmp_path), tiers=tiers, decision_log=log)
+
+    with running(make) as one:
+        allowed = {"x-edgewise-allow-late": "true"}
+        private = {"text": "a film", "privacy_flag": True}  # may not wait for the cloud
+        body = {"inputs": [{"text": "a film"}, private]}
+        failed = one.client.post("/predict", json=body, headers=allowed)
+        (request_id,) = failed.json()["stored"]
+        late = answer_of(one.client, request_id)
+
+    assert failed.status_code == 503
+    assert failed.json()["error"].startswith("no allowed tier could answer")
+    assert (late.status_code, late.json()["label"]) == (200, "yes")
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
