@@ -11,7 +11,10 @@ import pytest
 
 from edgewise.errors import UsageError
 from edgewise.gateway.asking import NOTHING_ASKED, Asking
+from edgewise.gateway.bodies import from_json, to_json
 from edgewise.gateway.events import Events
+from edgewise.gateway.messages import Request
+from edgewise.gateway.oip import Oip
 from edgewise.gateway.rollout import Rollout
 from edgewise.observe import Auditor
 from edgewise.records import (
@@ -132,6 +135,25 @@ async def test_a_canary_that_is_stopped_still_answers_and_settles_what_it_works_
     assert result.location == "cloud_fallback"
     with Budget(rules) as budget:
         assert budget.spent().day_usd == pytest.approx(0.01)
+
+
+async def test_probabilities_of_a_canary_stand_under_the_labels_that_are_told() -> None:
+    policy = replace(POLICY, labels=("yes", "no"))
+    canary = HybridInferenceEngine(policy=policy, tiers={"edge": Tier(0.95), "cloud": Tier(0.95)})
+    tensor = {"name": "text", "datatype": "BYTES", "shape": [1], "data": ["a film"]}
+    request = Request(method="POST", path="/", body=to_json({"inputs": [tensor]}))
+
+    async with tried(canary) as (asking, rollout):
+        rollout.staged = policy
+        await rollout.try_on(1.0)
+        oip = Oip(asking, name="tiny", is_ready=lambda: True)
+        answer = from_json((await oip.infer(request, NOTHING_ASKED)).body)
+
+    label, probabilities = answer["outputs"]
+    assert label["data"] == ["yes"]
+    assert probabilities["parameters"]["labels"] == '["no", "yes"]'
+    # Its tier gives them in the order of its own policy's labels.
+    assert probabilities["data"] == pytest.approx([0.95, 0.05])
 
 
 class Seen:
