@@ -35,7 +35,7 @@ from edgewise.route.breaker import CircuitState
 from edgewise.route.calling import affordable
 from edgewise.route.candidates import first_able
 from edgewise.route.clock import Clock
-from edgewise.route.decide import resolve_location
+from edgewise.route.decide import late_tiers
 from edgewise.route.draining import drain, to_end
 from edgewise.route.giving_up import gave_up
 from edgewise.route.late import (
@@ -170,7 +170,7 @@ class Store:
         TierUnavailable
             When the queue has no room for it.
         """
-        storing = asyncio.ensure_future(self.put(run.facts, run.one, _that_would_do(run)))
+        storing = asyncio.ensure_future(self.put(run.facts, run.one, _tiers_of(run)))
         try:
             said = await asyncio.shield(storing)
         except asyncio.CancelledError:
@@ -312,14 +312,8 @@ class Store:
         )
 
 
-def _that_would_do(run: Run) -> tuple[str, ...]:
-    """Give the tiers that may answer later: the forced one, or those beyond the doubted answers."""
-    policy, facts, allowed = run.serving.policy, run.facts, run.steps[-1].allowed
-    if facts.force_location is not None:
-        return (resolve_location(policy, facts.force_location),)
-    ranks = policy.lineup.ranks
-    doubted = max((ranks[name] for name in run.answers), default=-1)
-    return tuple(name for name in allowed if ranks[name] > doubted)
+def _tiers_of(run: Run) -> tuple[str, ...]:
+    return late_tiers(run.serving.policy, run.facts, run.steps[-1].allowed, run.attempts)
 
 
 def _remote(policy: Policy) -> list[str]:

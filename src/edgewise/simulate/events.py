@@ -21,6 +21,7 @@ from edgewise.records import (
 from edgewise.route.allowance import Allowance
 from edgewise.route.breaker import CircuitState
 from edgewise.route.candidates import askable, expected_ms, first_able, heard_of
+from edgewise.route.decide import late_tiers
 from edgewise.route.device import RequestRate
 from edgewise.route.monitor import TierMonitor
 from edgewise.simulate.answers import right_of
@@ -336,7 +337,8 @@ class Events:
         for reason in run.reasons:
             tally.reasons[reason] += 1
         if step.action is Action.QUEUE and self._store is not None:
-            if self._store.put(run, step.allowed, now_s):
+            policy, facts = self._decider.policy, run.facts
+            if self._store.put(run, late_tiers(policy, facts, step.allowed, run.attempts), now_s):
                 return
         elif answered:
             self._answer(run, step.tier or "", now_s)
