@@ -12,11 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgewise.errors import InvalidData, RemoteError, TierUnavailable, UsageError
+from edgewise.errors import (
+    InvalidData,
+    RemoteError,
+    StorageError,
+    TierUnavailable,
+    UsageError,
+)
 from edgewise.records import (
     ApiKey,
     BreakerRules,
     BudgetRules,
+    Decision,
     OfflineRules,
     Policy,
     Prediction,
@@ -153,6 +160,27 @@ async def test_what_waits_goes_to_the_tier_that_can_answer(tmp_path: Path, why: 
     assert near_tier.ids == [queued.request_id]
 
 
+@pytest.mark.parametrize("why", ["it was doubted", "another was forced"])
+async def test_what_waits_is_answered_by_no_tier_that_would_not_do(
+    tmp_path: Path, why: str
+) -> None:
+    made = policy(tmp_path)
+    near, far = made.tiers
+    site = replace(near, name="site", kind=TierKind.SITE, rtt_p50_ms=1.0)
+    made = replace(made, tiers=(site, far), breaker=BreakerRules(minimum_calls=1, open_s=1.2))
+    near_tier, far_tier = TimedTier((1.0, UNSURE)), TimedTier((1.0, DOWN), (1.0, FAR))
+    tiers = {"site": near_tier, "cloud": far_tier}
+    forced = "cloud" if why == "another was forced" else None
+
+    async with HybridInferenceEngine(policy=made, tiers=tiers) as engine:
+        queued = await engine.predict(TEXT, forced, allow_late=True)
+        asked = len(near_tier.ids)
+        late = await answer_of(engine, queued.request_id)
+
+    assert (queued.location, late["label"]) == ("queued", "yes")
+    assert len(near_tier.ids) == asked
+
+
 async def test_a_caller_whose_money_is_spent_holds_up_nobody_else(tmp_path: Path) -> None:
     limits = {"poor": SpendingLimit(usd_per_day=0.0)}
     money = BudgetRules(path=str(tmp_path / "budget"), callers=limits)
@@ -168,6 +196,25 @@ async def test_a_caller_whose_money_is_spent_holds_up_nobody_else(tmp_path: Path
 
     assert late["label"] == "yes"
     assert cloud.ids == [queued.request_id]
+
+
+async def test_a_tier_that_is_out_holds_up_nothing_that_another_can_answer(tmp_path: Path) -> None:
+    made = policy(tmp_path)
+    near, far = made.tiers
+    site = replace(near, name="site", kind=TierKind.SITE, rtt_p50_ms=1.0)
+    made = replace(made, tiers=(site, far), breaker=BreakerRules(minimum_calls=1, open_s=900.0))
+    near_tier, far_tier = TimedTier((1.0, DOWN)), TimedTier((1.0, FAR))
+    far_tier.ready = False
+    tiers = {"site": near_tier, "cloud": far_tier}
+
+    async with HybridInferenceEngine(policy=made, tiers=tiers) as engine:
+        for _ in range(9):
+            await engine.predict(TEXT, "site", allow_late=True)
+        queued = await engine.predict(TEXT, "cloud", allow_late=True)
+        far_tier.ready = True
+        late = await answer_of(engine, queued.request_id)
+
+    assert (late["label"], len(near_tier.ids)) == ("yes", 1)
 
 
 async def test_what_waits_is_sent_after_a_restart_without_another_request(tmp_path: Path) -> None:
@@ -276,6 +323,34 @@ async def test_what_ended_without_an_answer_is_logged_once_though_nobody_asks_fo
     assert [(one.request_id, one.error) for one in sink.decisions] == [
         (queued.request_id, "rejected")
     ]
+
+
+class FullLog(ListSink):
+    """Takes the decisions of stored requests at the third time only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused = 0
+
+    def append(self, decision: Decision) -> None:
+        """Keep one decision, or say that there is no room."""
+        if self.refused < 2:
+            self.refused += 1
+            raise StorageError("no space", where="log", hint="free some")
+        super().append(decision)
+
+
+async def test_an_answer_that_could_not_be_logged_is_not_paid_again(tmp_path: Path) -> None:
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, DOWN), (1.0, FAR))
+    sink = FullLog()
+    async with engine_of(policy(tmp_path), edge, cloud, sink) as engine:
+        queued = await engine.predict(TEXT, allow_late=True)
+        late = await answer_of(engine, queued.request_id)
+
+    assert (late["label"], late["cost"]) == ("yes", 0.25)
+    assert sink.refused == 2
+    assert [one.request_id for one in sink.decisions] == [queued.request_id]
+    assert len(cloud.ids) == 2  # when it was asked, and once when it was sent
 
 
 async def test_what_ended_just_before_a_kill_is_logged_by_the_next_process(

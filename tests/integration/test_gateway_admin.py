@@ -29,11 +29,13 @@ from edgewise.records import (
     Outcome,
     Policy,
     Prediction,
+    Price,
     Reason,
     RequestFacts,
     SpendingLimit,
     TierKind,
     TierPolicy,
+    TokenUsage,
     digest,
     encode,
 )
@@ -419,3 +421,19 @@ def test_a_shadow_follows_what_is_known_and_says_where_the_rest_would_go() -> No
     assert deferred == ("cloud_fallback", 0.01)
     assert failed == ("cloud_fallback", 0.01)
     assert shadow.would(strange) == ("refused", 0.0)
+
+
+def test_a_shadow_counts_the_tokens_that_its_policy_prices() -> None:
+    edge, cloud = STRICT.tiers
+    price = Price(usd_per_million_tokens_in=1.0, usd_per_million_tokens_out=10.0)
+    shadow = Shadow(replace(STRICT, tiers=(edge, replace(cloud, token_price=price))))
+    usage = TokenUsage(input_tokens=1000, output_tokens=200)
+    near = decided(outcome=Outcome.ANSWERED, confidence=0.7, usage=usage)
+    planned = decided(outcome=Outcome.ANSWERED, confidence=0.7)
+    facts = replace(planned.facts, input_tokens=2000, output_tokens=300)
+
+    told, priced = shadow.would(near), shadow.would(replace(planned, facts=facts))
+
+    assert (told[0], priced[0]) == ("cloud_fallback", "cloud_fallback")
+    assert told[1] == pytest.approx(0.01 + 0.003)
+    assert priced[1] == pytest.approx(0.01 + 0.005)

@@ -318,8 +318,8 @@ def test_a_bundle_that_embeds_answers_embeddings(tmp_path: Path) -> None:
     made: list[EmbeddingTier] = []
 
     class Late:
-        async def embed(self, inputs: Any) -> Any:
-            return await made[0].embed(inputs)
+        async def embed(self, inputs: Any, asked: Any) -> Any:
+            return await made[0].embed(inputs, asked)
 
     few = Settings(limits=Limits(batch=2))
     with running(make, embeds=Late(), settings=few) as one:
@@ -340,7 +340,18 @@ def test_a_bundle_that_embeds_answers_embeddings(tmp_path: Path) -> None:
             with pytest.raises(openai.NotFoundError):
                 client.embeddings.create(model="gpt-9", input="x")
         labels = one.client.post("/predict", json={"text": "good"})
+        told = [
+            one.client.post("/v1/embeddings", json={"input": "good"}, headers=headers)
+            for headers in (
+                {"x-edgewise-force-location": "edge", "x-edgewise-deadline-ms": "60000"},
+                {"x-edgewise-force-location": "cloud"},
+                {"x-edgewise-allow-late": "true"},
+                {"x-edgewise-deadline-ms": "0.001"},
+            )
+        ]
 
+    assert [answer.status_code for answer in told] == [200, 400, 400, 504]
+    assert "no vectors within 0 ms" in told[3].json()["error"]["message"]
     assert [row.embedding for row in floats.data] == [[0.0, 1.0], [1.0, 0.0]]
     assert packed.data[0].embedding == nulls["data"][0]["embedding"] == [0.0, 1.0]
     assert floats.usage.prompt_tokens == 6

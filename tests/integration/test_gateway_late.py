@@ -98,6 +98,53 @@ def test_a_late_answer_is_given_to_the_caller_whose_request_it_was(tmp_path: Pat
     assert "caller" not in late.json()
 
 
+def test_how_a_request_ended_is_told_to_the_caller_whose_it_was(tmp_path: Path) -> None:
+    wrong = RemoteError("answered HTTP 422", where="https://cloud", status=422)
+    cloud = TimedTier((1.0, DOWN), (1.0, wrong))
+    keys = {name: {"authorization": f"Bearer k-{name}"} for name in ("ana", "bob")}
+    callers = tuple(
+        CallerRules(name=name, key_sha256=sha256(f"k-{name}".encode()).hexdigest()) for name in keys
+    )
+
+    def make(log: Any) -> HybridInferenceEngine:
+        tiers = {"edge": TimedTier((1.0, DOWN), remote=False), "cloud": cloud}
+        return HybridInferenceEngine(policy=policy(tmp_path), tiers=tiers, decision_log=log)
+
+    with running(make, settings=Settings(callers=callers)) as one:
+        allowed = {"x-edgewise-allow-late": "true", **keys["ana"]}
+        stored = one.client.post("/predict", json={"text": "a film"}, headers=allowed)
+        at = f"/late/{stored.headers['x-edgewise-request-id']}"
+        while not one.gateway.decisions.latest:
+            time.sleep(0.01)
+        seen = one.client.get(at, headers=keys["bob"])
+        late = one.client.get(at, headers=keys["ana"])
+        told = one.gateway.decisions.latest[0]
+
+    assert (seen.status_code, late.status_code) == (400, 503)
+    assert late.json()["error"] == "the stored request ended as rejected RemoteError"
+    assert (told.error, told.facts.caller) == ("rejected", "ana")
+
+
+def test_what_a_batch_stored_is_told_though_another_input_failed(tmp_path: Path) -> None:
+    cloud = TimedTier((1.0, DOWN), (1.0, Prediction("yes", 0.99, (0.01, 0.99))))
+
+    def make(log: Any) -> HybridInferenceEngine:
+        tiers = {"edge": TimedTier((1.0, DOWN), remote=False), "cloud": cloud}
+        return HybridInferenceEngine(policy=policy(tmp_path), tiers=tiers, decision_log=log)
+
+    with running(make) as one:
+        allowed = {"x-edgewise-allow-late": "true"}
+        private = {"text": "a film", "privacy_flag": True}  # may not wait for the cloud
+        body = {"inputs": [{"text": "a film"}, private]}
+        failed = one.client.post("/predict", json=body, headers=allowed)
+        (request_id,) = failed.json()["stored"]
+        late = answer_of(one.client, request_id)
+
+    assert failed.status_code == 503
+    assert failed.json()["error"].startswith("no allowed tier could answer")
+    assert (late.status_code, late.json()["label"]) == (200, "yes")
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [

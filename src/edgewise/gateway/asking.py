@@ -5,12 +5,13 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgewise.errors import InvalidData
+from edgewise.errors import EdgewiseError, InvalidData
 from edgewise.gateway.messages import Headers, Request
 from edgewise.gateway.refusing import Refusal
 from edgewise.gateway.rollout import Rollout
 from edgewise.records import Input, PrivacyRules
 from edgewise.route import AnswerStream, HybridInferenceEngine, InferenceResult
+from edgewise.route.storing import QUEUED
 
 _PREFIX = "x-edgewise-"
 _YES = ("1", "true", "yes", "on", "private")
@@ -45,6 +46,14 @@ class Streamed:
     stream: AnswerStream
     ended: Callable[[BaseException | None], None]
     """Called with what went wrong, or `None`; only the first call counts."""
+
+
+class SomeStored(Exception):
+    """An input of several failed, and others wait: only their ids lead to their answers."""
+
+    def __init__(self, failure: EdgewiseError | Refusal, request_ids: list[str]) -> None:
+        super().__init__(type(failure).__name__)
+        self.failure, self.request_ids = failure, request_ids
 
 
 def asked_of(request: Request, caller: str) -> Asked:
@@ -178,10 +187,14 @@ class Asking:
     ) -> list[InferenceResult]:
         """Answer inputs in their order, some at a time; the first failure ends the rest.
 
+        Where they may be stored, those under way go on to their ends.
+
         Raises
         ------
         InvalidData
             When there are none, or too many.
+        SomeStored
+            When one failed, and others were stored.
         """
         if not 0 < len(inputs) <= self._most:
             what = f"{len(inputs)} inputs"
@@ -189,19 +202,40 @@ class Asking:
         if len(inputs) == 1:
             return [await self.one(inputs[0], asked, beside)]
         found: list[InferenceResult | None] = [None] * len(inputs)
+        failures: list[EdgewiseError | Refusal] = []
         waiting = iter(range(len(inputs)))
 
         async def work() -> None:
             for index in waiting:
                 found[index] = await self.one(inputs[index], asked, beside)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(_AT_ONCE, len(inputs))):
-                    group.create_task(work())
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
-        return [one for one in found if one is not None]
+        async def work_to_end() -> None:
+            try:
+                while not failures and (index := next(waiting, None)) is not None:
+                    found[index] = await self.one(inputs[index], asked, beside)
+            except (EdgewiseError, Refusal) as failure:
+                failures.append(failure)
+
+        await _together(work_to_end if asked.allow_late else work, min(_AT_ONCE, len(inputs)))
+        results = [one for one in found if one is not None]
+        if failures:
+            raise _with_stored(failures[0], results)
+        return results
+
+
+async def _together(work: Callable[[], Coroutine[Any, Any, None]], count: int) -> None:
+    """Do work so many times at once; the first failure ends the rest, and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(count):
+                group.create_task(work())
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
+def _with_stored(failure: EdgewiseError | Refusal, results: Sequence[InferenceResult]) -> Exception:
+    stored = [one.request_id for one in results if one.location == QUEUED]
+    return SomeStored(failure, stored) if stored else failure
 
 
 def _predict(engine: HybridInferenceEngine, one: Input, asked: Asked, beside: Beside) -> Answering:

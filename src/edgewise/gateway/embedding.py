@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from edgewise.errors import InvalidData
+from edgewise.errors import DeadlineExceeded, InvalidData
+from edgewise.gateway.asking import Asked
 from edgewise.records import Input, Policy, Prediction, TierKind, TierPolicy
+from edgewise.route.decide import resolve_location
 from edgewise.runtimes import LocalModel
 
 
@@ -24,15 +26,31 @@ class EmbeddingTier:
         tier = TierPolicy(name="edge", kind=TierKind.DEVICE)
         return Policy(task=self._model.manifest.task.value, labels=(), tiers=(tier,))
 
-    async def embed(self, inputs: Sequence[Input]) -> tuple[list[list[float]], int]:
-        """Give a vector a text, and the tokens of all."""
-        loop = asyncio.get_running_loop()
+    async def embed(self, inputs: Sequence[Input], asked: Asked) -> tuple[list[list[float]], int]:
+        """Give a vector a text, and the tokens of all.
+
+        Raises
+        ------
+        DeadlineExceeded
+            When they are not there in time.
+        UsageError
+            When another tier is asked for.
+        """
+        if asked.force_location is not None:
+            resolve_location(self.policy(), asked.force_location)
+        loop, deadline_ms = asyncio.get_running_loop(), asked.deadline_ms
+        limit_s = None if deadline_ms is None else deadline_ms / 1000
 
         def work() -> tuple[list[list[float]], int]:
             vectors: list[list[float]] = self._model.embed(inputs).tolist()
             return vectors, sum(self._model.length(one) for one in inputs)
 
-        return await loop.run_in_executor(self._worker, work)
+        try:
+            async with asyncio.timeout(limit_s):
+                return await loop.run_in_executor(self._worker, work)
+        except TimeoutError as late:
+            what, hint = f"no vectors within {deadline_ms:.0f} ms", "allow more time, or send less"
+            raise DeadlineExceeded(what, where="embeddings", hint=hint) from late
 
     async def ask(
         self, one: Input, timeout_ms: float | None, *, request_id: str = ""

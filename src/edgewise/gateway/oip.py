@@ -162,7 +162,8 @@ class Oip:
         self, results: Sequence[InferenceResult], wanted: Sequence[Wanted]
     ) -> tuple[list[dict[str, Any]], list[bytes]]:
         labels = list(self._asking.engine.policy.labels)
-        whole = bool(labels) and all(len(one.probabilities) == len(labels) for one in results)
+        # Another policy, of a canary or of a moment ago, may have them in another order.
+        whole = bool(labels) and all(one.probabilities.keys() == set(labels) for one in results)
         found, blobs = [], []
         for one in wanted:
             tensor: dict[str, Any]
@@ -172,7 +173,7 @@ class Oip:
             elif not whole:
                 continue  # a remote tier told none: nothing is made up
             else:
-                data = [share for result in results for share in result.probabilities.values()]
+                data = [result.probabilities[name] for result in results for name in labels]
                 tensor = {"name": one.name, "datatype": "FP32"}
                 tensor["shape"] = [len(results), len(labels)]
                 # The protocol has no place for names: a client can't know the order otherwise.

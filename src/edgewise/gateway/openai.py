@@ -26,8 +26,8 @@ _MESSAGES_HINT = 'give [{"role": "user", "content": "…"}]'
 class Embeds(Protocol):
     """Gives texts their vectors."""
 
-    async def embed(self, inputs: Sequence[Input]) -> tuple[list[list[float]], int]:
-        """Give a vector a text, and the tokens of all."""
+    async def embed(self, inputs: Sequence[Input], asked: Asked) -> tuple[list[list[float]], int]:
+        """Give a vector a text, and the tokens of all, as far as a request's headers allow."""
         ...
 
 
@@ -108,7 +108,7 @@ class OpenAi:
 
     async def embed(self, request: Request, asked: Asked) -> Response:
         """Answer `/v1/embeddings`."""
-        del asked
+        refuse_late(asked, "an embedding")
         if self._embeds is None:
             hint = "serve a bundle of feature extraction"
             raise Refusal(404, "the model gives no embeddings", hint=hint)
@@ -123,7 +123,7 @@ class OpenAi:
             raise InvalidData(what, where="input", hint=hint)
         if body.get("encoding_format") not in (None, "float", "base64"):
             raise InvalidData("no such `encoding_format`", where="input", hint="say float")
-        vectors, tokens = await self._embeds.embed([{"text": text} for text in texts])
+        vectors, tokens = await self._embeds.embed([{"text": text} for text in texts], asked)
         if vectors and body.get("dimensions") not in (None, len(vectors[0])):
             what, hint = f"the model gives {len(vectors[0])} dimensions", "leave `dimensions` out"
             raise InvalidData(what, where="dimensions", hint=hint)

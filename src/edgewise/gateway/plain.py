@@ -3,13 +3,12 @@
 from typing import Any
 
 from edgewise.errors import InvalidData
-from edgewise.gateway.asking import Asked, Asking, decided
-from edgewise.gateway.bodies import read_object, to_json
+from edgewise.gateway.asking import Asked, Asking, SomeStored, decided
+from edgewise.gateway.bodies import from_json, read_object, to_json
 from edgewise.gateway.messages import Request, Response
-from edgewise.gateway.refusing import Refusal
+from edgewise.gateway.refusing import Form, Refusal, refused
 from edgewise.route import InferenceResult
-
-_QUEUED = "queued"
+from edgewise.route.storing import QUEUED
 
 
 class Plain:
@@ -19,17 +18,22 @@ class Plain:
         self._asking = asking
 
     async def predict(self, request: Request, asked: Asked) -> Response:
-        """Answer one input, or many."""
+        """Answer one input, or many; where one of many failed, it says which were stored."""
         body = read_object(request.body)
         many = body.get("inputs")
         if many is None:
             result = await self._asking.one(body, asked)
-            status = 202 if result.location == _QUEUED else 200
+            status = 202 if result.location == QUEUED else 200
             return Response(status=status, body=to_json(told(result)), headers=decided([result]))
         if not isinstance(many, list) or not all(isinstance(one, dict) for one in many):
             what, hint = "`inputs` is no list of objects", 'give [{"text": "…"}]'
             raise InvalidData(what, where="body", hint=hint)
-        results = await self._asking.many(many, asked, (body,))
+        try:
+            results = await self._asking.many(many, asked, (body,))
+        except SomeStored as some:
+            answer = refused(some.failure, Form.PLAIN)
+            answer.body = to_json({**from_json(answer.body), "stored": some.request_ids})
+            return answer
         answers = {"predictions": [told(one) for one in results]}
         return Response(body=to_json(answers), headers=decided(results))
 

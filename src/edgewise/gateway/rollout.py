@@ -13,7 +13,7 @@ from edgewise.errors import EdgewiseError, TierUnavailable, UsageError
 from edgewise.gateway.events import Events
 from edgewise.gateway.sequential import FailsMore
 from edgewise.gateway.shadow import Shadow
-from edgewise.records import Decision, Policy, digest, encode
+from edgewise.records import CertificateState, Decision, Policy, digest, encode
 from edgewise.route import HybridInferenceEngine, compare_policies
 from edgewise.route.opening import check_exchange
 
@@ -74,8 +74,11 @@ class Rollout:
         elif engine is not self.canary:  # of one that was tried before
             return
         elif self.test.see_canary(failed=failed) >= 1.0 / _ALPHA and not self.taken_back:
-            self.share, self.taken_back = 0.0, True
-            self._say("taken_back", "fails more often, and is taken back", self.canary)
+            self._take_back("fails more often, and is taken back", self.canary)
+
+    def _take_back(self, words: str, canary: HybridInferenceEngine) -> None:
+        self.share, self.taken_back = 0.0, True
+        self._say("taken_back", words, canary)
 
     def _left(self, canary: HybridInferenceEngine) -> None:
         """Note that a canary has one request less; one that is stopped closes after the last."""
@@ -89,9 +92,24 @@ class Rollout:
                 closing.add_done_callback(self._closing.discard)
 
     def see(self, decision: Decision) -> None:
-        """Let the shadow look at a decision of the policy in service."""
-        if self.shadow is not None and decision.policy_version == self._engine.policy_version:
+        """Let the shadow look at a decision of the policy in service.
+
+        Nobody audits a canary: one of the same certificate as the one in service is taken back
+        when that is void.
+        """
+        if decision.policy_version != self._engine.policy_version:
+            return
+        canary, void = self.canary, decision.certificate_state == CertificateState.VOID.value
+        if void and canary is not None and not self.taken_back and self._shares(canary.policy):
+            self._take_back("has a certificate that was voided, and is taken back", canary)
+        if self.shadow is not None:
             self.shadow.see(decision)
+
+    def _shares(self, policy: Policy) -> bool:
+        """Say whether a policy relies on the certificate of the one in service."""
+        one = policy.certificate
+        relies = one is not None and one.state is CertificateState.CERTIFIED
+        return relies and one == self._engine.policy.certificate
 
     def stage(self, policy: Policy) -> dict[str, Any]:
         """Take a policy to be put in service; gives what it would change.
@@ -130,7 +148,8 @@ class Rollout:
         Raises
         ------
         UsageError
-            When it is no share, nothing is staged, or the policy has an offline queue.
+            When it is no share, nothing is staged, the policy has an offline queue, or the audit
+            has voided its certificate.
         """
         if not 0.0 <= share <= 1.0:
             raise UsageError(f"not a share: {share}", where="share", hint="give 0 to 1, like 0.05")
@@ -139,6 +158,10 @@ class Rollout:
             what = "a policy that stores requests can't be tried: its queue has one reader"
             hint = "watch it in the shadow, or promote it"
             raise UsageError(what, where="policy.offline", hint=hint)
+        audit = self._engine.audit
+        if share > 0.0 and audit is not None and audit.void and self._shares(policy):
+            what, hint = "the audit has voided its certificate", "stage a policy with another one"
+            raise UsageError(what, where="policy.certificate", hint=hint)
         if self.canary is None or self.canary.policy_version != digest(policy):
             opened = await self._open(policy)
             await self.stop()

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 from edgewise.errors import EdgewiseError
-from edgewise.records import Action, Attempt, Decision, Policy, digest
+from edgewise.records import Action, Attempt, Decision, Outcome, Policy, digest
 from edgewise.route import decide, location_of
 
 _UNKNOWN = "unknown"
@@ -16,7 +16,8 @@ class Shadow:
 
     Confidences are those that the policy in service read. Where the other would have asked a tier
     that was not asked, what that tier would have said is unknown: then its place counts, as the
-    one where the request would have gone, and its price as the policy has it.
+    one where the request would have gone, and its price as the policy has it. A call's tokens are
+    those that it had, else those of another one for the request, else the most that it may have.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -24,7 +25,7 @@ class Shadow:
         self.compared = 0
         self.changed: Counter[tuple[str, str]] = Counter()
         self.cost_usd = [0.0, 0.0]
-        self._price = {tier.name: tier.usd_per_request for tier in policy.tiers}
+        self._tiers = {tier.name: tier for tier in policy.tiers}
 
     def see(self, decision: Decision) -> None:
         """Compare one decision."""
@@ -51,11 +52,24 @@ class Shadow:
                 return location_of(self.policy, tried, tier, step.reasons), cost_usd
             if step.action is not Action.ASK or tier is None:
                 return "none", cost_usd
-            cost_usd += self._price.get(tier, 0.0)
+            cost_usd += self._usd(tier, decision, known.get(tier))
             if tier not in known:
                 return location_of(self.policy, tried, tier, step.reasons), cost_usd
             tried.append(known.pop(tier))
         return _UNKNOWN, cost_usd
+
+    def _usd(self, tier: str, decision: Decision, known: Attempt | None) -> float:
+        """Give what a call of a tier costs by this policy; one that failed for free, nothing."""
+        if known is not None and known.outcome is Outcome.FAILED and not known.cost_usd:
+            return 0.0
+        told = [one.usage for one in (known, *decision.attempts) if one is not None and one.usage]
+        if not told:
+            facts = decision.facts
+            return self._tiers[tier].usd(facts.input_tokens, facts.output_tokens)
+        usage = told[0]
+        return self._tiers[tier].usd(
+            usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
+        )
 
     def report(self) -> dict[str, Any]:
         """Give what would have changed."""

@@ -124,7 +124,7 @@ class Auditor:
             if rules is None:
                 self._audit = None
                 return
-            audit = fresh(rules, certificate, judged=judged)
+            audit = fresh(rules, certificate, judged=judged, labels=policy.labels)
             body = self._last_state()
             if body is not None:
                 self._restore(audit, body)
@@ -223,11 +223,11 @@ class Auditor:
         Raises
         ------
         InvalidData
-            When it is no text.
+            When it is no text, or none of the policy's labels.
         """
-        check_label(request_id, label)
         with self._lock:
             audit = self._audit
+            check_label(request_id, label, () if audit is None else audit.labels)
             if audit is None:
                 return False
             wanted = audit.wanted.get(request_id)

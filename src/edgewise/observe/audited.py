@@ -73,8 +73,13 @@ def doubted_of(
     )
 
 
-def check_label(request_id: str, label: str) -> None:
+def check_label(request_id: str, label: str, labels: Sequence[str] = ()) -> None:
     """See that a true label and the id of its request are texts that can be stored.
+
+    Parameters
+    ----------
+    labels
+        Of the policy: another one would accuse whatever was answered. Without any, all are taken.
 
     Raises
     ------
@@ -87,6 +92,10 @@ def check_label(request_id: str, label: str) -> None:
             what = f"`{name}` is no text: {value!r:.80}"
             hint = "give the result's `request_id`, and the label's name"
             raise InvalidData(what, where="Auditor.record_label", hint=hint)
+    if labels and label not in labels:
+        what = f"label `{label:.80}` is none of the policy's"
+        hint = f"one of {list(labels)[:10]}"
+        raise InvalidData(what, where="Auditor.record_label", hint=hint)
 
 
 def loss_by_quality(loss: Loss, edge: float, far: float) -> float:

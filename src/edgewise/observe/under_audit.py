@@ -12,22 +12,27 @@ from edgewise.records import AuditRules, AuditState, Certificate, CertificateSta
 RECENT = 400
 """Samples that the stopgap threshold is read off."""
 _SPARE_S = 5.0
+_WINDOWS_KEPT = 48
 
 
 @dataclass(slots=True)
 class Window:
-    """What was spent in the current hour or day."""
+    """What was spent in the current hour or day; a clock that goes back finds what was before."""
 
     length_s: float
     number: int = -1
     calls: int = 0
     usd: float = 0.0
+    _others: dict[int, tuple[int, float]] = field(default_factory=dict)
 
     def allows(self, now_s: float, usd: float, calls: int | None, most_usd: float | None) -> bool:
         """Say whether a call more may be made, and one that costs so much."""
         number = int(now_s // self.length_s)
         if number != self.number:
-            self.number, self.calls, self.usd = number, 0, 0.0
+            self._others[self.number] = self.calls, self.usd
+            self.number, (self.calls, self.usd) = number, self._others.pop(number, (0, 0.0))
+            for old in list(self._others)[:-_WINDOWS_KEPT]:
+                del self._others[old]
         if calls is not None and self.calls >= calls:
             return False
         return most_usd is None or self.usd + usd <= most_usd + 1e-12
@@ -57,13 +62,21 @@ class UnderAudit:
     loss: Loss
     delta: float
     state: AuditState
+    labels: tuple[str, ...] = ()
+    """Those of the policy; without any, a true label may be any text."""
     considered: int = 0
     lines: dict[str, Line] = field(default_factory=dict)
     wanted: dict[str, Wanted] = field(default_factory=dict)
     recent: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=RECENT))
 
 
-def fresh(rules: AuditRules, certificate: Certificate | None, *, judged: bool) -> UnderAudit:
+def fresh(
+    rules: AuditRules,
+    certificate: Certificate | None,
+    *,
+    judged: bool,
+    labels: tuple[str, ...] = (),
+) -> UnderAudit:
     """Give the audit of a certificate of which nothing is known yet."""
     tested = doubted_of(certificate, rules, judged=judged)
     lines = {}
@@ -90,6 +103,7 @@ def fresh(rules: AuditRules, certificate: Certificate | None, *, judged: bool) -
             void_from=refuted_from(tested),
             reason="the policy says so" if void else "",
         ),
+        labels=labels,
         lines=lines,
     )
 

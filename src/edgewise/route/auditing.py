@@ -19,6 +19,7 @@ from edgewise.records import (
     Answered,
     AuditCase,
     AuditState,
+    Outcome,
     Policy,
     Prediction,
     Reason,
@@ -176,7 +177,11 @@ class Auditing:
         far_label = None
         if not kept and self._ranks[step.tier or ""] == self._far_rank:
             far_label = self._known(run.answers[step.tier or ""].label)
-        confidence = next(one.confidence for one in run.attempts if one.tier == self._edge)
+        confidence = next(
+            one.confidence
+            for one in run.attempts
+            if one.tier == self._edge and one.outcome is Outcome.ANSWERED
+        )
         answered = Answered(
             request_id=run.facts.request_id,
             kept=kept,

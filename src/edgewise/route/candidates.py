@@ -4,7 +4,7 @@ Pure: no clock, no chance, no I/O. `decide` asks it.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -67,13 +67,33 @@ def first_able(
     return next(able, fits[0] if fits else None)
 
 
-def askable(states: dict[str, TierState], racing: Iterable[str]) -> dict[str, TierState]:
-    """Show tiers that work on a request as such that can be asked: its own call fills them."""
-    for name in racing:
+def askable(states: dict[str, TierState], racing: Mapping[str, float]) -> dict[str, TierState]:
+    """Show tiers that work on a request as such that can be asked: its own call fills them.
+
+    What they have worked on it already, they take less from here on.
+
+    Parameters
+    ----------
+    racing
+        For how many milliseconds each of them has been working.
+    """
+    for name, worked_ms in racing.items():
+        state = states[name]
         states[name] = replace(
-            states[name], circuit_open=False, rest_ms=0.0, busy=False, budget_left=True
+            state,
+            circuit_open=False,
+            rest_ms=0.0,
+            busy=False,
+            budget_left=True,
+            rtt_p50_ms=state.rtt_p50_ms - worked_ms,
+            rtt_p95_ms=state.rtt_p95_ms - worked_ms,
         )
     return states
+
+
+def heard_of(attempts: Sequence[Attempt], racing: Container[str]) -> Sequence[Attempt]:
+    """Give the attempts whose tier has said its last word: one that is asked again may answer."""
+    return [one for one in attempts if one.tier not in racing]
 
 
 class Candidates:

@@ -7,7 +7,7 @@ decision has ended, what still runs is cancelled; its connection is freed.
 
 import asyncio
 import random  # noqa: TID251 - only the type of the rng that is handed in
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from edgewise.errors import (
     DeadlineExceeded,
@@ -16,10 +16,10 @@ from edgewise.errors import (
     InvalidModel,
     TierUnavailable,
 )
-from edgewise.records import Action, Hedge, Outcome, Reason, Step, SystemState
+from edgewise.records import Action, Attempt, Hedge, Outcome, Reason, Step, SystemState
 from edgewise.route.allowance import Allowance
 from edgewise.route.calling import affordable, begin, confidence_of, may_try, pause, usage_of
-from edgewise.route.candidates import askable
+from edgewise.route.candidates import askable, heard_of
 from edgewise.route.clock import Clock
 from edgewise.route.decide import decide
 from edgewise.route.running import Run
@@ -65,13 +65,13 @@ class Carrier:
             while True:
                 now_s = self._clock.now_s()
                 elapsed_ms = (now_s - run.start_s) * 1000
+                states = affordable(run, serving.states(now_s))
+                attempts: Sequence[Attempt] = run.attempts
+                if run.racing:
+                    racing = run.working_ms(now_s)
+                    states, attempts = askable(states, racing), heard_of(attempts, racing)
                 step = decide(
-                    serving.policy,
-                    run.facts,
-                    askable(affordable(run, serving.states(now_s)), run.racing.values()),
-                    run.attempts,
-                    elapsed_ms,
-                    self._system(),
+                    serving.policy, run.facts, states, attempts, elapsed_ms, self._system()
                 )
                 run.steps.append(step)
                 if step.action is not _ASK:
@@ -110,6 +110,7 @@ class Carrier:
         return takes and self._hedges.withdraw()
 
     def _start(self, run: Run, step: Step) -> None:
+        run.asked_s.pop(step.tier or "", None)
         task = asyncio.create_task(self._attempt(run, step))
         run.racing[task] = step.tier or ""
 
@@ -124,6 +125,7 @@ class Carrier:
         if call is None:
             return
         tier = call.tier
+        run.asked_s[tier.name] = call.start_s
         outcome, confidence, usage = _CANCELLED, None, None
         failure: EdgewiseError | None = None
         try:

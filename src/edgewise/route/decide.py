@@ -90,6 +90,18 @@ def allowed_tiers(policy: Policy, facts: RequestFacts) -> tuple[str, ...]:
     return names if home is None else tuple(name for name in names if name in home)
 
 
+def late_tiers(
+    policy: Policy, facts: RequestFacts, allowed: Sequence[str], attempts: Sequence[Attempt]
+) -> tuple[str, ...]:
+    """Give the tiers that may answer a stored request: the forced one, or beyond the doubted."""
+    if facts.force_location is not None:
+        return (resolve_location(policy, facts.force_location),)
+    ranks = policy.lineup.ranks
+    answered = [ranks[one.tier] for one in attempts if one.outcome is _ANSWERED]
+    doubted = max(answered, default=-1)
+    return tuple(name for name in allowed if ranks[name] > doubted)
+
+
 def resolve_location(policy: Policy, location: str) -> str:
     """Give the name of the tier that a location means: a tier's name, `edge` or `cloud`.
 

@@ -14,7 +14,7 @@ from edgewise.route.late import Drained, LateAnswer, LateOutcome, LateRequest
 from edgewise.route.offline import OfflineQueue
 
 _MOST_HELD = 256
-"""Requests that one drain passes over; each makes the claims after it longer."""
+"""Requests that one drain passes over; the next one goes on behind them."""
 
 Send = Callable[[LateRequest], Awaitable[bytes | None]]
 T = TypeVar("T")
@@ -44,10 +44,12 @@ async def drain(queue: OfflineQueue, send: Send, *, at_once: int = 1) -> Drained
         When an answer can't be recorded; it is kept in memory, as `OfflineQueue.settle` says.
     """
     answered = ended = held = 0
+    goes_on = False
     try:
         while True:
-            claimed = await to_end(lambda: queue.claim(at_once))
-            if not claimed or held >= _MOST_HELD:
+            goes_on = held >= _MOST_HELD
+            claimed = [] if goes_on else await to_end(lambda: queue.claim(at_once))
+            if not claimed:
                 return Drained(answered=answered, ended=ended, held=held)
             ends: list[LateAnswer] = []
             failures: list[tuple[LateRequest, EdgewiseError]] = []
@@ -67,7 +69,8 @@ async def drain(queue: OfflineQueue, send: Send, *, at_once: int = 1) -> Drained
                 gave_up = await to_end(lambda: _count_tries(queue, failures))  # noqa: B023
                 return _stopped(answered, ended + gave_up, failures)
     finally:
-        queue.release()
+        if not goes_on:
+            queue.release()
 
 
 async def _send(

@@ -15,12 +15,12 @@ from edgewise.records import (
     DeviceState,
     Input,
     Policy,
-    RequestFacts,
     Task,
     TextChunk,
 )
 from edgewise.records import Protocol as RemoteProtocol
 from edgewise.route.allowance import Allowance
+from edgewise.route.answering import LateAnswering
 from edgewise.route.auditing import Auditor, audit_with
 from edgewise.route.breaker import CircuitState
 from edgewise.route.carrying import Carrier
@@ -29,7 +29,6 @@ from edgewise.route.conditions import Conditions
 from edgewise.route.device import read_device
 from edgewise.route.facts import Asked, as_asked, facts_of
 from edgewise.route.judging import Judge
-from edgewise.route.late import LateAnswer
 from edgewise.route.looking import Outlook
 from edgewise.route.many import in_order
 from edgewise.route.opening import Setup
@@ -38,7 +37,7 @@ from edgewise.route.probing import Prober
 from edgewise.route.result import InferenceResult
 from edgewise.route.running import Run
 from edgewise.route.serving import Serving, closed_on_failure, serve_first, serve_next
-from edgewise.route.storing import QUEUED, Store, Stored, aim, is_answered
+from edgewise.route.storing import QUEUED, Store
 from edgewise.route.streaming import AnswerStream, Streamer
 from edgewise.route.telling import DecisionSink, decision_of, result_of, told
 from edgewise.route.tiers import LocalTier, TierModel
@@ -446,39 +445,16 @@ class HybridInferenceEngine:
         rules = self.policy.offline
         if rules is None:
             return None
-        return Store(rules, self._serving, self._clock, self._answer_stored, self._log_unanswered)
+        late = LateAnswering(
+            self._carrier, self._clock, lambda: self._serving, self._leave, self._end
+        )
+        return Store(rules, self._serving, self._clock, late.answer, late.log_unanswered)
 
     def _opened_store(self) -> Store:
         if self._store is None:
             hint = "give the policy `offline` rules"
             raise UsageError("nothing is ever queued here", where="late_answer", hint=hint)
         return self._store
-
-    async def _answer_stored(self, stored: Stored) -> Mapping[str, Any] | None:
-        """Answer a stored request by the first of its tiers that can; logs its one decision.
-
-        Gives `None` where its caller's money is spent, which says nothing of another's request.
-        """
-        serving = self._serving
-        run = Run(serving, stored.facts, stored.one, self._clock.now_s())
-        aim(run, stored.tiers)
-        serving.in_flight += 1
-        try:
-            await self._carrier.carry(run)
-            if not is_answered(run):
-                return None
-            found = result_of(run, self._clock.now_s())
-            self._end(run)
-        finally:
-            self._leave(serving)
-        return found
-
-    def _log_unanswered(self, end: LateAnswer) -> None:
-        """Log a stored request that ended without an answer: of its facts only the id is left."""
-        facts = RequestFacts(request_id=end.request_id, input_length=0, input_bytes=0)
-        run = Run(self._serving, facts, {}, self._clock.now_s())
-        run.error = end.outcome.value
-        self._end(run)
 
     def _leave(self, serving: Serving) -> None:
         """Note that a request has ended; after the last one under an old policy its tiers close.

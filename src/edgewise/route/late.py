@@ -45,6 +45,8 @@ class LateRequest:
     max_age_s: float | None = None
     """Shorter than the rules' where the caller wants it so."""
     tries: int = 0
+    caller: str = ""
+    """Whose it is, and so how it ends; empty where it is nobody's alone."""
 
     def __post_init__(self) -> None:
         name = self.request_id
@@ -85,6 +87,8 @@ class LateAnswer:
     """What the remote tier answered; empty unless the outcome is `answered`."""
     error: str = ""
     """The class of the failure, never its text: that may hold payload."""
+    caller: str = ""
+    """Whose request it was, as the queue knows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

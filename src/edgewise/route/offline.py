@@ -150,7 +150,7 @@ class OfflineQueue:
             with self._file.reading():
                 for end in ends:
                     if self._file.waits(end.request_id):
-                        self._unwritten.setdefault(end.request_id, end)
+                        self._unwritten.setdefault(end.request_id, self._file.owned(end))
             return self._write_rest()
 
     def fail(self, request_id: str, error: str) -> LateAnswer | None:

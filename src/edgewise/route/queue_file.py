@@ -5,6 +5,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,12 @@ create index if not exists answers_end on answers (drop_s);
 create table if not exists done (
     place integer primary key autoincrement, request_id text not null unique, forget_s real not null
 );
+create table if not exists owners (request_id text primary key, caller blob not null);
 create table if not exists facts (name text primary key, value not null)
 """
 _ROW_BYTES = 256
 """What a row costs beside its content: columns, two entries of indexes, half-empty pages."""
+_OWNER_ROW_BYTES = 128
 _ERROR_BYTES = 100
 _ANSWER_BYTES = 128
 """What an answer may add to its body: a seal (28 bytes) and the class of an error."""
@@ -102,6 +105,8 @@ class QueueFile:
         # With the room that the answer will need.
         content = max(len(payload), self.rules.max_answer_bytes)
         charge = _ROW_BYTES + _ANSWER_BYTES + len(one.request_id) + len(allowed) + content
+        owner = self._sealed(one.caller.encode("utf-8", "surrogatepass"), _of(one.request_id))
+        charge += _OWNER_ROW_BYTES + len(owner) if one.caller else 0
         if charge > self.rules.max_bytes:
             return Admission.TOO_LARGE
         if self.count >= self.rules.max_count or self.used_bytes + charge > self.rules.max_bytes:
@@ -112,6 +117,9 @@ class QueueFile:
             "values (?, ?, ?, ?, ?, ?)",
             (one.request_id, allowed, payload, self.time_s() + age_s, one.tries, charge),
         )
+        if one.caller:
+            sql = "insert or replace into owners values (?, ?)"
+            self._connection.execute(sql, (one.request_id, owner))
         self.count += 1
         self.used_bytes += charge
         return Admission.QUEUED
@@ -122,11 +130,13 @@ class QueueFile:
 
     def next(self, limit: int, without: Collection[str]) -> list[LateRequest | LateAnswer]:
         """Give the first that wait, in order; an answer in place of one that can't be sent."""
-        rows = self._connection.execute(
-            "select request_id, allowed, payload, tries from waiting order by place limit ?",
-            (limit + len(without),),
-        ).fetchall()
-        return [self._opened(*row) for row in rows if row[0] not in without][:limit]
+        sql = "select place, request_id from waiting order by place limit ?"
+        rows = self._connection.execute(sql, (limit + len(without),)).fetchall()
+        places = [place for place, name in rows if name not in without][:limit]
+        sql = "select request_id, allowed, payload, tries from waiting where place = ?"
+        return [
+            self._opened(*self._connection.execute(sql, (place,)).fetchone()) for place in places
+        ]
 
     def waits(self, request_id: str) -> bool:
         """Say whether a request has no end yet."""
@@ -156,7 +166,7 @@ class QueueFile:
             return False
         self.used_bytes -= row[0][0]
         about, error = f"answer {end.request_id}", end.error[:_ERROR_BYTES]
-        least = _ROW_BYTES + len(end.request_id) + len(error)
+        least = _ROW_BYTES + len(end.request_id) + len(error) + self._owner_bytes(end.request_id)
         outcome, body = end.outcome, self._sealed(end.body, about)
         if end.body and self.used_bytes + least + len(body) > self.rules.max_bytes:
             outcome, body = LateOutcome.ANSWER_TOO_LARGE, self._sealed(b"", about)
@@ -175,12 +185,37 @@ class QueueFile:
         row = self._connection.execute(sql, (request_id,)).fetchone()
         if row is None:
             return None
-        outcome, error = LateOutcome(row[0]), row[2]
+        outcome, error, caller = LateOutcome(row[0]), row[2], ""
         try:
+            caller = self.owner(request_id)
             body = self._unsealed(row[1], f"answer {request_id}")
         except IntegrityError as damage:
             outcome, body, error = LateOutcome.DAMAGED, b"", type(damage).__name__
-        return LateAnswer(request_id=request_id, outcome=outcome, body=body, error=error)
+        return LateAnswer(
+            request_id=request_id, outcome=outcome, body=body, error=error, caller=caller
+        )
+
+    def owner(self, request_id: str) -> str:
+        """Give whose a request is; empty where it is nobody's alone.
+
+        Raises
+        ------
+        IntegrityError
+            When the file was changed.
+        """
+        sql = "select caller from owners where request_id = ?"
+        row = self._connection.execute(sql, (request_id,)).fetchone()
+        if row is None:
+            return ""
+        return self._unsealed(row[0], _of(request_id)).decode("utf-8", "surrogatepass")
+
+    def owned(self, end: LateAnswer) -> LateAnswer:
+        """Give an end with whose it is; a damaged one where that was changed."""
+        try:
+            return replace(end, caller=self.owner(end.request_id))
+        except IntegrityError as damage:
+            error = type(damage).__name__
+            return replace(end, outcome=LateOutcome.DAMAGED, body=b"", error=error)
 
     def answered_ids(self) -> list[str]:
         """Give the ids that have an end, the oldest first."""
@@ -190,14 +225,11 @@ class QueueFile:
     def unanswered(self) -> list[tuple[int, LateAnswer]]:
         """Give the ends without an answer that were not told yet, each with its place."""
         sql = (
-            "select place, request_id, outcome, error from answers "
-            "where place > ? and outcome != ? order by place"
+            "select place, request_id from answers where place > ? and outcome != ? order by place"
         )
         rows = self._connection.execute(sql, (self.told(), LateOutcome.ANSWERED.value)).fetchall()
-        return [
-            (place, LateAnswer(request_id=name, outcome=LateOutcome(outcome), error=error))
-            for place, name, outcome, error in rows
-        ]
+        found = [(place, self.answer(name)) for place, name in rows]
+        return [(place, end) for place, end in found if end is not None]
 
     def told(self) -> int:
         """Give the place of the last end that was told."""
@@ -216,6 +248,7 @@ class QueueFile:
             ).fetchall()
             self.count -= len(rows)
             self.used_bytes -= sum(row[0] for row in rows)
+            self._connection.execute("delete from owners where request_id = ?", (name,))
             self._connection.execute(
                 "insert or ignore into done (request_id, forget_s) values (?, ?)",
                 (name, now_s + self.rules.keep_answers_s),
@@ -293,7 +326,13 @@ class QueueFile:
         try:
             clear = self._unsealed(payload, f"{name} {allowed}")
             tiers = tuple(tier for tier in json.loads(allowed) if tier in self.remote)
-            request = LateRequest(request_id=name, payload=clear, allowed=tiers, tries=tries)
+            request = LateRequest(
+                request_id=name,
+                payload=clear,
+                allowed=tiers,
+                tries=tries,
+                caller=self.owner(name),
+            )
         except (IntegrityError, InvalidRecord, ValueError, TypeError) as damage:
             error = type(damage).__name__
             return LateAnswer(request_id=name, outcome=LateOutcome.DAMAGED, error=error)
@@ -323,6 +362,11 @@ class QueueFile:
             raise IntegrityError(wrong.what, where=str(self.path), hint=hint) from wrong
         return sealer
 
+    def _owner_bytes(self, request_id: str) -> int:
+        sql = "select length(caller) from owners where request_id = ?"
+        row = self._connection.execute(sql, (request_id,)).fetchone()
+        return 0 if row is None else _OWNER_ROW_BYTES + int(row[0])
+
     def _sealed(self, clear: bytes, about: str) -> bytes:
         return self._seal_with(self._sealer, clear, about)
 
@@ -349,6 +393,10 @@ class QueueFile:
         )
         with self.reading():
             self.count, self.used_bytes = self._connection.execute(sql).fetchone()
+
+
+def _of(request_id: str) -> str:
+    return f"caller {request_id}"
 
 
 def _names(allowed: Sequence[str]) -> str:

@@ -29,6 +29,7 @@ class Run:
         "_read",
         "_reasons",
         "answers",
+        "asked_s",
         "attempts",
         "broke",
         "confidence",
@@ -68,6 +69,8 @@ class Run:
         self.cut_off: set[str] = set()
         """Tiers whose answer was not read to its end."""
         self.racing: dict[asyncio.Task[None], str] = {}
+        self.asked_s: dict[str, float] = {}
+        """When the last call of each tier began."""
         self.location: str | None = None
         self.confidence: float | None = None
         self.error = ""
@@ -102,6 +105,11 @@ class Run:
     def restored(self, answer: Prediction, tier: TierPolicy) -> Prediction:
         """Give an answer with the data back in place of its placeholders."""
         return restored(answer, self.way_back(tier))
+
+    def working_ms(self, now_s: float) -> dict[str, float]:
+        """Give for how long each tier that races has been working; 0 for one in its pause."""
+        asked_s = self.asked_s
+        return {name: (now_s - asked_s.get(name, now_s)) * 1000 for name in self.racing.values()}
 
     def take_ended(self) -> None:
         """Tell the decision what ended: answers last, the farthest tier's the last of them."""

@@ -7,6 +7,7 @@ circuits hold for it as for any other.
 
 import asyncio
 import contextlib
+import contextvars
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ from edgewise.route.breaker import CircuitState
 from edgewise.route.calling import affordable
 from edgewise.route.candidates import first_able
 from edgewise.route.clock import Clock
+from edgewise.route.decide import late_tiers
 from edgewise.route.draining import drain, to_end
 from edgewise.route.giving_up import gave_up
 from edgewise.route.late import (
@@ -51,8 +53,6 @@ from edgewise.route.serving import Serving
 
 QUEUED = "queued"
 """The location of a request that waits."""
-_CALLER = "caller"
-"""Beside a stored answer: whose it is."""
 _LONGEST_REST_S = 60.0
 _HELD_REST_S = 5.0
 """Until it is looked again whether requests that were passed over can go."""
@@ -80,8 +80,10 @@ def aim(run: Run, tiers: Sequence[str]) -> None:
     run.facts = replace(run.facts, force_location=able or tiers[0])
 
 
-def is_answered(run: Run) -> bool:
-    """Say whether a stored request was answered; `False` where its caller's money is spent.
+def is_answered(run: Run, tiers: Sequence[str], now_s: float) -> bool:
+    """Say whether a stored request was answered; `False` where it can't go now, and others may.
+
+    So it is where its caller's money is spent, or its tiers are out and another one is there.
 
     Raises
     ------
@@ -90,9 +92,20 @@ def is_answered(run: Run) -> bool:
     """
     if run.steps[-1].action is Action.ANSWER:
         return True
-    if not run.attempts and Reason.BUDGET_SPENT in run.reasons():
-        return False
-    raise run.failure or gave_up(run, run.reasons())
+    reasons = run.reasons()
+    if not run.attempts:
+        out = Reason.TOO_LARGE not in reasons and _is_another_there(run.serving, tiers, now_s)
+        if out or Reason.BUDGET_SPENT in reasons:
+            return False
+    raise run.failure or gave_up(run, reasons)
+
+
+def _is_another_there(serving: Serving, tiers: Sequence[str], now_s: float) -> bool:
+    """Say whether a tier beyond the device can be asked that is none of these."""
+    return any(
+        tier.remote and tier.ready and name not in tiers and serving.monitors[name].takes(now_s)
+        for name, tier in serving.tiers.items()
+    )
 
 
 class Store:
@@ -143,7 +156,9 @@ class Store:
         if self._task is not None and self._loop is loop and not self._task.done():
             return
         if self._waiting or self._untold:
-            self._loop, self._task = loop, loop.create_task(self._send())
+            # Outside of the request that is under way now: its trace is not that of what is sent.
+            task = loop.create_task(self._send(), context=contextvars.Context())
+            self._loop, self._task = loop, task
 
     async def keep(self, run: Run) -> None:
         """Store a request that no tier can answer now, and set its location.
@@ -155,7 +170,7 @@ class Store:
         TierUnavailable
             When the queue has no room for it.
         """
-        storing = asyncio.ensure_future(self.put(run.facts, run.one, run.steps[-1].allowed))
+        storing = asyncio.ensure_future(self.put(run.facts, run.one, _tiers_of(run)))
         try:
             said = await asyncio.shield(storing)
         except asyncio.CancelledError:
@@ -186,7 +201,9 @@ class Store:
             what = f"the input can't wait: {type(unfit).__name__}"
             hint = "give text, numbers, lists and mappings, or leave allow_late out"
             raise InvalidData(what, where="allow_late", hint=hint) from unfit
-        request = LateRequest(request_id=facts.request_id, payload=payload, allowed=allowed)
+        request = LateRequest(
+            request_id=facts.request_id, payload=payload, allowed=allowed, caller=facts.caller
+        )
         said = await asyncio.to_thread(self._queue.put, request)
         if said.accepted:
             self._waiting += 1
@@ -206,7 +223,7 @@ class Store:
         """
         waits = await asyncio.to_thread(self._queue.waits, request_id)  # it may end meanwhile
         seen = await asyncio.to_thread(self._queue.peek_answer, request_id)
-        there = seen is not None and (caller is None or _owner(seen) in ("", caller))
+        there = seen is not None and (caller is None or seen.caller in ("", caller))
         if waits and not there:
             return None
         end = None
@@ -222,7 +239,6 @@ class Store:
             hint = "send it again, or let it wait longer: offline.max_age_s"
             raise TierUnavailable(what, where=f"request {request_id}", hint=hint)
         found: dict[str, Any] = json.loads(end.body)
-        found.pop(_CALLER, None)
         return found
 
     def answered(self) -> list[str]:
@@ -286,7 +302,7 @@ class Store:
         tiers = tuple(sorted(late.allowed, key=order.index))
         facts = replace(facts, allow_late=False, deadline_ms=None)
         found = await self._answer(Stored(facts=facts, one=one, tiers=tiers))
-        return None if found is None else json.dumps({**found, _CALLER: facts.caller}).encode()
+        return None if found is None else json.dumps(dict(found)).encode()
 
     def _reachable(self) -> bool:
         now_s = self._clock.now_s()
@@ -296,10 +312,8 @@ class Store:
         )
 
 
-def _owner(end: LateAnswer) -> str:
-    """Give whose answer it is; empty where nobody's alone, or none came."""
-    told: dict[str, Any] = json.loads(end.body) if end.body else {}
-    return str(told.get(_CALLER, ""))
+def _tiers_of(run: Run) -> tuple[str, ...]:
+    return late_tiers(run.serving.policy, run.facts, run.steps[-1].allowed, run.attempts)
 
 
 def _remote(policy: Policy) -> list[str]:

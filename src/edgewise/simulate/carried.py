@@ -69,3 +69,10 @@ class Run:
         """What it is sent for, where it waited."""
         self.tried = False
         """A tier that was there failed on it."""
+
+    def working_ms(self, now_s: float) -> dict[str, float]:
+        """Give for how long each tier that is asked has been working; 0 for one in its pause."""
+        return {
+            name: 0.0 if call.number < 0 else (now_s - call.began_s) * 1000
+            for name, call in self.calls.items()
+        }

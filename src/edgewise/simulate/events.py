@@ -5,6 +5,7 @@ knows it, until it says to end. Monitors, breakers and allowances are those of l
 trace's clock. A call's round trip is counted after its service.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from edgewise.records import (
@@ -19,7 +20,8 @@ from edgewise.records import (
 )
 from edgewise.route.allowance import Allowance
 from edgewise.route.breaker import CircuitState
-from edgewise.route.candidates import askable, expected_ms, first_able
+from edgewise.route.candidates import askable, expected_ms, first_able, heard_of
+from edgewise.route.decide import late_tiers
 from edgewise.route.device import RequestRate
 from edgewise.route.monitor import TierMonitor
 from edgewise.simulate.answers import right_of
@@ -151,10 +153,12 @@ class Events:
         while True:
             run.turn += 1
             elapsed_ms = (now_s - run.began_s) * 1000
-            states, system = askable(self._states(run, now_s), run.calls), self._system_at(now_s)
-            step = self._decider.step_of(
-                run.kind, run.facts, states, run.attempts, elapsed_ms, system
-            )
+            states, system = self._states(run, now_s), self._system_at(now_s)
+            attempts: Sequence[Attempt] = run.attempts
+            if run.calls:
+                racing = run.working_ms(now_s)
+                states, attempts = askable(states, racing), heard_of(attempts, racing)
+            step = self._decider.step_of(run.kind, run.facts, states, attempts, elapsed_ms, system)
             for reason in step.reasons:
                 run.reasons[reason._value_] = None
             if step.action is not Action.ASK or step.tier is None:
@@ -333,7 +337,8 @@ class Events:
         for reason in run.reasons:
             tally.reasons[reason] += 1
         if step.action is Action.QUEUE and self._store is not None:
-            if self._store.put(run, step.allowed, now_s):
+            policy, facts = self._decider.policy, run.facts
+            if self._store.put(run, late_tiers(policy, facts, step.allowed, run.attempts), now_s):
                 return
         elif answered:
             self._answer(run, step.tier or "", now_s)

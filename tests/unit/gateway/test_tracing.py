@@ -1,7 +1,9 @@
 """Spans of requests and of the calls behind them, by the SDK's own exporter in memory."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,6 +24,7 @@ from edgewise.gateway.tracing import Tracing, new_provider
 from edgewise.records import (
     Generation,
     Input,
+    OfflineRules,
     Policy,
     Prediction,
     TierKind,
@@ -39,14 +42,15 @@ class Tier:
 
     ready = True
 
-    def __init__(self, answer: Prediction | None, *, remote: bool) -> None:
-        self._answer, self.remote = answer, remote
+    def __init__(self, answer: Prediction | None, *, remote: bool, fails: int = 0) -> None:
+        self._answer, self.remote, self._fails = answer, remote, fails
 
     async def ask(
         self, one: Input, timeout_ms: float | None, *, request_id: str = ""
     ) -> Prediction:
         del one, timeout_ms, request_id
-        if self._answer is None:
+        self._fails -= 1
+        if self._answer is None or self._fails >= 0:
             raise RemoteError("answered HTTP 404", status=404)
         return self._answer
 
@@ -60,7 +64,11 @@ YES = Prediction("yes", 0.5, (0.5, 0.5))
 
 @contextmanager
 def traced(
-    far: Prediction | None, *, share: float = 1.0, task: str = "text-classification"
+    far: Prediction | None,
+    *,
+    share: float = 1.0,
+    task: str = "text-classification",
+    offline: OfflineRules | None = None,
 ) -> Iterator[tuple[Any, InMemorySpanExporter]]:
     """Trace a gateway whose near tier is never sure."""
     policy = Policy(
@@ -72,12 +80,14 @@ def traced(
                 name="cloud", kind=TierKind.CLOUD, usd_per_request=0.01, endpoint="http://a"
             ),
         ),
+        offline=offline,
     )
     decisions = Decisions(Counting(), None)
     near = None if task == "text-generation" else YES
+    cloud = Tier(far, remote=True, fails=0 if offline is None else 1)
     engine = HybridInferenceEngine(
         policy=policy,
-        tiers={"edge": Tier(near, remote=False), "cloud": Tier(far, remote=True)},
+        tiers={"edge": Tier(near, remote=False), "cloud": cloud},
         decision_log=decisions,
     )
     gateway = Gateway(engine, name="tiny", settings=Settings(), decisions=decisions)
@@ -172,6 +182,21 @@ async def test_a_callers_trace_goes_on_and_decides_for_itself() -> None:
         await handle(asks(traceparent=f"00-{TRACE}-b7ad6b7169203331-01"))
 
     assert {f"{one.context.trace_id:x}" for one in kept.get_finished_spans()} == {TRACE.lstrip("0")}
+
+
+async def test_what_was_stored_is_sent_outside_of_the_trace_of_a_request(tmp_path: Path) -> None:
+    rules = OfflineRules(path=str(tmp_path / "queue"))
+    with traced(Prediction("yes", 0.9, (0.1, 0.9)), offline=rules) as (handle, kept):
+        gateway = handle.__self__._handle.__self__
+        async with gateway.engine:
+            response = await handle(asks(**{"x-edgewise-allow-late": "true"}))
+            while not gateway.decisions.latest:
+                await asyncio.sleep(0.01)
+    (span,) = kept.get_finished_spans()
+
+    assert response.status == 202
+    assert gateway.decisions.latest[0].location == "cloud"
+    assert (span.name, "edgewise.location" in told(span)) == ("POST /predict", False)
 
 
 async def test_a_path_that_is_not_there_gives_no_name_to_its_span() -> None:

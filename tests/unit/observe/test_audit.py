@@ -365,6 +365,39 @@ def test_budgets_hold_for_their_windows(rules: AuditRules, in_an_hour: int, in_a
     assert next_day == in_an_hour
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        AuditRules(share=1.0, at_once=100, per_hour=3),
+        AuditRules(share=1.0, at_once=100, per_day=3),
+    ],
+)
+def test_a_clock_that_goes_back_gives_no_budget_twice(rules: AuditRules) -> None:
+    made = auditor(policy(rules))
+    midnight_s = 86_400.0 * 20_000
+
+    def asked(at_s: float) -> int:
+        return sum(made.consider(kept(n), at_s) is not None for n in range(20))
+
+    assert asked(midnight_s - 1.0) == 3
+    assert asked(midnight_s + 1.0) == 3
+    assert asked(midnight_s - 0.5) == 0
+    assert asked(midnight_s + 2.0) == 0
+
+
+def test_a_true_label_that_the_policy_has_not_accuses_nobody() -> None:
+    made = auditor(policy(replace(ALL, label_share=1.0), loss=Loss.KEPT_ERROR))
+    audit(made, kept(1), "yes")
+
+    with pytest.raises(InvalidData) as caught:
+        made.record_label("request-1", "Yes", NOON_S)
+
+    assert caught.value.what == "label `Yes` is none of the policy's"
+    assert caught.value.where == "Auditor.record_label"
+    assert caught.value.hint == "one of ['no', 'yes']"
+    assert made.record_label("request-1", "yes", NOON_S)
+
+
 def test_an_uncertified_threshold_is_sampled_and_not_tested() -> None:
     bare = policy(state=CertificateState.UNCERTIFIED, threshold=None, bound=None)
     made = auditor(bare)

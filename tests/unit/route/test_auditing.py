@@ -237,6 +237,23 @@ async def test_a_deferred_answer_is_a_sample_without_a_second_call() -> None:
     assert (scene.auditor.state.sampled, scene.auditor.state.audited) == (1, 0)
 
 
+async def test_a_sample_has_the_confidence_of_the_answer_not_of_a_try_before(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "audit.sqlite"
+    scene = Scene(auditor=Auditor(AuditFile(path), rng=random.Random(5)))
+    scene.edge.remote, scene.edge.script = True, [DOWN, SURE]
+
+    async with scene.engine:
+        # The edge fails, the cloud has no time left, and the edge is asked again.
+        result = await scene.ask(deadline_ms=59.0)
+    scene.auditor.close()
+    ((_, sample),) = read_samples(path)
+
+    assert "retry" in result.reasons
+    assert (sample.kept, sample.confidence) == (True, 0.9)
+
+
 async def test_what_a_failure_decided_is_not_audited() -> None:
     scene = Scene(edge=UNSURE, cloud=DOWN)
 

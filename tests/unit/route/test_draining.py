@@ -106,8 +106,13 @@ async def test_a_drain_passes_over_so_many_requests_and_no_more(tmp_path: Path) 
         queue.put_many(requests)
 
         done = await drain(queue, send, at_once=64)
+        seen = asked
+        rest = await drain(queue, send, at_once=64)
+        again = await drain(queue, send, at_once=64)
 
-    assert (done, asked) == (Drained(answered=0, ended=0, held=256), 256)
+    assert (done, seen) == (Drained(answered=0, ended=0, held=256), 256)
+    assert rest.held == 300 - 256  # those behind, and then from the beginning
+    assert again.held == 256
 
 
 @pytest.mark.parametrize(

@@ -440,6 +440,38 @@ def test_a_row_edited_by_hand_ends_as_damaged(rules: OfflineRules, allowed: str)
         assert found.outcome is LateOutcome.DAMAGED
 
 
+def test_an_end_tells_whose_request_it_was(rules: OfflineRules) -> None:
+    sealed = replace(rules, key=KEY)
+    with opened(sealed, secret="secret") as queue:
+        queue.put_many([replace(request(name), caller="ana") for name in ("a", "b")])
+        queue.put(request("c"))
+        assert [one.caller for one in queue.claim(3)] == ["ana", "ana", ""]
+        queue.settle([answer("a"), ended("c", LateOutcome.REJECTED, "RemoteError")])
+        queue.release()
+    assert b"ana" not in Path(rules.path).read_bytes()
+
+    with opened(sealed, FakeClock(200.0), secret="secret") as queue:
+        found = queue.take_answers(["a", "c"])
+        assert [one.caller for one in found] == ["ana", ""]
+        assert queue.state().answered == 0
+        assert queue.state().used_bytes > 0
+
+
+def test_another_owner_in_the_file_does_not_open_a_sealed_answer(rules: OfflineRules) -> None:
+    sealed = replace(rules, key=KEY)
+    with opened(sealed, secret="secret") as queue:
+        queue.put_many([replace(request(name), caller="ana") for name in ("a", "b", "c")])
+        queue.claim(2)
+        queue.settle([answer("a")])
+    with closing(sqlite3.connect(rules.path)) as connection, connection:
+        connection.execute("update owners set caller = x'00' where request_id in ('a', 'b')")
+
+    with opened(sealed, secret="secret") as queue:
+        assert [one.request_id for one in queue.claim(9)] == ["c"]
+        assert queue.take_answer("a") == ended("a", LateOutcome.DAMAGED, "IntegrityError")
+        assert queue.take_answer("b") == ended("b", LateOutcome.DAMAGED, "IntegrityError")
+
+
 # A full disk
 
 

@@ -180,6 +180,36 @@ def test_a_race_with_the_call_that_tries_an_open_circuit_is_waited_for() -> None
     assert (len(cloud.asked), cloud.cancelled) == (2, 0)
 
 
+def test_a_tier_that_runs_already_needs_less_of_the_deadline() -> None:
+    edge, cloud = TimedTier((60.0, UNSURE), remote=False), TimedTier((60.0, FAR))
+
+    async def play() -> None:
+        async with engine_of(RACING, {"edge": edge, "cloud": cloud}) as engine:
+            # Asked at 10 ms, it is due at 70: the 40 that are left do, although it takes 60.
+            result = await engine.predict(TEXT, deadline_ms=100.0)
+            assert (result.location, result.reasons[-1]) == ("cloud_fallback", "last_tier")
+            assert result.latency_ms == pytest.approx(70.0)
+
+    run_virtually(play())
+
+
+@pytest.mark.parametrize("near", [UNSURE, TierUnavailable("gone")])
+def test_a_retry_under_way_is_waited_for(near: Prediction | TierUnavailable) -> None:
+    slow = replace(EDGE, latency_limit_ms=1.0)
+    policy = replace(RACING, tiers=(slow, CLOUD))
+    # The cloud fails at 200 ms and is asked again; the edge, its hedge, ends meanwhile at 480.
+    edge = TimedTier((300.0, near), remote=False)
+    cloud = TimedTier((200.0, DOWN), (400.0, FAR))
+
+    async def play() -> None:
+        async with engine_of(policy, {"edge": edge, "cloud": cloud}) as engine:
+            result = await engine.predict(TEXT)
+            assert (result.location, result.confidence) == ("cloud_fallback", 0.99)
+
+    run_virtually(play())
+    assert (len(edge.asked), len(cloud.asked), cloud.cancelled) == (1, 2, 0)
+
+
 def test_the_race_goes_on_where_one_of_two_fails() -> None:
     edge, cloud = TimedTier((20.0, TierUnavailable("gone")), remote=False), TimedTier((60.0, FAR))
 

@@ -49,6 +49,17 @@ def run(policy: Policy, *moments_s: float, late: bool = True, **more: Any) -> Si
     return simulate(Scenario(policy=policy, answers=TABLE, **more), [block])
 
 
+def test_what_waits_is_not_answered_by_the_tier_that_was_doubted() -> None:
+    site = replace(CLOUD, name="site", kind=TierKind.SITE, threshold=0.8)
+
+    found = run(replace(POLICY, tiers=(site, CLOUD)), 0.0, outages=DARK)
+
+    assert found.late is not None
+    assert (found.late.stored, found.late.answered) == (1, 1)
+    assert found.late.wait_p50_s is not None
+    assert found.late.wait_p50_s >= 9.0  # the cloud is back at 10 s
+
+
 def test_what_waits_is_answered_when_the_tier_is_back() -> None:
     found = run(POLICY, 0.0, 1.0, 2.0, 20.0, outages=DARK)
 
