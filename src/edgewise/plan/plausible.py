@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from edgewise.plan.evidence import Evidence
+from edgewise.plan.latency import edge_p95_ms
 from edgewise.plan.numbers import SECONDS_A_MONTH
 from edgewise.records import CloudCosts, PlanBasis
 
@@ -80,8 +81,7 @@ def _missing(basis: PlanBasis, n: Mapping[str, float]) -> Iterator[str]:
 
 
 def _unknown(basis: PlanBasis, evidence: Evidence) -> Iterator[str]:
-    p95_ms = evidence.replayed_ms("edge", 0.95) if evidence.p95_ms is None else evidence.p95_ms
-    if basis.objective.latency_p95_ms is not None and p95_ms is None:
+    if basis.objective.latency_p95_ms is not None and edge_p95_ms(basis, evidence) is None:
         yield "the edge's latency is neither measured nor assumed, so nothing is held against it"
     if basis.edge.memory_bytes is not None and evidence.peak_memory_bytes is None:
         yield "peak memory is neither measured nor assumed, so nothing is held against it"
