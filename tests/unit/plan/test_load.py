@@ -130,6 +130,14 @@ def test_servers_that_come_and_go_are_held_to_the_most_that_may_come() -> None:
     assert "its 8 servers are brought" in words("cloud", asked(81.0, cloud=cloud))[0]
 
 
+def test_a_devices_servers_that_come_and_go_are_held_to_the_most_of_them() -> None:
+    scaled = EdgeTier(servers=1, queue=QueueRules(autoscaling=Autoscaling(least=1, most=4)))
+
+    # Ten devices of up to four servers of 100 ms do 400 requests a second.
+    assert words("edge", asked(399.0, edge=scaled)) == []
+    assert "are brought 1.01 times" in words("edge", asked(404.0, edge=scaled))[0]
+
+
 def test_an_edge_with_a_formula_is_held_to_it_and_without_any_time_to_nothing() -> None:
     slow = EdgeTier(service=ServiceFormula(base_ms=200.0), servers=2)
     unknown = replace(TENTH, p95_ms=None)
