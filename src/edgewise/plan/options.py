@@ -213,6 +213,8 @@ def _hybrid(
         rtt_ms, served_ms = (far.rtt_p50_ms, far.rtt_p95_ms), far_served_ms(basis)
         p95 = mixture_p95(near, rtt_ms, evidence.deferral_share, served_ms)
     reasons = [*limits, *_late(basis, p95)]
+    if _is_closed(basis, {"edge", "cloud", *basis.cloud.equals}):
+        reasons.append("privacy binds: some requests may be seen by no tier")
     if basis.edge.kind is not TierKind.DEVICE:
         reasons += _private(basis, evidence)
     if not evidence.promised:
