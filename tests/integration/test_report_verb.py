@@ -135,6 +135,24 @@ def test_the_markdown_of_a_run_certified_anew_has_the_plan_of_that_certificate(
     assert ("hybrid accuracy" in shown) is seen
 
 
+def test_a_page_says_that_its_certificate_is_another_than_the_one_that_is_there(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(finished_run / "run", tmp_path / "run"))
+    page = ["report", str(run), "--format", "html", "--out", str(tmp_path / "page.html")]
+    main(page)
+    assert capsys.readouterr().err == ""
+    certificate = read_json(Certificate, run / "certificate.json")
+    write_json(run / "certificate.json", replace(certificate, threshold=0.99))
+
+    assert main(page) == 0
+
+    assert "the page is of an earlier certificate" in capsys.readouterr().err
+    (run / "certificate.json").unlink()
+    assert main(page) == 0
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "what", "hint"),
     [

@@ -47,6 +47,15 @@ def report_of(run: Path, kind: str) -> str:
         raise InvalidRecord(what, where=str(path), hint=hint) from broken
 
 
+def is_older(run: Path) -> bool:
+    """Say whether the page of a run, and its plan, are of another certificate than is there."""
+    try:
+        plan = read_json(Plan, run / "plan.json")
+        return _is_of_another(plan, read_json(Certificate, run / "certificate.json"))
+    except InvalidRecord:  # then nobody knows
+        return False
+
+
 def _is_of_another(plan: Plan, certificate: Certificate) -> bool:
     """Say whether a plan is made by another certificate: other rows defer another share."""
     shares = [one.value for one in plan.figures if one.name == "share deferred"]
