@@ -117,6 +117,35 @@ def test_a_model_whose_tensors_all_grow_is_exit_3(
     assert "no: every cut sends at least what the input is" in capsys.readouterr().out
 
 
+def test_a_cut_that_sends_more_than_the_inputs_with_what_its_tail_takes_besides_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    b, floats = Builder(0), TensorProto.FLOAT
+    x = b.op("Conv", "image", b.draw(4, 1, 3, 3), pads=[1] * 4)
+    x = b.op("Mul", b.op("GlobalAveragePool", x), "mask")
+    graph = helper.make_graph(
+        b.nodes,
+        "two inputs",
+        [
+            helper.make_tensor_value_info("image", floats, [1, 1, 16, 16]),
+            helper.make_tensor_value_info("mask", floats, [1, 4, 40, 40]),
+        ],
+        [helper.make_tensor_value_info(x, floats, [1, 4, 40, 40])],
+        b.weights,
+    )
+    model = tmp_path / "two.onnx"
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), model
+    )
+
+    assert main(["cuts", str(model), "--rounds", "4", "--json"]) == 0
+
+    found = json.loads(capsys.readouterr().out)
+    # 1024 bytes of image and 25600 of mask; the first tensor is of 4096 and the second of 16.
+    assert found["input_bytes"] == 26624
+    assert [one["sent_bytes"] for one in found["points"]] == [25616]
+
+
 def test_a_cut_whose_parts_give_another_answer_than_the_whole_is_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -110,6 +110,49 @@ def test_a_run_that_was_certified_anew_is_planned_without_what_its_old_threshold
     assert any("replayed at another threshold" in one for one in found["warnings"]) is replayed
 
 
+@pytest.mark.parametrize(("threshold", "seen"), [(0.99, False), (None, True)])
+def test_the_markdown_of_a_run_certified_anew_has_the_plan_of_that_certificate(
+    finished_run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    threshold: float | None,
+    seen: bool,
+) -> None:
+    run = Path(shutil.copytree(finished_run / "run", tmp_path / "run"))
+    before = read_json(Certificate, run / "certificate.json")
+    anew = replace(before, threshold=threshold or before.threshold, deferral_rate=0.9)
+    write_json(run / "certificate.json", anew)
+    main(["plan", str(run), "--json"])
+    planned = json.loads(capsys.readouterr().out)
+
+    assert main(["report", str(run)]) == 0
+
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"# {planned['recommendation']}\n")
+    assert "| share deferred | 0.9 " in shown
+    # What the hybrid did on the test split, it did at the threshold that was there then.
+    assert ("hybrid accuracy" in shown) is seen
+
+
+def test_a_page_says_that_its_certificate_is_another_than_the_one_that_is_there(
+    finished_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(finished_run / "run", tmp_path / "run"))
+    page = ["report", str(run), "--format", "html", "--out", str(tmp_path / "page.html")]
+    main(page)
+    assert capsys.readouterr().err == ""
+    certificate = read_json(Certificate, run / "certificate.json")
+    write_json(run / "certificate.json", replace(certificate, threshold=0.99))
+
+    assert main(page) == 0
+
+    assert "the page is of an earlier certificate" in capsys.readouterr().err
+    (run / "certificate.json").unlink()
+    assert main(page) == 0
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "what", "hint"),
     [

@@ -10,6 +10,9 @@ from edgewise.errors import UsageError
 from edgewise.records import Certainty, Flip, Plan, encode, write_text
 from edgewise.units import format_ms, format_usd
 
+_FIRST, _LAST = date(1970, 1, 1), date(9999, 12, 1)
+"""A year has four digits, and so has that of the month after."""
+
 
 @click.command("plan")
 @click.argument("path", type=click.Path(path_type=Path), default=Path("edgewise.yaml"))
@@ -93,10 +96,12 @@ def _check(seed: int, kind: str, ledger: Path | None, out: Path | None) -> None:
 
 def _month(text: str) -> date:
     try:
-        return datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC).date()
-    except ValueError as wrong:
-        what = f"not a month: {text}"
-        raise UsageError(what, where="--month", hint="write it like 2026-11") from wrong
+        found = datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC).date()
+    except ValueError:
+        found = date.min
+    if not _FIRST <= found < _LAST:
+        raise UsageError(f"not a month: {text}", where="--month", hint="write it like 2026-11")
+    return found
 
 
 def show(plan: Plan) -> None:

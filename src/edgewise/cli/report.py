@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from edgewise.cli.show import print_json, say
+from edgewise.cli.show import print_json, say, to_stderr
 from edgewise.errors import UsageError
 from edgewise.records import write_text
 
@@ -23,11 +23,13 @@ from edgewise.records import write_text
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def command(run: Path, *, kind: str, out: Path | None, as_json: bool) -> int:
     """Give the report of RUN, what `edgewise run --out` wrote; nothing is measured or changed."""
-    from edgewise.pipeline import print_pdf, report_of  # noqa: PLC0415 - heavy
+    from edgewise.pipeline import is_older, print_pdf, report_of  # noqa: PLC0415 - heavy
 
     if out is None and kind == "pdf":
         raise UsageError("a PDF needs a file", where="--format pdf", hint="--out report.pdf")
     text = report_of(run, "md" if kind == "md" else "html")
+    if kind != "md" and is_older(run):
+        to_stderr("the page is of an earlier certificate: `--format md` has the one that is there")
     if kind == "pdf" and out is not None:
         print_pdf(text, out)
     elif out is not None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edgewise.pipeline.policy_file import open_policy
     from edgewise.pipeline.pricing import import_prices, price_tables
     from edgewise.pipeline.recertifying import RecertifyOrder, recertify_policy, recertify_run
-    from edgewise.pipeline.reporting import report_of
+    from edgewise.pipeline.reporting import is_older, report_of
     from edgewise.pipeline.verify import Check, verify_run
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "calibrate_run",
     "focus_of",
     "import_prices",
+    "is_older",
     "measure_cuts",
     "open_policy",
     "optimize_source",
@@ -66,6 +67,7 @@ _HOMES = {
     "plan_again": "edgewise.pipeline.planning",
     "price_tables": "edgewise.pipeline.pricing",
     "print_pdf": "edgewise.pipeline.pdf",
+    "is_older": "edgewise.pipeline.reporting",
     "report_of": "edgewise.pipeline.reporting",
     "optimize_source": "edgewise.pipeline.optimizing",
     "recertify_policy": "edgewise.pipeline.recertifying",

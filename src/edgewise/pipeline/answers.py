@@ -73,14 +73,16 @@ def may_leave(spec: ProjectSpec, split: Split) -> Split:
     text = spec.task.takes_text
     if spec.cloud is None or not text or not spec.privacy.detect:
         return split
-    kept = tuple(e for e in split.examples if not detect(e.input, spec.privacy.detect))
-    if not kept:
+    places = [at for at, e in enumerate(split.examples) if not detect(e.input, spec.privacy.detect)]
+    if not places:
         what = f"privacy.detect keeps every row of the {split.name} split on the device"
         hint = "detect fewer kinds, or leave the cloud tier out"
         raise InvalidData(what, where=f"{spec.path}: privacy", hint=hint)
-    if len(kept) == len(split.examples):
+    if len(places) == len(split.examples):
         return split
-    return Split(name=split.name, examples=kept, sha256=hash_examples(kept))
+    kept = tuple(split.examples[at] for at in places)
+    lines = tuple(split.lines[at] for at in places) if split.lines else ()
+    return Split(name=split.name, examples=kept, sha256=hash_examples(kept), lines=lines)
 
 
 def local_answers(
@@ -183,11 +185,12 @@ class CloudCaller:
 
     def _from_column(self, split: Split) -> tuple[str, ...]:
         answers = tuple(example.cloud_answer or "" for example in split.examples)
-        for row, answer in enumerate(answers, start=2):
+        for at, answer in enumerate(answers):
             if answer not in self._labels:
                 what = f"the cloud's answer `{answer}` is no label"
                 column = self._cloud.answers_column
-                where = f"{split.name} split, row {row}, column `{column}`"
+                line = split.lines[at] if split.lines else at + 2
+                where = f"{split.name} split, line {line}, column `{column}`"
                 raise InvalidData(
                     what, where=where, hint=f"labels are: {', '.join(self._labels[:10])}"
                 )

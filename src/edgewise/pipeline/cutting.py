@@ -33,7 +33,8 @@ def measure_cuts(
 ) -> CutProfile:
     """Cut a model at each place worth it and time whole, heads and tails in turn.
 
-    A cut whose two parts do not give the model's own answer is left out.
+    A cut whose two parts do not give the model's own answer is left out, and so is one that sends
+    no less than the inputs are, with those that its tail takes besides.
 
     Parameters
     ----------
@@ -64,11 +65,14 @@ def measure_cuts(
         for number, place in enumerate(chosen):
             head, tail = model.head(place), model.tail(place, seen[place])
             beside = [one.name for one in tail.graph.input if one.name != place]
+            sent = sizes[place] + sum(inputs[one].nbytes for one in beside)
+            if sent >= input_bytes:
+                continue
             given = _run(head, inputs, folder, threads)
             answer = _run(tail, {**inputs, **given}, folder, threads)[model.output]
             if not _is_close(answer, seen[model.output]):
                 continue
-            kept.append((place, sizes[place] + sum(inputs[one].nbytes for one in beside)))
+            kept.append((place, sent))
             files += [
                 _written(part, folder / f"{number}.{side}.onnx")
                 for side, part in (("head", head), ("tail", tail))

@@ -52,6 +52,7 @@ COLUMNS = (
 
 Row = Mapping[str, str]
 _OWN = "own hardware"
+_ENERGY = "energy per request"
 _SERVICES = {
     "devices": ("Internet of Things", "Units"),
     "engineering": ("Developer Tools", "Units"),
@@ -59,7 +60,7 @@ _SERVICES = {
     "power": ("Internet of Things", "Unit-Months"),
     "updates": ("Management and Governance", "Unit-Months"),
     "devices' link": ("Networking", "Unit-Months"),
-    "energy per request": ("Internet of Things", "Requests"),
+    _ENERGY: ("Internet of Things", "Requests"),
     "requests": ("AI and Machine Learning", "Requests"),
     "tokens": ("AI and Machine Learning", "Requests"),
     "servers": ("Compute", "Requests"),
@@ -169,7 +170,7 @@ def ledger_rows(
     Own hardware costs what the plan says, whatever it is asked, so each of its days has two rows: a
     part used, by the seconds that attempts took of all that its servers have for the workload, and
     a part unused. It has them on idle days too, from the log's first day to its last, where a
-    request might have gone there.
+    request might have gone there. What an answer takes of energy by the plan is in the part used.
 
     Parameters
     ----------
@@ -196,11 +197,10 @@ def ledger_rows(
         for ahead in range((max(days) - min(days)).days + 1):
             calls.setdefault((min(days) + timedelta(days=ahead), tier), (0, 0.0, 0.0))
     fleet_usd = sum(
-        one.usd_per_month
-        for one in plan.bill
-        if one.option == "edge" and one.line != "energy per request"
+        one.usd_per_month for one in plan.bill if one.option == "edge" and one.line != _ENERGY
     )
     name, basis = plan.basis.name, plan.basis
+    answer_usd = _answer_usd(plan, basis.workload.requests_per_month)
     servers = basis.workload.devices * basis.costs.edge.share * (basis.edge.servers or 1)
     rows = []
     for (day, tier), (count, usd, ms) in sorted(calls.items()):
@@ -222,19 +222,25 @@ def ledger_rows(
         charges = [charge]
         if tier in own:
             busy = min(ms / 1000 / (servers * 86_400), 1.0)
-            charges = _days(charge, fleet_usd * 24 / HOURS_A_MONTH, busy)
+            charges = _days(charge, fleet_usd * 24 / HOURS_A_MONTH, busy, count * answer_usd)
         rows += [_row(one, *_month(day), name) for one in charges]
     return tuple(rows)
 
 
-def _days(charge: _Charge, fleet_usd: float, busy: float) -> list[_Charge]:
-    """Give the used and the unused part of a day of the fleet."""
+def _answer_usd(plan: Plan, requests_per_month: float) -> float:
+    """Give what an answer of own hardware costs beside the hardware: its energy."""
+    lines = (one for one in plan.bill if one.option == "edge" and one.line == _ENERGY)
+    return sum(one.usd_per_month / requests_per_month for one in lines)
+
+
+def _days(charge: _Charge, fleet_usd: float, busy: float, answers_usd: float) -> list[_Charge]:
+    """Give the used and the unused part of a day of the fleet; answers cost what they cost."""
     return [
         _Charge(
             service=charge.service,
             category="Internet of Things",
             billed_usd=0.0,
-            effective_usd=fleet_usd * part,
+            effective_usd=fleet_usd * part + usd,
             quantity=charge.quantity if status == "Used" else 0.0,
             unit="Requests",
             provider=_OWN,
@@ -246,7 +252,7 @@ def _days(charge: _Charge, fleet_usd: float, busy: float) -> list[_Charge]:
             reservation=("fleet", status),
             tags={"busy_share": f"{busy:.6f}"},
         )
-        for status, part in (("Used", busy), ("Unused", 1 - busy))
+        for status, part, usd in (("Used", busy, answers_usd), ("Unused", 1 - busy, 0.0))
     ]
 
 

@@ -48,7 +48,8 @@ def overloaded(
     per_s = peak.ratio * n["workload.requests_per_month"] / SECONDS_A_MONTH
     found = []
     if option != "cloud":
-        servers = n["workload.devices"] * n["costs.edge.share"] * (basis.edge.servers or 1)
+        each = _most(basis.edge.servers or 1, basis.edge.queue) or 1
+        servers = n["workload.devices"] * n["costs.edge.share"] * each
         times = per_s * _edge_s(basis, evidence, n) / (servers * _together(basis.edge.queue))
         if times >= 1:
             whose = f"its {n['workload.devices']:,.0f} devices"

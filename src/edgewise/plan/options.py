@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from edgewise.plan.cost import CostModel
 from edgewise.plan.evidence import Evidence
-from edgewise.plan.latency import mixture_p95
+from edgewise.plan.latency import edge_p95_ms, far_served_ms, mixture_p95, near_quantiles
 from edgewise.plan.load import overloaded
 from edgewise.plan.numbers import DEFERRAL, JOULES_A_KWH, SECONDS_A_MONTH
 from edgewise.plan.pareto import mark_beaten
@@ -145,8 +145,7 @@ def _unstable(option: str, evidence: Evidence) -> list[str]:
 
 def _edge(basis: PlanBasis, evidence: Evidence, usd: float, limits: Sequence[str]) -> Option:
     loss = evidence.edge_loss
-    replayed_ms = evidence.replayed_ms("edge", 0.95)
-    p95_ms = evidence.p95_ms if replayed_ms is None else replayed_ms
+    p95_ms = edge_p95_ms(basis, evidence)
     reasons = [*limits, *_late(basis, p95_ms), *_lossy(basis, loss)]
     if _is_closed(basis, {"edge"}):
         reasons.append("privacy binds: some requests may not be seen by the edge")
@@ -181,7 +180,9 @@ def _private(basis: PlanBasis, evidence: Evidence) -> list[str]:
 def _cloud(basis: PlanBasis, evidence: Evidence, usd: float, load: Sequence[str]) -> Option:
     assert basis.cloud is not None
     replayed_ms = evidence.replayed_ms("cloud", 0.95)
-    p95_ms = basis.cloud.rtt_p95_ms if replayed_ms is None else replayed_ms
+    p95_ms = basis.cloud.rtt_p95_ms + far_served_ms(basis)
+    if replayed_ms is not None:
+        p95_ms = replayed_ms
     reasons = [*load, *_late(basis, p95_ms)]
     if _is_closed(basis, {"cloud", *basis.cloud.equals}):
         reasons.append(_NOT_AWAY)
@@ -207,10 +208,13 @@ def _hybrid(
 ) -> Option:
     assert basis.cloud is not None
     p95 = evidence.replayed_ms(name, 0.95)
-    if p95 is None and evidence.p50_ms is not None and evidence.p95_ms is not None:
-        near, far = (evidence.p50_ms, evidence.p95_ms), basis.cloud
-        p95 = mixture_p95(near, (far.rtt_p50_ms, far.rtt_p95_ms), evidence.deferral_share)
+    near, far = near_quantiles(basis, evidence), basis.cloud
+    if p95 is None and near is not None:
+        rtt_ms, served_ms = (far.rtt_p50_ms, far.rtt_p95_ms), far_served_ms(basis)
+        p95 = mixture_p95(near, rtt_ms, evidence.deferral_share, served_ms)
     reasons = [*limits, *_late(basis, p95)]
+    if _is_closed(basis, {"edge", "cloud", *basis.cloud.equals}):
+        reasons.append("privacy binds: some requests may be seen by no tier")
     if basis.edge.kind is not TierKind.DEVICE:
         reasons += _private(basis, evidence)
     if not evidence.promised:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from edgewise.plan.evidence import Evidence
+from edgewise.plan.latency import edge_p95_ms
+from edgewise.plan.load import overloaded
 from edgewise.plan.numbers import SECONDS_A_MONTH
 from edgewise.records import CloudCosts, PlanBasis
 
@@ -23,6 +25,7 @@ def warnings_of(
         *_missing(basis, numbers),
         *_unknown(basis, evidence),
         *_another_volume(evidence, numbers),
+        *_outgrown(basis, evidence, numbers),
     ]
     if numbers["workload.requests_per_month"] == 0:
         found.append("there are no requests: workload.requests_per_month is 0")
@@ -80,8 +83,7 @@ def _missing(basis: PlanBasis, n: Mapping[str, float]) -> Iterator[str]:
 
 
 def _unknown(basis: PlanBasis, evidence: Evidence) -> Iterator[str]:
-    p95_ms = evidence.replayed_ms("edge", 0.95) if evidence.p95_ms is None else evidence.p95_ms
-    if basis.objective.latency_p95_ms is not None and p95_ms is None:
+    if basis.objective.latency_p95_ms is not None and edge_p95_ms(basis, evidence) is None:
         yield "the edge's latency is neither measured nor assumed, so nothing is held against it"
     if basis.edge.memory_bytes is not None and evidence.peak_memory_bytes is None:
         yield "peak memory is neither measured nor assumed, so nothing is held against it"
@@ -105,3 +107,23 @@ def _another_volume(evidence: Evidence, n: Mapping[str, float]) -> Iterator[str]
             f"latencies are those of {replay.trace}, with {replay.per_s:.3g} requests a second, "
             f"and workload.requests_per_month is {per_s:.3g} a second on average"
         )
+
+
+def _outgrown(basis: PlanBasis, evidence: Evidence, n: Mapping[str, float]) -> Iterator[str]:
+    """Say which options bear the first month's requests, and from which month on no longer."""
+    growth, requests = n["costs.growth_per_month"], n["workload.requests_per_month"]
+    if growth <= 0:
+        return
+    found: dict[str, list[str]] = {}
+    for option in ("edge",) if basis.cloud is None else ("edge", "cloud", "hybrid"):
+        grown = requests
+        for month in range(1, basis.workload.horizon_months + 1):
+            many = overloaded(option, basis, evidence, {**n, "workload.requests_per_month": grown})
+            if many:
+                words = many[0].removeprefix("load binds: ")
+                if month > 1:  # else it is a reason against the option
+                    found.setdefault(f"from month {month} on {words}", []).append(option)
+                break
+            grown *= 1 + growth
+    for words, options in found.items():
+        yield f"{' and '.join(options)}: requests grow by {growth:.3g} a month, and {words}"

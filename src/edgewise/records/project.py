@@ -221,3 +221,5 @@ class Split:
     name: str
     examples: tuple[Example, ...]
     sha256: str
+    lines: tuple[int, ...] = ()
+    """Of its file, where each example ends; empty where nobody noted them."""

@@ -47,7 +47,8 @@ class QueueReport:
     """Whether it catches up, at the rate of the gaps between its requests."""
     refused: int = 0
     formula_wait_ms: float | None = None
-    """Mean wait by Erlang C: arrivals without bursts, gaps of CV² 1, and exponential service."""
+    """Mean wait by Erlang C: arrivals without bursts, gaps of CV² 1, and exponential service.
+    Where each device has servers of its own, at the mean rate of one device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -274,8 +274,8 @@ class Events:
             scaling = None if tier.queue is None else tier.queue.autoscaling
             tally.most_servers += 0 if scaling is None else scaling.most
             if own is not None:
-                mine = sum(name == tier.name for name, _ in self._servers)
-                tally.servers = mine * (servers or 1)
+                tally.lines = sum(name == tier.name for name, _ in self._servers)
+                tally.servers = tally.lines * (servers or 1)
         return found
 
     def close(self, run: Run, call: Call, outcome: Outcome, now_s: float) -> None:

@@ -25,6 +25,8 @@ _HOUR_S, _DAY_S = 3600.0, 86_400.0
 _BINS = 2000
 _ROUNDS = 60
 _ENOUGH = 20
+_CONSTANT = 1e-6
+"""A spread of times of up to this, over their mean, is none: less can't be told from rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,7 @@ def fit_times(values: Floats) -> Fits:
         what, hint = "a time is not above 0", "leave out what was not measured"
         raise InvalidData(what, where="times", hint=hint)
     mean = float(values.mean())
-    if np.ptp(values) == 0.0:
+    if float(values.std()) <= _CONSTANT * mean:
         constant = Fit(
             name="constant", parameters={"value": mean}, aic=None, ks=0.0, ad=0.0, cv2=0.0
         )

@@ -361,7 +361,7 @@ class TierFlow:
             self._station, self._shared = station_of(self._tier.servers, each_device=True), False
         begins_s = self._station.begin(batch.at_s, service_s, batch.device if own else None)
         if isinstance(self._station, EachDevice):
-            self._tally.servers = self._station.servers
+            self._tally.servers, self._tally.lines = self._station.servers, self._station.devices
         self._note(batch.at_s, begins_s, service_s)
         ends_s = begins_s + service_s
         network = self._network

@@ -10,6 +10,7 @@ import numpy as np
 from edgewise.plan import Evidence
 from edgewise.records import (
     LATENCY_SHARES,
+    EdgeTier,
     LatencyLimit,
     Objective,
     OptionReplay,
@@ -99,10 +100,9 @@ def _options(basis: PlanBasis, evidence: Evidence) -> Iterator[tuple[str, float]
 
 def _policy(basis: PlanBasis, evidence: Evidence, option: str, *, each_its_own: bool) -> Policy:
     """Give the tiers of an option, without limits and rules of live traffic."""
-    servers = basis.edge.servers or 1
+    edge = replace(basis.edge, servers=basis.edge.servers or 1, max_in_flight=None)
     if not each_its_own:
-        servers = max(1, int(servers * basis.workload.devices * basis.costs.edge.share))
-    edge = replace(basis.edge, servers=servers, max_in_flight=None)
+        edge = _pooled(edge, basis.workload.devices * basis.costs.edge.share)
     cloud = None if basis.cloud is None else replace(basis.cloud, max_in_flight=None)
     whole = policy_of(
         TiersSpec(
@@ -121,6 +121,22 @@ def _policy(basis: PlanBasis, evidence: Evidence, option: str, *, each_its_own: 
         limit = LatencyLimit(up_to_length=1, p50_ms=evidence.p50_ms, p95_ms=evidence.p95_ms)
         near = replace(near, latency=(limit,))
     return replace(whole, tiers=(near, *whole.tiers[1:]))
+
+
+def _pooled(edge: EdgeTier, devices: float) -> EdgeTier:
+    """Give the servers of so many devices as one tier, with all of their lines and bounds."""
+
+    def all_of(each: int, least: int = 1) -> int:
+        return max(least, int(each * devices))
+
+    queue = edge.queue
+    if queue is not None and queue.autoscaling is not None:
+        one = queue.autoscaling
+        scaling = replace(one, least=all_of(one.least), most=all_of(one.most))
+        queue = replace(queue, autoscaling=scaling)
+    if queue is not None and queue.most_waiting is not None:
+        queue = replace(queue, most_waiting=all_of(queue.most_waiting, 0))
+    return replace(edge, servers=all_of(edge.servers or 1), queue=queue)
 
 
 def _answers(share: float) -> AnswerTable:

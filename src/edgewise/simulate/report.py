@@ -110,7 +110,8 @@ def _queue(tally: Tally, one: TierTally) -> QueueReport:
         load = utilization * (one.served - 1) / max(one.served, 1)
         per_s = one.served / tally.span_s
         if one.server_s is None and one.served:
-            formula_s = mmc_wait_s(per_s, service_s, one.servers)
+            lines = one.lines
+            formula_s = mmc_wait_s(per_s / lines, service_s, one.servers // lines)
     return QueueReport(
         requests=one.came,
         mean_wait_ms=waits.mean * 1000,

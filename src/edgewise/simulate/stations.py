@@ -84,6 +84,11 @@ class EachDevice:
         self._free_s: dict[int, list[float]] = {}
 
     @property
+    def devices(self) -> int:
+        """Give how many devices were seen."""
+        return len(self._free_s)
+
+    @property
     def servers(self) -> int:
         """Give how many servers the devices seen have together."""
         return self._servers * len(self._free_s)

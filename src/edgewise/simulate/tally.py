@@ -34,6 +34,8 @@ class TierTally:
     final: int = 0
     servers: int | None = None
     """`None`: as many as are needed."""
+    lines: int = 1
+    """That the servers are parted among: each device has its own."""
     server_s: float | None = None
     """Time of all servers, where their number changes."""
     most_servers: int = 0

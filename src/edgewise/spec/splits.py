@@ -48,7 +48,12 @@ def read_split(spec: ProjectSpec, name: str) -> Split:
         what = f"all rows have the label `{next(iter(labels))}`"
         hint = "a split needs rows of at least two labels; was a sorted file cut?"
         raise InvalidData(what, where=str(path), hint=hint)
-    return Split(name=name, examples=tuple(examples), sha256=hash_examples(examples))
+    return Split(
+        name=name,
+        examples=tuple(examples),
+        sha256=hash_examples(examples),
+        lines=tuple(line for line, _ in rows),
+    )
 
 
 def read_rows(path: Path) -> list[tuple[int, dict[str, str]]]:

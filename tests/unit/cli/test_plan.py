@@ -377,6 +377,8 @@ def test_a_ledger_is_focus_rows_of_what_was_decided(
         (["--format", "pdf"], 2, "--format pdf: a PDF needs a file"),
         (["--out", "plan.txt"], 2, "--out: words and JSON go to stdout"),
         (["--month", "11/26"], 2, "--month: not a month: 11/26"),
+        (["--month", "9999-12"], 2, "--month: not a month: 9999-12"),
+        (["--month", "0026-11"], 2, "--month: not a month: 0026-11"),
         (["--ledger", "log"], 2, "--ledger: a ledger has FOCUS rows only"),
         (["--ledger", "log", "--format", "focus"], 1, "log: no such decision log"),
     ],

@@ -21,6 +21,7 @@ from edgewise.records import (
     Task,
     silent,
 )
+from edgewise.spec import read_split
 
 LABELS = ("negative", "positive")
 CLOUD = CloudTier(endpoint="http://127.0.0.1:9", usd_per_request=0.5, budget_usd=1.0)
@@ -102,8 +103,31 @@ def test_an_answer_of_a_column_that_is_no_label_is_named(
         caller(tmp_path, column).labels_for(rows, silent)
 
     assert caught.value.what == f"the cloud's answer `{answer or ''}` is no label"
-    assert caught.value.where == "calibration split, row 3, column `gpt`"
+    assert caught.value.where == "calibration split, line 3, column `gpt`"
     assert caught.value.hint == "labels are: negative, positive"
+
+
+def test_an_answer_that_is_no_label_is_named_by_its_line_where_rows_before_it_stay(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "b.csv").write_text(
+        'text,label,gpt\n"two\nlines, of a@example.com",positive,positive\n\n'
+        "good,positive,positive\nbad,negative,neither\n"
+    )
+    column = replace(CLOUD, answers=CloudAnswers.COLUMN, answers_column="gpt")
+    spec = replace(
+        SPEC,
+        cloud=column,
+        data=replace(SPEC.data, calibration=tmp_path / "b.csv"),
+        privacy=PrivacyRules(detect=("email",)),
+    )
+    leaving = may_leave(spec, read_split(spec, "calibration"))
+
+    with pytest.raises(InvalidData) as caught:
+        caller(tmp_path, column).labels_for(leaving, silent)
+
+    assert [one.input for one in leaving.examples] == ["good", "bad"]
+    assert caught.value.where == "calibration split, line 6, column `gpt`"
 
 
 def test_an_input_has_the_key_of_its_task() -> None:

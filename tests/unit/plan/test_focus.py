@@ -127,6 +127,20 @@ def test_a_log_is_a_row_a_day_and_tier_with_own_hardware_at_its_real_use() -> No
     assert [row["ConsumedQuantity"] for row in rows] == ["1", "2", "", "1", "0", ""]
 
 
+def test_the_energy_of_answers_is_in_the_part_of_a_day_that_was_used() -> None:
+    costs = Costs(edge=EdgeCosts(joules_per_request=3.6e6))
+    hungry = plan_from(basis(costs, usd_per_kwh=0.5), KNOWN)
+    decisions = [answered(3, "edge", 0.0, 500.0), answered(3, "edge", 0.0, 500.0)]
+
+    rows, without = ledger_rows(decisions, hungry), ledger_rows(decisions, planned())
+
+    # A kWh of 0.5 USD an answer.
+    for status, more_usd in (("Used", 1.0), ("Unused", 0.0)):
+        usd = total(rows, "EffectiveCost", CapacityReservationStatus=status)
+        before = total(without, "EffectiveCost", CapacityReservationStatus=status)
+        assert usd - before == pytest.approx(more_usd)
+
+
 def test_own_hardware_costs_its_days_without_a_request_too() -> None:
     decisions = [
         answered(3, "edge", 0.0, 500.0),

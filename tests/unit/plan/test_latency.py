@@ -6,8 +6,19 @@ import plan_numbers
 import pytest
 from plan_numbers import basis
 
+from edgewise.plan import plan_from
 from edgewise.plan.latency import latency_curves, mean_ms, mixture_p95, mixture_quantile, quantile
-from edgewise.records import LATENCY_SHARES, OptionReplay, TraceReplay
+from edgewise.records import (
+    LATENCY_SHARES,
+    CloudCosts,
+    CloudTier,
+    Costs,
+    EdgeTier,
+    Objective,
+    OptionReplay,
+    ServiceFormula,
+    TraceReplay,
+)
 
 KNOWN = replace(
     plan_numbers.KNOWN, peak_memory_bytes=None, size_bytes=None, edge_loss=None, hybrid_loss=None
@@ -63,6 +74,39 @@ def test_timed_answers_stand_for_themselves() -> None:
 
     assert (near.points, near.is_measured) == (timed.latency_quantiles, True)
     assert not any(one.is_measured for one in others)
+
+
+def test_what_a_tiers_service_takes_is_in_its_latency_without_a_trace_too() -> None:
+    costs = Costs(cloud=CloudCosts(input_tokens=100.0, output_tokens=50.0))
+    service = ServiceFormula(base_ms=200.0, per_input_token_ms=1.0, per_output_token_ms=20.0)
+    given = basis(costs)
+    cloud = replace(given.cloud or CloudTier(), service=service)
+    slow = replace(given, cloud=cloud, objective=Objective(latency_p95_ms=1000.0))
+
+    near, far, hybrid = latency_curves(slow, KNOWN)
+    options = {one.name: one for one in plan_from(slow, KNOWN).options}
+
+    # 200 + 100 + 1000 ms beside a round trip of 180; a quarter of the hybrid's pay them.
+    assert dict(near.points)[0.95] == pytest.approx(20.0)
+    assert dict(far.points)[0.95] == pytest.approx(1480.0)
+    assert options["cloud"].latency_p95_ms == pytest.approx(1480.0)
+    assert options["cloud"].reasons == ("latency binds: p95 is 1.48 s, and 1 s is asked",)
+    assert options["hybrid"].latency_p95_ms == dict(hybrid.points)[0.95]
+    assert 1310.0 < dict(hybrid.points)[0.95] < 1490.0
+
+
+def test_an_edge_that_nobody_timed_is_as_its_service_says() -> None:
+    unknown = replace(KNOWN, p50_ms=None, p95_ms=None)
+    edge = EdgeTier(service=ServiceFormula(base_ms=300.0))
+    given = replace(basis(), edge=edge, objective=Objective(latency_p95_ms=200.0))
+
+    near, _, hybrid = latency_curves(given, unknown)
+    found = plan_from(given, unknown)
+
+    assert dict(near.points)[0.25] == dict(near.points)[0.95] == pytest.approx(300.0)
+    assert found.options[0].reasons == ("latency binds: p95 is 300 ms, and 200 ms is asked",)
+    assert found.options[2].latency_p95_ms == dict(hybrid.points)[0.95]
+    assert not any("latency is neither" in one for one in found.warnings)
 
 
 def test_what_nobody_knows_has_no_curve() -> None:

@@ -130,6 +130,36 @@ def test_servers_that_come_and_go_are_held_to_the_most_that_may_come() -> None:
     assert "its 8 servers are brought" in words("cloud", asked(81.0, cloud=cloud))[0]
 
 
+def test_a_devices_servers_that_come_and_go_are_held_to_the_most_of_them() -> None:
+    scaled = EdgeTier(servers=1, queue=QueueRules(autoscaling=Autoscaling(least=1, most=4)))
+
+    # Ten devices of up to four servers of 100 ms do 400 requests a second.
+    assert words("edge", asked(399.0, edge=scaled)) == []
+    assert "are brought 1.01 times" in words("edge", asked(404.0, edge=scaled))[0]
+
+
+def test_growth_that_a_tier_will_not_bear_within_the_horizon_is_told() -> None:
+    def told(per_s: float, growth: float, **changes: object) -> list[str]:
+        given = asked(per_s, costs=Costs(growth_per_month=growth), **changes)
+        return [one for one in plan_from(given, TENTH).warnings if "grow" in one]
+
+    # Ten devices of 100 ms do 100 a second: 80 are 96.8 in the third month, 106.5 in the fourth.
+    assert told(80.0, 0.1) == [
+        "edge and hybrid: requests grow by 0.1 a month, and from month 4 on the edge is unstable "
+        "at the month's mean, for its 10 devices are brought 1.06 times what they can do"
+    ]
+    assert told(80.0, 0.0) == []
+    assert told(80.0, -0.1) == []
+    assert told(10.0, 0.1) == []  # 89.5 in the last of 24 months
+    assert told(101.0, 0.1) == []  # it is too much from the first month on, which a reason says
+    assert len(told(80.0, 0.1, cloud=None)) == 1
+    # 4 servers of 100 ms do 40 a second, and 30 are 43.9 in the fifth month.
+    cloud = CloudTier(servers=4, service=ServiceFormula(base_ms=100.0))
+    near, far = told(30.0, 0.1, cloud=cloud)
+    assert near.startswith("edge and hybrid: requests grow by 0.1 a month, and from month 14 on")
+    assert far.startswith("cloud: requests grow by 0.1 a month, and from month 5 on the cloud is")
+
+
 def test_an_edge_with_a_formula_is_held_to_it_and_without_any_time_to_nothing() -> None:
     slow = EdgeTier(service=ServiceFormula(base_ms=200.0), servers=2)
     unknown = replace(TENTH, p95_ms=None)

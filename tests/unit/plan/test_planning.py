@@ -277,6 +277,7 @@ REDACTING = PrivacyActions(by_kind={"email": PrivacyAction.REDACT})
         (PrivacyRules(residency={"eu": ("edge", "east")}), ["edge", "cloud", "hybrid"]),
         (PrivacyRules(residency={"eu": ("edge",), "us": ("cloud",)}), ["hybrid"]),
         (PrivacyRules(residency={"us": ("cloud",)}), ["cloud", "hybrid"]),
+        (PrivacyRules(residency={"eu": ()}), []),
     ],
 )
 def test_an_option_is_out_only_where_its_tiers_may_not_see_some_requests(

@@ -437,6 +437,23 @@ def test_a_device_has_its_own_servers_here_too() -> None:
     assert found.queue["edge"].share_waiting == pytest.approx(1 / 3)
 
 
+@pytest.mark.parametrize("deadline_ms", [None, 1000.0])
+def test_the_formula_of_devices_with_own_servers_is_that_of_one_device(
+    deadline_ms: float | None,
+) -> None:
+    edge = replace(EDGE, service=ServiceFormula(base_ms=100.0), servers=1)
+    policy = Policy(task="t", labels=(), tiers=(edge,), deadline_ms=deadline_ms)
+    block = replace(
+        at(*(0.05 * n for n in range(101)))[0], devices=("a", "b", "c", "d") * 25 + ("a",)
+    )
+
+    queue = simulate(Scenario(policy=policy, answers=SURE), [block]).queue["edge"]
+
+    # 101 requests in 5 s are 5.05 a second for each of four: M/M/1 at a load of 0.505.
+    assert queue.servers == 4
+    assert queue.formula_wait_ms == pytest.approx(100 * 0.505 / 0.495)
+
+
 @pytest.mark.parametrize(
     ("more", "where", "what"),
     [

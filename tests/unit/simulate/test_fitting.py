@@ -90,6 +90,26 @@ def test_times_find_their_family(
     assert one.cv2 == pytest.approx(found.cv2, rel=0.15)
 
 
+@pytest.mark.parametrize("shape", [1e5, 1e8, 1e11])
+def test_times_that_hardly_differ_have_a_gamma_that_is_nearly_normal(shape: float) -> None:
+    # By Stirling: at the mean, half and a third of the density of a standard deviation.
+    x = shape + np.array([-1.0, 0.0, 1.0]) * math.sqrt(shape)
+
+    below = gamma_cdf(shape, x)
+
+    third = 1.0 / 3.0 / math.sqrt(2.0 * math.pi * shape)
+    assert below[1] == pytest.approx(0.5 + third, abs=1e-6)
+    assert below[[0, 2]] == pytest.approx([0.158655, 0.841345], abs=1e-5)
+
+
+def test_times_that_differ_by_rounding_alone_are_constant() -> None:
+    # The same sum of tokens times what each takes, in another order.
+    rounded = np.array([0.1 + 0.7, 0.3 + 0.5] * 20)
+
+    assert np.ptp(rounded) > 0.0
+    assert [one.name for one in fit_times(rounded).fits] == ["constant"]
+
+
 def test_equal_times_are_constant() -> None:
     found = fit_times(np.full(30, 2.5))
 

@@ -10,12 +10,15 @@ from plan_numbers import basis
 from edgewise.plan import plan_from
 from edgewise.records import (
     LATENCY_SHARES,
+    Autoscaling,
     CloudTier,
     EdgeTier,
     PlanBasis,
+    QueueRules,
     ServiceFormula,
     TierKind,
     TraceReplay,
+    Workload,
 )
 from edgewise.simulate import replay_options
 
@@ -150,6 +153,22 @@ def test_a_tier_that_is_brought_too_much_is_named(tmp_path: Path) -> None:
     assert unstable["edge"] == {"edge": pytest.approx(2.0, rel=0.01)}
     assert unstable["cloud"] == {"cloud": pytest.approx(2.0, rel=0.01)}
     assert list(unstable["hybrid"]) == ["edge"]
+
+
+def test_devices_that_are_one_pool_keep_each_ones_servers_and_places_to_wait(
+    tmp_path: Path,
+) -> None:
+    # Each minute four at once, for two devices.
+    trace = written(tmp_path, [f"{minute * 60},1,1" for minute in range(50) for _ in range(4)])
+    one_waits = EdgeTier(queue=QueueRules(most_waiting=1))
+    two_run = EdgeTier(queue=QueueRules(autoscaling=Autoscaling(least=2, most=2)))
+
+    waited = replay_options(one_device(workload=Workload(devices=2), edge=one_waits), KNOWN, trace)
+    scaled = replay_options(one_device(workload=Workload(devices=2), edge=two_run), KNOWN, trace)
+
+    # Two begin at once and two wait for their end; where each device has two servers, nobody does.
+    assert quantile_ms(waited, "edge", 0.5) == pytest.approx(15.0)
+    assert quantile_ms(scaled, "edge", 0.99) == pytest.approx(10.0)
 
 
 def test_a_formula_stands_for_times_that_nobody_measured(tmp_path: Path) -> None:
