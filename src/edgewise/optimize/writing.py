@@ -41,6 +41,7 @@ class BundleWriter:
         size_bytes = sum(p.stat().st_size for p in weights)
         self.source_size_bytes = size_bytes or source.features().ByteSize()
         self.max_length = min(spec.model.max_length, source.max_length)
+        self.image = spec.model.image
         text = spec.task.takes_text
         self._tokenizer = _find_tokenizer(spec, source) if text else None
         self._manifest = BundleManifest(
@@ -53,7 +54,7 @@ class BundleWriter:
             source_size_bytes=self.source_size_bytes,
             tokenizer=self._tokenizer.name if self._tokenizer else None,
             max_length=self.max_length,
-            image=spec.model.image,
+            image=self.image,
             threads=spec.edge.threads,
         )
         is_json = self._tokenizer is not None and self._tokenizer.suffix == ".json"
