@@ -105,6 +105,30 @@ def test_the_run_itself_as_out_stays_whole(
     assert json.loads((run / "certificate.json").read_text(encoding="utf-8"))["alpha"] == 0.1
 
 
+@pytest.mark.parametrize("exchanged", [True, False])
+def test_a_plot_goes_with_its_certificate_when_the_project_is_run_again(
+    project: Path,
+    capsys: pytest.CaptureFixture[str],
+    exchanged: bool,
+) -> None:
+    run = project / "run"
+    before = (run / "certificate.json").read_bytes()
+    calibrate(capsys, run, project / "calibration.csv", "--alpha", "0.1")
+    assert (run / "calibration.html").exists()
+    (run / "decisions.sqlite").write_text("of the engine", encoding="utf-8")
+    if not exchanged:  # then the parts are moved one by one
+        (run / "of others").mkdir()
+
+    code = main(["run", str(project / "edgewise.yaml"), "--out", str(run)])
+
+    assert code == 0
+    assert (run / "certificate.json").read_bytes() == before
+    assert not (run / "calibration.html").exists()
+    assert (run / "decisions.sqlite").read_text(encoding="utf-8") == "of the engine"
+    assert (run / "of others").is_dir() is not exchanged
+    assert main(["verify", str(run)]) == 0
+
+
 def test_a_run_that_another_is_at_work_on_is_left_alone(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """A source that torch reads goes through the whole chain."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,37 @@ def test_what_a_factory_makes_becomes_a_bundle(
 
     assert code == 0
     assert read_manifest(tmp_path / "run/bundle").source_size_bytes > 24 * 8 * 4
+
+
+def test_what_a_factory_makes_of_other_weights_is_built_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch  # noqa: PLC0415 - heavy
+
+    spec = SPEC.replace("source: model", "source: 'turned_words_of_a_test:make', tokenizer: w.json")
+    project = write_project(tmp_path, spec)
+    write_script(tmp_path)
+    (tmp_path / "turned_words_of_a_test.py").write_text(FACTORY, encoding="utf-8")
+    shutil.copy(tmp_path / "model/tokenizer.json", tmp_path / "w.json")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = []
+
+    for turned in (False, False, True):
+        if turned:
+            script = torch.jit.load(str(tmp_path / "words.pt"))
+            with torch.no_grad():
+                for value in script.out.parameters():
+                    value.neg_()
+            script.save(str(tmp_path / "words.pt"))
+        main(["run", str(project), "--out", str(tmp_path / "run"), "--json"])
+        told = json.loads(capsys.readouterr().out)
+        found.append((told["quality"]["source"], told["source"]["sha256"], bool(told["done"])))
+
+    first, again, other = found
+    assert first[2]
+    assert again == (*first[:2], False)
+    assert other[0] == pytest.approx(1 - first[0])
+    assert other[1] != first[1]
 
 
 def test_a_factory_that_is_not_there_is_named_by_the_chain(tmp_path: Path) -> None:

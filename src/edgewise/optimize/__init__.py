@@ -13,7 +13,7 @@ with extras.needed("optimize"):
     from edgewise.optimize.pareto import costs_of, pareto_front
     from edgewise.optimize.recipe import parse as parse_recipe
     from edgewise.optimize.search import OptimizeResult, optimize
-    from edgewise.optimize.sources import source_files
+    from edgewise.optimize.sources import hash_made, source_files
     from edgewise.optimize.split import fit_part, held_out
     from edgewise.optimize.workbench import Probe
     from edgewise.optimize.writing import candidates_folder
@@ -31,6 +31,7 @@ __all__ = [
     "explore",
     "find_best",
     "fit_part",
+    "hash_made",
     "held_out",
     "optimize",
     "pareto_front",

@@ -30,19 +30,23 @@ def encode_features(
 ) -> NDArray[np.float32]:
     """Give features of shape (layers, n, width), from `workdir` where they are there already.
 
+    They depend on how the inputs become tensors too: for images on size and normalization.
+
     Raises
     ------
     InvalidModel
         When a feature is not finite.
     """
-    parts = (writer.source_sha256, writer.tokenizer_sha256, data_sha256, str(writer.max_length))
+    graph = source.features().SerializeToString()
+    read = (writer.tokenizer_sha256, str(writer.max_length), repr(writer.image))
+    parts = (hashlib.sha256(graph).hexdigest(), *read, data_sha256)
     key = hashlib.sha256("/".join(parts).encode()).hexdigest()
     path = workdir / f"features-{key[:20]}.npy"
     if path.is_file():
         return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
     with tempfile.TemporaryDirectory(prefix="edgewise-") as folder:
         model = Path(folder) / "features.onnx"
-        model.write_bytes(source.features().SerializeToString())
+        model.write_bytes(graph)
         found = _run(model, writer, inputs, source.layers, workers, progress)
     if not np.isfinite(found).all():
         raise InvalidModel(

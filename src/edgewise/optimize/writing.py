@@ -35,12 +35,15 @@ class BundleWriter:
         for file in files:
             with file.open("rb") as stream:
                 whole.update(hashlib.file_digest(stream, "sha256").digest())
-        self.source_sha256 = whole.hexdigest()
         weights = [p for p in files if p.suffix in _WEIGHTS or path.is_file()]
-        # What a factory makes has no file: then it is as large as its graph.
-        size_bytes = sum(p.stat().st_size for p in weights)
-        self.source_size_bytes = size_bytes or source.features().ByteSize()
+        self.source_size_bytes = sum(p.stat().st_size for p in weights)
+        if not self.source_size_bytes:  # what a factory makes has no file: its graph stands for it
+            graph = source.features().SerializeToString()
+            whole.update(graph)
+            self.source_size_bytes = len(graph)
+        self.source_sha256 = whole.hexdigest()
         self.max_length = min(spec.model.max_length, source.max_length)
+        self.image = spec.model.image
         text = spec.task.takes_text
         self._tokenizer = _find_tokenizer(spec, source) if text else None
         self._manifest = BundleManifest(
@@ -53,7 +56,7 @@ class BundleWriter:
             source_size_bytes=self.source_size_bytes,
             tokenizer=self._tokenizer.name if self._tokenizer else None,
             max_length=self.max_length,
-            image=spec.model.image,
+            image=self.image,
             threads=spec.edge.threads,
         )
         is_json = self._tokenizer is not None and self._tokenizer.suffix == ".json"

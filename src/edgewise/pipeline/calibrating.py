@@ -20,7 +20,7 @@ from edgewise.errors import IntegrityError, InvalidData, UsageError
 from edgewise.pipeline.alone import alone_on
 from edgewise.pipeline.answers import inputs_of_task, local_answers
 from edgewise.pipeline.swap import replace_run
-from edgewise.pipeline.verify import HASHED
+from edgewise.pipeline.verify import HASHED, PAGE
 from edgewise.pipeline.watching import drift_rules
 from edgewise.profile import describe_target
 from edgewise.records import (
@@ -50,7 +50,6 @@ from edgewise.runtimes import bundle_sha256, hash_file, open_bundle, read_manife
 from edgewise.spec import read_columns, read_sample
 
 Floats = NDArray[np.float64]
-PAGE = "calibration.html"
 _ONE_BY_ONE = 1
 
 

@@ -11,7 +11,7 @@ from edgewise.errors import InvalidRecord
 from edgewise.pipeline.cache import Cache
 from edgewise.pipeline.quality import TestAnswers
 from edgewise.pipeline.swap import clear_asides, replace_run
-from edgewise.pipeline.verify import HASHED, verify_run
+from edgewise.pipeline.verify import HASHED, PAGE, verify_run
 from edgewise.records import (
     BundleSummary,
     Candidate,
@@ -70,7 +70,8 @@ def publish(outcome: Outcome, out: Path, cache: Cache) -> RunSummary:
         write_text(folder / "report.html", report)
         write_json(folder / "run.json", _seal(summary, folder))
 
-    replace_run(out, ("bundle", *HASHED, "run.json"), fill)
+    # The page of a certificate that was made later goes with that certificate.
+    replace_run(out, ("bundle", *HASHED, PAGE, "run.json"), fill)
     cache.done.append("publish")
     return _with_stages(read_json(RunSummary, out / "run.json"), cache)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from edgewise.optimize import source_files
+from edgewise.optimize import hash_made, source_files
 from edgewise.pipeline.cache import hash_path
 from edgewise.records import ModelSpec
 
@@ -11,6 +11,8 @@ _TOKENIZERS = ("tokenizer.json", "vocab.txt")
 
 def hash_source(model: ModelSpec) -> str:
     """Hash a model, in hex, with the weights and the tokenizer that lie beside its file.
+
+    A factory is called: nobody else knows what weights it reads.
 
     Raises
     ------
@@ -24,4 +26,5 @@ def hash_source(model: ModelSpec) -> str:
     elif not source.is_dir():
         beside = (source.with_name(name) for name in _TOKENIZERS)
         files += [path for path in beside if path.is_file()]
-    return hashlib.sha256("/".join(map(hash_path, files)).encode()).hexdigest()
+    parts = [*map(hash_path, files), hash_made(source)]
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()

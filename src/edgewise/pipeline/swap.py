@@ -32,7 +32,8 @@ def replace_run(out: Path, parts: Sequence[str], fill: Callable[[Path], None]) -
     Parameters
     ----------
     parts
-        The names that `fill` writes; the last one says that the run is whole.
+        The names that `fill` may write, and that go where it does not; the last one, which it
+        always writes, says that the run is whole.
 
     Raises
     ------
@@ -156,7 +157,8 @@ def _move_parts(out: Path, parts: Sequence[str], fill: Callable[[Path], None]) -
             if (out / name).exists():
                 move(out / name, old / name)
         for name in parts:
-            move(aside / name, out / name)
+            if (aside / name).exists():
+                move(aside / name, out / name)
     except BaseException:
         for source, target in reversed(moved):
             with suppress(OSError):

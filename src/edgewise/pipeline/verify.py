@@ -20,6 +20,9 @@ from edgewise.runtimes import bundle_sha256, hash_file, read_manifest
 HASHED = ("profile.json", "certificate.json", "policy.json", "plan.json", "report.html")
 """The parts beside the bundle whose hashes are in `run.json`."""
 
+PAGE = "calibration.html"
+"""The plot of a certificate that `edgewise calibrate` or `edgewise recertify` gave the run."""
+
 _ANEW = "run `edgewise run` again"
 
 

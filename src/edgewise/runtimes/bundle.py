@@ -23,6 +23,7 @@ from edgewise.runtimes.litert import LiteRt
 from edgewise.runtimes.openvino import OpenVino
 from edgewise.runtimes.ort import OnnxRuntime
 from edgewise.runtimes.protocol import Runtime, Session
+from edgewise.runtimes.weights import weights_beside
 from edgewise.tasks import TaskModel, open_task
 
 if TYPE_CHECKING:
@@ -185,8 +186,8 @@ def write_manifest(folder: Path, manifest: BundleManifest) -> BundleManifest:
     StorageError
         When a file can't be read, or the manifest not be written.
     """
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST)
-    hashes = {path.relative_to(folder).as_posix(): hash_file(path) for path in files}
+    names = sorted(name for name in _files_in(folder) if name != MANIFEST)
+    hashes = {name: hash_file(folder / name) for name in names}
     whole = replace(manifest, files=hashes)
     write_json(folder / MANIFEST, whole)
     return whole
@@ -287,9 +288,10 @@ def open_onnx(
         task=Task.TEXT_CLASSIFICATION if text else Task.IMAGE_CLASSIFICATION,
         labels=tuple(labels) or _labels_beside(model),
         files={
-            path.name: hash_file(path)
-            for path in (model, tokenizer)
-            if path is not None and path.is_file()
+            **{name: hash_file(path) for name, path in weights_beside(model).items()},
+            **{
+                path.name: hash_file(path) for path in (model, tokenizer) if path and path.is_file()
+            },
         },
         model=model.name,
         runtime=runtime.name,
@@ -335,8 +337,15 @@ def open_task_of(manifest: BundleManifest, folder: Path) -> TaskModel:
     return open_task(manifest, folder)
 
 
+def _files_in(folder: Path) -> list[str]:
+    return [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
+
+
 def _verify(manifest: BundleManifest, folder: Path) -> None:
     used = [manifest.model]
+    if not {*_files_in(folder)} <= {*manifest.files, MANIFEST}:  # a large model is not read in vain
+        beside = weights_beside(folder / manifest.model).values()
+        used += [path.relative_to(folder).as_posix() for path in beside]
     if manifest.task.takes_text:
         found = [name for name in _TOKENIZERS if (folder / name).is_file()]
         used += [manifest.tokenizer] if manifest.tokenizer else found

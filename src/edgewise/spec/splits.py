@@ -39,6 +39,10 @@ def read_split(spec: ProjectSpec, name: str) -> Split:
         if spec.task is Task.IMAGE_CLASSIFICATION:
             image = image_at(path, line, value)
             value, content = str(image), hash_image(image)
+        if columns.cluster and not row[columns.cluster].strip():
+            what = f"column `{columns.cluster}` is empty"
+            hint = "name the speaker, user or session of each row, or remove the row"
+            raise InvalidData(what, where=f"{path}:{line}", hint=hint)
         group = row[columns.group] if columns.group else None
         cluster = row[columns.cluster] if columns.cluster else None
         answer = row[answers].strip() if answers else None

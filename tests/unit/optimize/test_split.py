@@ -34,3 +34,16 @@ def test_without_clusters_about_a_fifth_is_held_out_by_input() -> None:
 
     assert 0.12 < len(held.examples) / 400 < 0.28
     assert len(held.examples) + len(fit_part(split).examples) == 400
+
+
+def test_inputs_that_differ_in_white_space_are_held_out_together() -> None:
+    words = [f"text {i}" for i in range(200)]
+    examples = tuple(Example(t, "a") for word in words for t in (word, f" {word}", f"{word}\n"))
+    split = Split(name="train", examples=examples, sha256="0")
+
+    held, fit = (
+        {e.input.strip() for e in part.examples} for part in (held_out(split), fit_part(split))
+    )
+
+    assert held
+    assert not held & fit

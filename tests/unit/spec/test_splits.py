@@ -84,6 +84,19 @@ def test_clusters_are_read_and_are_part_of_what_a_split_is(tmp_path: Path) -> No
     assert len(hashes) == 2
 
 
+@pytest.mark.parametrize("empty", ["", " "])
+def test_a_row_of_no_cluster_is_named(tmp_path: Path, empty: str) -> None:
+    spec = project(tmp_path, Task.TEXT_CLASSIFICATION, Columns(cluster="user"), None)
+    (tmp_path / "calibration.csv").write_text(f"text,label,user\na,x,bob\nb,y,{empty}\n")
+
+    with pytest.raises(InvalidData) as caught:
+        read_split(spec, "calibration")
+
+    assert caught.value.what == "column `user` is empty"
+    assert caught.value.where == f"{tmp_path / 'calibration.csv'}:3"
+    assert caught.value.hint == "name the speaker, user or session of each row, or remove the row"
+
+
 def test_a_cluster_in_two_splits_is_named(tmp_path: Path) -> None:
     spec = project(tmp_path, Task.TEXT_CLASSIFICATION, Columns(cluster="user"), None)
     (tmp_path / "train.csv").write_text("text,label,user\na,x,ann\nb,y,bob\n")

@@ -85,6 +85,21 @@ def source_files(path: Path) -> list[Path]:
     return [origin] if origin is not None and origin.is_file() else []
 
 
+def hash_made(path: Path) -> str:
+    """Hash what the factory of `package.module:factory` makes, which runs its code.
+
+    Empty where the source is something else, or nothing can be made: `open_source` says so.
+    """
+    if path.exists() or ":" not in path.name:
+        return ""
+    try:
+        from edgewise.optimize.sources.made import hash_factory  # noqa: PLC0415 - heavy
+
+        return hash_factory(path.name)
+    except (InvalidModel, MissingExtra):
+        return ""
+
+
 def _weights_beside(path: Path) -> list[Path]:
     with extras.needed("optimize"):
         import onnx  # noqa: PLC0415 - heavy
