@@ -32,7 +32,7 @@ VERBS = {
     "cuts": "measure where an ONNX model may be cut between two tiers",
     "recertify": "certify a run anew from what its audit has sampled",
     "predict": "answer one text or file through the engine of a run",
-    "serve": "serve a bundle by the Open Inference Protocol v2 and plain JSON",
+    "serve": "answer on a port as OpenAI, Open Inference Protocol v2 and plain JSON",
     "log": "ask a decision log in SQL, or export it to Parquet",
     "verify": "check that the parts of a run are whole and belong together",
 }
