@@ -310,6 +310,31 @@ async def test_personal_data_is_hidden_from_the_cloud_and_restored_in_pieces() -
         assert result["generation"]["tool_calls"][0]["arguments"] == '{"to": "ana@example.org"}'
 
 
+async def test_a_chat_that_can_not_be_hidden_holds_no_place_and_no_money(tmp_path: Path) -> None:
+    redact = PrivacyActions(by_kind={"email": PrivacyAction.REDACT})
+    rules = PrivacyRules(detect=("email",), actions=redact)
+    nested: dict[str, Any] = {}
+    for _ in range(300):
+        nested = {"a": nested}
+    tool = {"type": "function", "function": {"name": "f", "parameters": nested}}
+    says = {"role": "user", "content": "write to ana@example.org"}
+    money = BudgetRules(path=str(tmp_path / "budget"), total=SpendingLimit(usd_per_day=3000.0))
+    with pair(UNSURE, FAR, privacy=rules, budget=money) as two:
+        near, far = two.engine.policy.tiers
+        full = replace(two.engine.policy, tiers=(near, replace(far, max_in_flight=1)))
+        async with HybridInferenceEngine(policy=full) as engine:
+            texts = [
+                await text_of(engine.stream({"messages": [says], "max_tokens": 50, **more}))
+                for more in ({"tools": [tool]}, {})
+            ]
+            budget = engine._serving.budget
+            assert budget is not None
+            left_usd = budget.left_usd("")
+
+    assert texts == ["near is not so sure", "far knows"]
+    assert left_usd > 2900.0
+
+
 async def test_a_private_chat_stays_near() -> None:
     rules = PrivacyRules(detect=("email",))
     chat = {"messages": [{"role": "system", "content": "I am ana@example.org"}, *ASK["messages"]]}

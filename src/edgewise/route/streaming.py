@@ -189,16 +189,19 @@ class Streamer:
             run.steps.append(step)
             if step.action is not _ANSWER or step.tier is None:
                 return
-            chosen = held.pop(step.tier)
-            for other in held.values():
-                await self._finish(run, other, _ANSWERED)
-            held = {step.tier: chosen}
+            chosen = held[step.tier]
+            for other in [one for one in held.values() if one is not chosen]:
+                self._end(run, other, _ANSWERED)
+                await other.stream.aclose()
             async with contextlib.aclosing(self._hand_out(run, chosen)) as pieces:
                 async for piece in pieces:
                     yield piece
         finally:
+            # All end before the first is closed, where another cancellation may come.
             for one in held.values():
-                await self._finish(run, one, _CANCELLED)
+                self._end(run, one, _CANCELLED)
+            for one in held.values():
+                await one.stream.aclose()
 
     def _next(self, run: Run, more: tuple[Attempt, ...]) -> Step:
         now_s, system = self._clock.now_s(), self._system()
@@ -222,15 +225,12 @@ class Streamer:
         if call is None:
             return
         tier = call.tier
-        one = run.input_for(tier)
-        stream = stream_of(
-            run.serving.tiers[tier.name], one, timeout_ms, request_id=run.facts.request_id
-        )
-        begun = _Held(call, stream, ChunkRestorer(run.way_back(tier)))
         limit = _Limit(timeout_ms, _where(run, tier))
         outcome = _CANCELLED
+        begun: _Held | None = None
         failure: EdgewiseError | None = None
         try:
+            begun = _opened(run, call, timeout_ms)
             with limit:
                 await self._read(run, begun)
             outcome = _ANSWERED
@@ -243,9 +243,12 @@ class Streamer:
         finally:
             limit.close()
             if outcome is not _ANSWERED:
-                await stream.aclose()
-                run.attempts.append(call.end(outcome, failure=failure, usage=begun.usage(run)))
-        if outcome is _ANSWERED:
+                # Before its stream is closed: who leaves meanwhile frees its place all the same.
+                usage = None if begun is None else begun.usage(run)
+                run.attempts.append(call.end(outcome, failure=failure, usage=usage))
+                if begun is not None:
+                    await begun.stream.aclose()
+        if begun is not None and outcome is _ANSWERED:
             begun.place = len(run.attempts)
             run.attempts.append(self._attempt_so_far(run, begun))
             run.answers[tier.name] = begun.answer(run)
@@ -301,16 +304,16 @@ class Streamer:
             raise _broken_off(wrong, run, chosen) from None
         finally:
             limit.close()
-            await self._finish(run, chosen, outcome, failure)
+            self._end(run, chosen, outcome, failure)
+            await chosen.stream.aclose()
 
-    async def _finish(
+    def _end(
         self, run: Run, held: _Held, outcome: Outcome, failure: EdgewiseError | None = None
     ) -> None:
         """End a call that the decision has heard of, once; its attempt then tells the whole."""
         place, held.place = held.place, -1
         if place < 0:
             return
-        await held.stream.aclose()
         run.attempts[place] = held.call.end(
             outcome,
             confidence=run.attempts[place].confidence,
@@ -328,6 +331,14 @@ class Streamer:
         if deadline_ms is None:
             return None
         return max(0.0, deadline_ms - (self._clock.now_s() - run.start_s) * 1000)
+
+
+def _opened(run: Run, call: Call, timeout_ms: float | None) -> _Held:
+    """Ask a tier for what it may see of the input."""
+    tier, name = call.tier, run.facts.request_id
+    one = run.input_for(tier)
+    stream = stream_of(run.serving.tiers[tier.name], one, timeout_ms, request_id=name)
+    return _Held(call, stream, ChunkRestorer(run.way_back(tier)))
 
 
 def _tokens_to_decide(run: Run, tier: TierPolicy) -> int | None:
