@@ -114,16 +114,20 @@ class Store:
         self._clockwork.at(now_s + LOOK_EVERY_S, _SYSTEM, self._look)
 
     def _look(self, now_s: float) -> None:
-        while self._waiting and now_s - self._waiting[0].since_s >= self._rules.max_age_s:
-            self._bytes -= self._waiting.popleft().size_bytes
-            self._tally.expired += 1
+        self._expire(now_s)
         if self._waiting and not self._reachable(now_s):
             self._look_later(now_s)
             return
         self._send_next(now_s)
 
+    def _expire(self, now_s: float) -> None:
+        while self._waiting and now_s - self._waiting[0].since_s >= self._rules.max_age_s:
+            self._bytes -= self._waiting.popleft().size_bytes
+            self._tally.expired += 1
+
     def _send_next(self, now_s: float) -> None:
         """Send the next few; nothing is looked for once nothing waits."""
+        self._expire(now_s)
         self._looks = bool(self._waiting)
         claimed = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
         self._under_way = len(claimed)

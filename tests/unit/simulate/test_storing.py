@@ -93,6 +93,19 @@ def test_what_has_waited_too_long_ends() -> None:
     assert (found.late.expired, found.late.answered) == (1, 1)
 
 
+def test_what_has_waited_too_long_while_others_are_sent_ends() -> None:
+    policy = replace(POLICY, offline=replace(RULES, max_age_s=11.0))
+
+    found = run(policy, *[0.0] * 100, outages=DARK)
+
+    # From 10.5 s on four go every 0.1 s, and nothing is sent that is 11 s old.
+    assert found.late is not None
+    assert found.late.answered + found.late.expired == 100
+    assert found.late.answered < 60
+    assert found.late.wait_p95_s is not None
+    assert found.late.wait_p95_s < 11.2
+
+
 def test_a_full_queue_refuses() -> None:
     by_count = replace(POLICY, offline=replace(RULES, max_count=1))
     by_bytes = replace(POLICY, offline=replace(RULES, max_bytes=2 * RULES.max_answer_bytes))
