@@ -79,7 +79,7 @@ class Events:
 
     def add(self, block: TraceBlock) -> None:
         """Replay up to the last request of a block."""
-        at_s = block.t_s / self._scenario.rate
+        at_s = block.t_s
         self._tally.arrive(at_s)
         self._tally.may_wait |= block.late is not None and bool(block.late.any())
         for run in self._arrivals.runs(block, at_s):

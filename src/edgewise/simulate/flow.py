@@ -88,7 +88,7 @@ class Flow:
 
     def add(self, block: TraceBlock) -> None:
         """Replay the requests of a block."""
-        at_s = block.t_s / self._scenario.rate
+        at_s = block.t_s
         self._tally.arrive(at_s)
         self._tally.may_wait |= block.late is not None and bool(block.late.any())
         n = len(at_s)

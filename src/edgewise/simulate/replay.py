@@ -1,6 +1,6 @@
 """A trace goes through a policy, by the way that fits: blocks where nothing feeds back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from time import perf_counter
 
@@ -41,10 +41,19 @@ def simulate(
     by_events = has_feedback(scenario)
     with Tally(names) as tally:
         replay = Events(scenario, tally) if by_events else Flow(scenario, tally)
-        for block in trace:
+        for block in _paced(trace, scenario.rate):
             replay.add(block)
         replay.finish()
         method = "events" if by_events else "flow"
         wall_s = perf_counter() - start_s
         found = report_of(scenario, tally, wall_s=wall_s, method=method, what_if=what_if)
         return replace(found, latency_curve=curve_of(tally, shares)) if shares else found
+
+
+def _paced(trace: Iterable[TraceBlock], rate: float) -> Iterator[TraceBlock]:
+    """Give requests as many times as fast, from the first one on: it comes when it came."""
+    first_s = None
+    for block in trace:
+        if first_s is None:
+            first_s = float(block.t_s[0])
+        yield block if rate == 1.0 else replace(block, t_s=first_s + (block.t_s - first_s) / rate)
