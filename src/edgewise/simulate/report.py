@@ -1,7 +1,7 @@
 """What was seen becomes the record that is shown."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from edgewise.records import (
     ArrivalReport,
@@ -185,7 +185,7 @@ def _warnings(tally: Tally, queue: dict[str, QueueReport]) -> tuple[str, ...]:
 
 def _left_out(scenario: Scenario, tally: Tally) -> tuple[str, ...]:
     """Say what of the policy the replay has no data for."""
-    policy, found = scenario.policy, []
+    policy, found = scenario.policy, list(_beside(scenario, tally))
     if policy.preroute is not None and not prerouted(scenario):
         found.append(
             "nothing is pre-routed: give `--answers` a column `gain`, or `text` where the policy "
@@ -200,6 +200,18 @@ def _left_out(scenario: Scenario, tally: Tally) -> tuple[str, ...]:
             "nothing is stored for later: no request of the trace may wait; give it a column `late`"
         )
     return tuple(found)
+
+
+def _beside(scenario: Scenario, tally: Tally) -> Iterator[str]:
+    """Say what of the scenario happens before the first request or after the last."""
+    first_s, last_s = tally.first_s, tally.last_s
+    trace = f"the trace is from {first_s:.12g} to {last_s:.12g} s on its own clock"
+    for one in scenario.outages:
+        if one.to_s <= first_s or one.from_s > last_s:
+            when = f"from {one.from_s:.12g} to {one.to_s:.12g} s"
+            yield f"no request comes in the outage of {one.tier} {when}: {trace}"
+    if scenario.drift is not None and scenario.drift.from_s > last_s:
+        yield f"no request comes after the drift begins at {scenario.drift.from_s:.12g} s: {trace}"
 
 
 def _late(scenario: Scenario, late: LateTally) -> LateReport | None:

@@ -322,6 +322,28 @@ def test_drift_makes_sure_answers_wrong_until_the_audit_finds_it() -> None:
     assert found.reasons["certificate_void"] == 1
 
 
+def test_an_outage_and_a_drift_beside_the_trace_are_said_to_change_nothing() -> None:
+    outages = (
+        Outage(tier="cloud", from_s=0.0, to_s=10.0),
+        Outage(tier="cloud", from_s=12.0, to_s=100.0),
+        Outage(tier="cloud", from_s=100.0, to_s=101.0),
+    )
+
+    found = simulate(
+        Scenario(
+            policy=BOTH, answers=SURE, outages=outages, drift=Drift(from_s=20.5, wrong_share=0.1)
+        ),
+        at(10.0, 20.0),
+    )
+
+    trace = "the trace is from 10 to 20 s on its own clock"
+    assert found.warnings == (
+        f"no request comes in the outage of cloud from 0 to 10 s: {trace}",
+        f"no request comes in the outage of cloud from 100 to 101 s: {trace}",
+        f"no request comes after the drift begins at 20.5 s: {trace}",
+    )
+
+
 def test_requests_a_minute_move_work_off_the_device() -> None:
     rule = DeviceRule(name="busy", requests_per_min_above=2.0)
     policy = replace(BOTH, device=(rule,))
