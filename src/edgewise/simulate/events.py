@@ -93,6 +93,10 @@ class Events:
         """Carry what is left to its end."""
         self._clockwork.run_out()
         self._tally.flush()
+        for (name, own), servers in self._servers.items():
+            if own is not None:
+                tally = self._tally.tiers[name]
+                tally.busiest_s = max(tally.busiest_s, servers.busy_s)
 
     def _open_store(self) -> Store | None:
         rules = self._scenario.policy.offline

@@ -168,6 +168,13 @@ def _warnings(tally: Tally, queue: dict[str, QueueReport]) -> tuple[str, ...]:
         for name, one in queue.items()
         if not one.stable
     ]
+    for name, tier in tally.tiers.items():
+        if queue[name].stable and tier.busiest_s >= tally.span_s * (1.0 - _ROUNDING) > 0.0:
+            found.append(
+                f"{name}: the busiest of its {tier.lines:,} devices is brought "
+                f"{tier.busiest_s / tally.span_s:.2f} times what its servers can do, so waits grow "
+                "there for as long as requests come"
+            )
     cv2 = tally.gap_cv2
     if cv2 is not None and cv2 > _BURSTY_CV2:
         found.append(

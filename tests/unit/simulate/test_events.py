@@ -477,6 +477,35 @@ def test_the_formula_of_devices_with_own_servers_is_that_of_one_device(
 
 
 @pytest.mark.parametrize(
+    ("queue", "deadline_ms"),
+    [
+        (None, None),
+        (None, 60_000.0),
+        (QueueRules(batching=Batching(most=1, wait_ms=0.0)), None),
+        (QueueRules(autoscaling=Autoscaling(least=2, most=2)), None),
+    ],
+)
+def test_a_device_that_is_brought_too_much_is_named_among_idle_ones(
+    queue: QueueRules | None, deadline_ms: float | None
+) -> None:
+    edge = replace(EDGE, service=ServiceFormula(base_ms=1000.0), servers=2, queue=queue)
+    policy = Policy(task="t", labels=(), tiers=(edge,), deadline_ms=deadline_ms)
+    moments_s = [0.25 * n for n in range(42)]
+    block = replace(at(*moments_s)[0], devices=(*["a"] * 40, "b", "c"))
+
+    found = simulate(Scenario(policy=policy, answers=SURE), [block])
+    calm = simulate(Scenario(policy=policy, answers=SURE), [replace(block, t_s=2.0 * block.t_s)])
+
+    # 39 s of work come to one device of two servers in 10.25 s, the last request's left out.
+    words = "edge: the busiest of its 3 devices is brought 1.90 times what its servers can do, so "
+    assert [one for one in found.warnings if "busiest" in one] == [
+        f"{words}waits grow there for as long as requests come"
+    ]
+    assert found.queue["edge"].stable
+    assert not [one for one in calm.warnings if "busiest" in one]
+
+
+@pytest.mark.parametrize(
     ("more", "where", "what"),
     [
         ({"rate": 0.0}, "Scenario.rate", "`rate` is not from 1e-09 to 1e+09: 0.0"),
