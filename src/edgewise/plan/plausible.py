@@ -24,6 +24,7 @@ def warnings_of(
         *_halves(numbers),
         *_missing(basis, numbers),
         *_unknown(basis, evidence),
+        *_away_alone(basis),
         *_another_volume(evidence, numbers),
         *_outgrown(basis, evidence, numbers),
     ]
@@ -92,6 +93,21 @@ def _unknown(basis: PlanBasis, evidence: Evidence) -> Iterator[str]:
     taken = evidence.promised and not evidence.deferral_rows  # a certificate promises the loss
     if basis.cloud is not None and taken and evidence.hybrid_loss is None:
         yield "the hybrid's loss against the cloud is neither measured nor assumed"
+
+
+def _away_alone(basis: PlanBasis) -> Iterator[str]:
+    """Say which regions' requests the hybrid sends away whole, and its numbers don't."""
+    if basis.cloud is None:
+        return
+    far = {"cloud", *basis.cloud.equals}
+    homes = basis.privacy.residency
+    away = [name for name, tiers in homes.items() if "edge" not in tiers and far & set(tiers)]
+    if away:
+        yield (
+            f"{', '.join(away)}: the cloud alone may see these regions' requests, and how many "
+            "there are is not known: the hybrid's cost, latency and energy are as if the edge "
+            "answered them first"
+        )
 
 
 def _another_volume(evidence: Evidence, n: Mapping[str, float]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from edgewise.records import (
     OptionReplay,
     Origin,
     PlanBasis,
+    PrivacyRules,
     Shape,
     TierKind,
     TraceReplay,
@@ -190,6 +191,20 @@ def test_what_is_neither_measured_nor_assumed_is_said() -> None:
     hybrid = found.options[2]
     assert hybrid.latency_p95_ms is None
     assert "no certificate" in hybrid.reasons[0]
+
+
+def test_regions_that_the_cloud_alone_may_see_are_said_to_be_in_no_cost_of_the_hybrid() -> None:
+    homes = {"eu": ("cloud",), "uk": ("east",), "us": ("edge", "cloud"), "cn": ("edge",), "": ()}
+    known = basis()
+    cloud = replace(known.cloud or CloudTier(), equals=("east",))
+    resident = replace(known, cloud=cloud, privacy=PrivacyRules(residency=homes))
+    alone = replace(resident, cloud=None)
+
+    assert plan_from(resident, KNOWN).warnings == (
+        "eu, uk: the cloud alone may see these regions' requests, and how many there are is not "
+        "known: the hybrid's cost, latency and energy are as if the edge answered them first",
+    )
+    assert plan_from(alone, KNOWN).warnings == ()
 
 
 @pytest.mark.parametrize(
