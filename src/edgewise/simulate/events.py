@@ -335,7 +335,8 @@ class Events:
             assert self._store is not None
             if answered:
                 self._judge(run, step.tier or "")
-            self._store.ended(run.late, now_s, answered=answered, tried=run.tried)
+            held = not answered and self._is_held(run, run.late, now_s)
+            self._store.ended(run.late, now_s, answered=answered, tried=run.tried, held=held)
             return
         tally = self._tally
         for reason in run.reasons:
@@ -348,6 +349,15 @@ class Events:
             self._answer(run, step.tier or "", now_s)
             return
         tally.unanswered += 1
+
+    def _is_held(self, run: Run, late: Late, now_s: float) -> bool:
+        """Say whether a request can't go now and others may, as live ones are asked."""
+        if run.attempts or Reason.BUDGET_SPENT._value_ in run.reasons:
+            return not run.attempts
+        return Reason.TOO_LARGE._value_ not in run.reasons and any(
+            is_remote(tier) and name not in late.allowed and self._monitors[name].takes(now_s)
+            for name, tier in self._by_name.items()
+        )
 
     def _answer(self, run: Run, name: str, now_s: float) -> None:
         """Note an answer that its caller waited for."""
