@@ -121,7 +121,7 @@ class EachDevice:
 
 
 def _summed(sums: Floats, devices: Integers, values: Floats) -> Floats:
-    found: Floats = np.bincount(devices, values, len(sums))
+    found = np.bincount(devices, values, len(sums)).astype(np.float64)
     found[: len(sums)] += sums
     return found
 

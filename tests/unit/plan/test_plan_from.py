@@ -196,7 +196,7 @@ def test_what_is_neither_measured_nor_assumed_is_said() -> None:
 def test_regions_that_the_cloud_alone_may_see_are_said_to_be_in_no_cost_of_the_hybrid() -> None:
     homes = {"eu": ("cloud",), "uk": ("east",), "us": ("edge", "cloud"), "cn": ("edge",), "": ()}
     known = basis()
-    cloud = replace(known.cloud or CloudTier(), equals=("east",))
+    cloud = replace(known.cloud or CloudTier(), equals={"east": "https://east"})
     resident = replace(known, cloud=cloud, privacy=PrivacyRules(residency=homes))
     alone = replace(resident, cloud=None)
 
