@@ -156,7 +156,7 @@ def _energy(scenario: Scenario, tally: Tally) -> EnergyReport:
     for name, one in tally.tiers.items():
         profile = scenario.profiles.get(name)
         each = None if profile is None else profile.energy.joules_per_request
-        by_tier[name] = None if each is None else each * one.attempts
+        by_tier[name] = None if each is None else each * one.served
     known = [joules for joules in by_tier.values() if joules is not None]
     return EnergyReport(joules=sum(known) if known else None, by_tier=by_tier)
 

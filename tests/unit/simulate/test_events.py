@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from plan_numbers import PROFILE
 
 from edgewise.errors import InvalidRecord
 from edgewise.records import (
@@ -13,6 +14,7 @@ from edgewise.records import (
     Batching,
     BudgetRules,
     DeviceRule,
+    Energy,
     HedgeRules,
     OnVoid,
     Policy,
@@ -362,6 +364,32 @@ def test_a_full_line_refuses() -> None:
 
     assert found.queue["cloud"].refused == 1
     assert found.share["none"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("queue", "more", "served"),
+    [
+        (QueueRules(most_waiting=1), {}, 2),
+        (QueueRules(), {"outages": (Outage(tier="edge", from_s=0.0, to_s=1.0),)}, 0),
+        (QueueRules(), {"failure_share": {"edge": 1.0}}, 0),
+    ],
+)
+def test_a_call_that_no_server_worked_on_takes_no_energy(
+    queue: QueueRules, more: dict[str, Any], served: int
+) -> None:
+    tier = replace(EDGE, threshold=None, servers=1, queue=queue)
+    profile = replace(PROFILE, energy=Energy(joules_per_request=2.0, origin="measured"))
+
+    found = run(
+        replace(ALONE, tiers=(tier,), retry=RetryRules(most=0)),
+        *(0.0, 0.0, 0.0),
+        profiles={"edge": profile},
+        **more,
+    )
+
+    assert found.attempts["edge"] == 3
+    assert found.energy is not None
+    assert found.energy.joules == 2.0 * served
 
 
 def test_a_full_line_stays_full_however_many_it_refuses() -> None:
