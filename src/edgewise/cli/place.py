@@ -48,12 +48,13 @@ def command(
             ]
         print_json(shown)
     else:
-        for line in (*_placed(placement), *_swept(points)):
+        for line in (*told(placement), *_swept(points)):
             say(line)
     return 0 if placement.feasible else 3
 
 
-def _placed(placement: Placement) -> Iterator[str]:
+def told(placement: Placement) -> Iterator[str]:
+    """Give a placement in words, for people."""
     yield from (f"check: {words}" for words in placement.warnings)
     if not placement.feasible:
         yield "Nothing is feasible."
@@ -66,7 +67,7 @@ def _placed(placement: Placement) -> Iterator[str]:
             yield from (f"  {one.text}" for one in placement.relaxation)
         return
     usd, gap = placement.usd_per_month or 0.0, placement.gap_share or 0.0
-    yield f"{format_usd(usd)} a month, at most {gap:.2%} above the optimum.\n"
+    yield f"{format_usd(usd)} a month; the optimum is at most {gap:.2%} less.\n"
     yield table(
         ("workload", "share", "way", "p95", "quality", "requests"),
         (
