@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from time import perf_counter
 
 from edgewise.records import Simulation
@@ -39,9 +40,13 @@ def simulate(
     start_s = perf_counter()
     names = tuple(tier.name for tier in scenario.policy.tiers)
     by_events = has_feedback(scenario)
+    blocks = _paced(trace, scenario.rate)
+    begun = next(blocks, None)
+    if begun is not None and scenario.network is not None:
+        scenario = replace(scenario, network=scenario.network.laid(float(begun.t_s[0])))
     with Tally(names) as tally:
         replay = Events(scenario, tally) if by_events else Flow(scenario, tally)
-        for block in _paced(trace, scenario.rate):
+        for block in () if begun is None else chain((begun,), blocks):
             replay.add(block)
         replay.finish()
         method = "events" if by_events else "flow"

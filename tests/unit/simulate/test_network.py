@@ -31,10 +31,35 @@ def test_moments_on_the_clock_of_the_network_are_found_on_it(tmp_path: Path) -> 
     )
 
     moments = 1_700_000_000 + np.array([1.0, 2.5, 3.0, 4.5])
+    found = found.laid(float(moments[0]))
     assert found.rtt_s(moments, np.zeros(4)).tolist() == [0.05, 0.1, 0.02, 0.05]
     # 100 kB take 0.1 s at 8 Mbit/s, 1 s at 0.8 and 10 ms at 80.
     took = found.up_s(moments, np.full(4, 1e5)).tolist()
     assert took == pytest.approx([0.1, 0.505, 0.01, 0.1], abs=1e-6)
+
+
+@pytest.mark.parametrize("deadline_ms", [None, 1000.0])
+@pytest.mark.parametrize(
+    ("moments_s", "round_trips_ms"),
+    [((0.0, 11.0), [20.0, 100.0]), ((10.0, 11.0), [20.0, 50.0]), ((14.0, 15.0), [50.0, 100.0])],
+)
+def test_a_trace_is_on_the_clock_of_the_network_from_its_first_request_on_or_not(
+    tmp_path: Path,
+    deadline_ms: float | None,
+    moments_s: tuple[float, ...],
+    round_trips_ms: list[float],
+) -> None:
+    measured = network(tmp_path, "t_s,rtt_ms\n10,20\n11,50\n12,100\n")
+    cloud = TierPolicy(name="cloud", kind=TierKind.CLOUD)
+    policy = Policy(task="t", labels=(), tiers=(cloud,), deadline_ms=deadline_ms)
+    block = TraceBlock(
+        first=0, t_s=np.array(moments_s), input_tokens=np.ones(2), output_tokens=np.ones(2)
+    )
+
+    found = simulate(scenario_of(policy, network=measured), [block], shares=(0.0, 1.0))
+
+    # One that begins before 10 s has the network's first second at 0, also at 11 s.
+    assert [ms for _, ms in found.latency_curve] == pytest.approx(round_trips_ms)
 
 
 @pytest.mark.parametrize("deadline_ms", [None, 1000.0])
