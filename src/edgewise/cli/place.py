@@ -9,6 +9,8 @@ from edgewise.cli.show import print_json, say, table
 from edgewise.records import Placement, PlacementPoint, encode, write_json
 from edgewise.units import format_bytes, format_ms, format_usd
 
+_CENT = 0.005
+
 
 @click.command("place")
 @click.argument("file", type=click.Path(path_type=Path))
@@ -97,6 +99,10 @@ def told(placement: Placement) -> Iterator[str]:
             for one in placement.pools
         ),
     )
+    listed = [one.usd_per_month for one in (*placement.assignments, *placement.pools)]
+    rest_usd = usd - sum(listed)
+    if rest_usd > _CENT:
+        yield f"\n{format_usd(rest_usd)} a month more for tiers that are used"
     if placement.bindings:
         yield "\nWhat binds:"
     for one in placement.bindings:

@@ -55,6 +55,17 @@ def test_the_gap_is_told_as_a_share_of_the_cost() -> None:
     assert next(told(one)) == "150 USD a month; the optimum is at most 33.33% less.\n"
 
 
+def test_what_tiers_cost_by_the_month_is_told_beside_requests_and_pools(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, words in (("llm_assistant", "250 USD a month more for tiers"), ("retail_site", "")):
+        assert main(["place", str(EXAMPLES / name / "placement.yaml")]) == 0
+
+        shown = capsys.readouterr().out
+        assert words in shown
+        assert ("more for tiers" in shown) is bool(words)
+
+
 def test_a_conflict_is_exit_3_and_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
