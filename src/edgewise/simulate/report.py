@@ -125,6 +125,7 @@ def _queue(tally: Tally, one: TierTally) -> QueueReport:
         formula_wait_ms=formula_s * 1000
         if formula_s is not None and math.isfinite(formula_s)
         else None,
+        busiest=one.busiest_s / tally.span_s if one.busiest_s and tally.span_s > 0.0 else None,
     )
 
 
@@ -168,13 +169,13 @@ def _warnings(tally: Tally, queue: dict[str, QueueReport]) -> tuple[str, ...]:
         for name, one in queue.items()
         if not one.stable
     ]
-    for name, tier in tally.tiers.items():
-        if queue[name].stable and tier.busiest_s >= tally.span_s * (1.0 - _ROUNDING) > 0.0:
-            found.append(
-                f"{name}: the busiest of its {tier.lines:,} devices is brought "
-                f"{tier.busiest_s / tally.span_s:.2f} times what its servers can do, so waits grow "
-                "there for as long as requests come"
-            )
+    found += [
+        f"{name}: the busiest of its {tally.tiers[name].lines:,} devices is brought "
+        f"{one.busiest:.2f} times what its servers can do, so waits grow there for as long as "
+        "requests come"
+        for name, one in queue.items()
+        if one.stable and one.busiest is not None and one.busiest >= 1.0 - _ROUNDING
+    ]
     cv2 = tally.gap_cv2
     if cv2 is not None and cv2 > _BURSTY_CV2:
         found.append(
