@@ -99,8 +99,8 @@ def told(placement: Placement) -> Iterator[str]:
             for one in placement.pools
         ),
     )
-    listed = [one.usd_per_month for one in (*placement.assignments, *placement.pools)]
-    rest_usd = usd - sum(listed)
+    requests_usd = sum(one.usd_per_month for one in placement.assignments)
+    rest_usd = usd - requests_usd - sum(one.usd_per_month for one in placement.pools)
     if rest_usd > _CENT:
         yield f"\n{format_usd(rest_usd)} a month more for tiers that are used"
     if placement.bindings:
