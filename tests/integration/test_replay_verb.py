@@ -15,6 +15,7 @@ from edgewise.records import (
     Attempt,
     BudgetRules,
     Decision,
+    HedgeRules,
     OfflineRules,
     Outcome,
     Policy,
@@ -224,6 +225,23 @@ def test_rules_that_hang_on_what_a_log_does_not_hold_are_named(
     assert shown(capsys)["warnings"][-1] == (
         "decided without its budget and its limits of calls at once: a log does not say how that "
         "stood"
+    )
+
+
+def test_hedges_that_no_replay_of_a_log_sends_are_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "log.db").unlink()
+    with DecisionLog(folder / "log.db") as log:
+        log.append(decision(1, edge(0.95), cloud(Outcome.CANCELLED), location="edge"))
+    policy = Policy(task="t", labels=(), tiers=(EDGE, CLOUD), hedge=HedgeRules())
+    write_json(folder / "policy.json", policy)
+
+    found = shown(capsys)
+
+    assert (found["cost_usd"]["high"], found["cost_usd_before"]) == (0.0, 0.01)
+    assert found["warnings"][-1] == (
+        "decided without its hedges: a log does not say how that stood"
     )
 
 

@@ -9,6 +9,8 @@ from edgewise.cli.show import print_json, say, table
 from edgewise.records import Placement, PlacementPoint, encode, write_json
 from edgewise.units import format_bytes, format_ms, format_usd
 
+_CENT = 0.005
+
 
 @click.command("place")
 @click.argument("file", type=click.Path(path_type=Path))
@@ -48,12 +50,13 @@ def command(
             ]
         print_json(shown)
     else:
-        for line in (*_placed(placement), *_swept(points)):
+        for line in (*told(placement), *_swept(points)):
             say(line)
     return 0 if placement.feasible else 3
 
 
-def _placed(placement: Placement) -> Iterator[str]:
+def told(placement: Placement) -> Iterator[str]:
+    """Give a placement in words, for people."""
     yield from (f"check: {words}" for words in placement.warnings)
     if not placement.feasible:
         yield "Nothing is feasible."
@@ -66,7 +69,7 @@ def _placed(placement: Placement) -> Iterator[str]:
             yield from (f"  {one.text}" for one in placement.relaxation)
         return
     usd, gap = placement.usd_per_month or 0.0, placement.gap_share or 0.0
-    yield f"{format_usd(usd)} a month, at most {gap:.2%} above the optimum.\n"
+    yield f"{format_usd(usd)} a month; the optimum is at most {gap:.2%} less.\n"
     yield table(
         ("workload", "share", "way", "p95", "quality", "requests"),
         (
@@ -96,6 +99,10 @@ def _placed(placement: Placement) -> Iterator[str]:
             for one in placement.pools
         ),
     )
+    requests_usd = sum(one.usd_per_month for one in placement.assignments)
+    rest_usd = usd - requests_usd - sum(one.usd_per_month for one in placement.pools)
+    if rest_usd > _CENT:
+        yield f"\n{format_usd(rest_usd)} a month more for tiers that are used"
     if placement.bindings:
         yield "\nWhat binds:"
     for one in placement.bindings:

@@ -1,5 +1,6 @@
 """What the hybrid's answers are worth on the test split. Pure."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -58,19 +59,24 @@ def measure_quality(test: TestAnswers, certificate: Certificate) -> Quality:
 def deferral_curve(test: TestAnswers) -> tuple[tuple[float, float], ...]:
     """Give what other thresholds lose against the cloud: (share deferred, accuracy lost).
 
-    The least confident are deferred first, at nine shares from a tenth to nine tenths.
+    The least confident are deferred first, a tenth of them to nine tenths. Those of one confidence
+    go together, for no threshold parts them; what comes to the same share stands once, and where
+    all would be deferred nothing does.
     """
     if test.cloud_right is None:
         return ()
     n = len(test.edge_right)
-    order = sorted(range(n), key=lambda i: test.confidence[i])
+    ordered = sorted(test.confidence)
     cloud = sum(test.cloud_right) / n
-    rows = []
+    answers = list(zip(test.confidence, test.edge_right, test.cloud_right, strict=True))
+    rows: dict[int, tuple[float, float]] = {}
     for tenth in range(1, 10):
-        away = set(order[: round(n * tenth / 10)])
-        right = sum(test.cloud_right[i] if i in away else test.edge_right[i] for i in range(n))
-        rows.append((len(away) / n, cloud - right / n))
-    return tuple(rows)
+        last = ordered[max(1, round(n * tenth / 10)) - 1]
+        share = bisect_right(ordered, last) / n
+        right = sum(far if confidence <= last else near for confidence, near, far in answers)
+        if share < 1.0:
+            rows.setdefault(round(100 * share), (share, cloud - right / n))
+    return tuple(rows.values())
 
 
 def decisions_by_confidence(test: TestAnswers, certificate: Certificate) -> tuple[DecisionBin, ...]:

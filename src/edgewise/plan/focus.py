@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
+from edgewise.plan.load import device_servers
 from edgewise.plan.numbers import HOURS_A_MONTH
 from edgewise.records import Decision, Plan
 
@@ -201,7 +202,7 @@ def ledger_rows(
     )
     name, basis = plan.basis.name, plan.basis
     answer_usd = _answer_usd(plan, basis.workload.requests_per_month)
-    servers = basis.workload.devices * basis.costs.edge.share * (basis.edge.servers or 1)
+    servers = basis.workload.devices * basis.costs.edge.share * device_servers(basis.edge)
     rows = []
     for (day, tier), (count, usd, ms) in sorted(calls.items()):
         start = datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from edgewise.plan.evidence import Evidence
 from edgewise.plan.latency import mean_ms
 from edgewise.plan.numbers import DEFERRAL, SECONDS_A_MONTH
-from edgewise.records import Origin, PlanBasis, QueueRules, ServiceFormula
+from edgewise.records import EdgeTier, Origin, PlanBasis, QueueRules, ServiceFormula
 
 _PEAK = "costs.cloud.peak_ratio"
 
@@ -48,8 +48,7 @@ def overloaded(
     per_s = peak.ratio * n["workload.requests_per_month"] / SECONDS_A_MONTH
     found = []
     if option != "cloud":
-        each = _most(basis.edge.servers or 1, basis.edge.queue) or 1
-        servers = n["workload.devices"] * n["costs.edge.share"] * each
+        servers = n["workload.devices"] * n["costs.edge.share"] * device_servers(basis.edge)
         times = per_s * _edge_s(basis, evidence, n) / (servers * _together(basis.edge.queue))
         if times >= 1:
             whose = f"its {n['workload.devices']:,.0f} devices"
@@ -91,6 +90,11 @@ def _formula_s(service: ServiceFormula, evidence: Evidence, n: Mapping[str, floa
     if evidence.replay is not None:
         tokens = evidence.replay.input_tokens, evidence.replay.output_tokens
     return service.ms(*tokens) / 1000
+
+
+def device_servers(edge: EdgeTier) -> int:
+    """Give how many servers a device may have."""
+    return _most(edge.servers or 1, edge.queue) or 1
 
 
 def _most(servers: int | None, rules: QueueRules | None) -> int | None:

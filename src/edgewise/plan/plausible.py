@@ -24,7 +24,9 @@ def warnings_of(
         *_halves(numbers),
         *_missing(basis, numbers),
         *_unknown(basis, evidence),
+        *_away_alone(basis),
         *_another_volume(evidence, numbers),
+        *_other_tokens(evidence, numbers),
         *_outgrown(basis, evidence, numbers),
     ]
     if numbers["workload.requests_per_month"] == 0:
@@ -94,6 +96,21 @@ def _unknown(basis: PlanBasis, evidence: Evidence) -> Iterator[str]:
         yield "the hybrid's loss against the cloud is neither measured nor assumed"
 
 
+def _away_alone(basis: PlanBasis) -> Iterator[str]:
+    """Say which regions' requests the hybrid sends away whole, and its numbers don't."""
+    if basis.cloud is None:
+        return
+    far = {"cloud", *basis.cloud.equals}
+    homes = basis.privacy.residency
+    away = [name for name, tiers in homes.items() if "edge" not in tiers and far & set(tiers)]
+    if away:
+        yield (
+            f"{', '.join(away)}: the cloud alone may see these regions' requests, and how many "
+            "there are is not known: the hybrid's cost, latency and energy are as if the edge "
+            "answered them first"
+        )
+
+
 def _another_volume(evidence: Evidence, n: Mapping[str, float]) -> Iterator[str]:
     replay, per_s = evidence.replay, n["workload.requests_per_month"] / SECONDS_A_MONTH
     if replay is not None:
@@ -106,6 +123,24 @@ def _another_volume(evidence: Evidence, n: Mapping[str, float]) -> Iterator[str]
         yield (
             f"latencies are those of {replay.trace}, with {replay.per_s:.3g} requests a second, "
             f"and workload.requests_per_month is {per_s:.3g} a second on average"
+        )
+
+
+def _other_tokens(evidence: Evidence, n: Mapping[str, float]) -> Iterator[str]:
+    """Say where the tokens that are billed cost far more, or less, than the trace's would."""
+    replay = evidence.replay
+    if replay is None:
+        return
+    read, made = n["costs.cloud.input_tokens"], n["costs.cloud.output_tokens"]
+    billed, brought = (
+        tokens[0] * n[_TOKENS.format("input")] + tokens[1] * n[_TOKENS.format("output")]
+        for tokens in ((read, made), (replay.input_tokens, replay.output_tokens))
+    )
+    if min(billed, brought) > 0 and not 1 / _ALIKE <= brought / billed <= _ALIKE:
+        yield (
+            f"latencies and load are those of {replay.trace}, with {replay.input_tokens:.4g} input "
+            f"and {replay.output_tokens:.4g} output tokens a request, and the bill is of "
+            f"costs.cloud.input_tokens {read:.4g} and output_tokens {made:.4g}"
         )
 
 

@@ -49,6 +49,9 @@ class QueueReport:
     formula_wait_ms: float | None = None
     """Mean wait by Erlang C: arrivals without bursts, gaps of CV² 1, and exponential service.
     Where each device has servers of its own, at the mean rate of one device."""
+    busiest: float | None = None
+    """Of the busiest device, where each has servers of its own: its work over what they can do, but
+    for its last request's, which has all the time to come. From 1 on its line grows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The plots of what a run measured."""
 
+from collections.abc import Sequence
 from itertools import accumulate
 
 from edgewise.report.chart import Chart, Line, Mark, draw
@@ -14,20 +15,15 @@ def accuracy_by_deferral(view: ReportView, layout: Layout = WIDE) -> str:
     if view.cloud_right is None:
         return ""
     n = len(view.confidence)
-    order = sorted(range(n), key=lambda i: view.confidence[i])
-    gains = [int(view.cloud_right[i]) - int(view.edge_right[i]) for i in order]
-    right = list(accumulate(gains, initial=sum(view.edge_right)))
+    points = accuracy_points(view.confidence, view.edge_right, view.cloud_right)
     cloud = sum(view.cloud_right) / n
-    step = max(1, n // _POINTS)
-    points = [(k / n, right[k] / n) for k in [*range(0, n, step), n]]
     floor = cloud - view.max_quality_loss
     lines = [
         Line(name="hybrid", points=points, style="s1"),
         Line(name="cloud", points=[(0, cloud), (1, cloud)], style="s2"),
         Line(name="promised", points=[(0, floor), (1, floor)], style="s3"),
     ]
-    shared = view.run.quality.deferral_rate or 0.0
-    reached = right[round(shared * n)] / n
+    shared, reached = view.run.quality.deferral_rate or 0.0, view.run.quality.hybrid or 0.0
     return draw(
         Chart(
             title="Accuracy against deferral",
@@ -41,6 +37,22 @@ def accuracy_by_deferral(view: ReportView, layout: Layout = WIDE) -> str:
         ),
         layout,
     )
+
+
+def accuracy_points(
+    confidence: Sequence[float], edge_right: Sequence[bool], cloud_right: Sequence[bool]
+) -> list[tuple[float, float]]:
+    """Give (share sent to the cloud, accuracy) of thresholds: those of one confidence go together.
+
+    The least confident go first; of many thresholds some are left out.
+    """
+    n = len(confidence)
+    order = sorted(range(n), key=lambda i: confidence[i])
+    gains = [int(cloud_right[i]) - int(edge_right[i]) for i in order]
+    right = list(accumulate(gains, initial=sum(edge_right)))
+    parted = [k for k in range(1, n) if confidence[order[k - 1]] < confidence[order[k]]]
+    step = max(1, len(parted) // _POINTS)
+    return [(k / n, right[k] / n) for k in [0, *parted[::step], n]]
 
 
 def reliability(view: ReportView, layout: Layout = WIDE) -> str:

@@ -10,11 +10,8 @@ from edgewise.errors import (
     PrivacyViolation,
     RemoteError,
 )
-from edgewise.route.late import Drained, LateAnswer, LateOutcome, LateRequest
+from edgewise.route.late import MOST_HELD, Drained, LateAnswer, LateOutcome, LateRequest
 from edgewise.route.offline import OfflineQueue
-
-_MOST_HELD = 256
-"""Requests that one drain passes over; the next one goes on behind them."""
 
 Send = Callable[[LateRequest], Awaitable[bytes | None]]
 T = TypeVar("T")
@@ -47,7 +44,7 @@ async def drain(queue: OfflineQueue, send: Send, *, at_once: int = 1) -> Drained
     goes_on = False
     try:
         while True:
-            goes_on = held >= _MOST_HELD
+            goes_on = held >= MOST_HELD
             claimed = [] if goes_on else await to_end(lambda: queue.claim(at_once))
             if not claimed:
                 return Drained(answered=answered, ended=ended, held=held)

@@ -9,6 +9,10 @@ LOOK_EVERY_S = 0.5
 """While something waits, it is looked this often whether a tier is back."""
 AT_ONCE = 4
 """So many are then under way together."""
+MOST_HELD = 256
+"""Requests that one drain passes over; the next one goes on behind them."""
+HELD_REST_S = 5.0
+"""Until the next drain, where one has passed over some."""
 
 
 class Admission(Enum):

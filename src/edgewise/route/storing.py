@@ -40,6 +40,7 @@ from edgewise.route.draining import drain, to_end
 from edgewise.route.giving_up import gave_up
 from edgewise.route.late import (
     AT_ONCE,
+    HELD_REST_S,
     LOOK_EVERY_S,
     Admission,
     LateAnswer,
@@ -54,7 +55,6 @@ from edgewise.route.serving import Serving
 QUEUED = "queued"
 """The location of a request that waits."""
 _LONGEST_REST_S = 60.0
-_HELD_REST_S = 5.0
 """Until it is looked again whether requests that were passed over can go."""
 
 
@@ -269,7 +269,7 @@ class Store:
                 done = await drain(self._queue, self._send_one, at_once=AT_ONCE)
                 rest_s = min(done.retry_after_s or 0.0, _LONGEST_REST_S)
                 if done.held:
-                    rest_s = max(rest_s, _HELD_REST_S)
+                    rest_s = max(rest_s, HELD_REST_S)
                 await self._tell()
                 before = self._stored
                 left = (await asyncio.to_thread(self._queue.state)).waiting

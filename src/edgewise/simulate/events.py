@@ -79,7 +79,7 @@ class Events:
 
     def add(self, block: TraceBlock) -> None:
         """Replay up to the last request of a block."""
-        at_s = block.t_s / self._scenario.rate
+        at_s = block.t_s
         self._tally.arrive(at_s)
         self._tally.may_wait |= block.late is not None and bool(block.late.any())
         for run in self._arrivals.runs(block, at_s):
@@ -93,6 +93,10 @@ class Events:
         """Carry what is left to its end."""
         self._clockwork.run_out()
         self._tally.flush()
+        for (name, own), servers in self._servers.items():
+            if own is not None:
+                tally = self._tally.tiers[name]
+                tally.busiest_s = max(tally.busiest_s, servers.busy_s)
 
     def _open_store(self) -> Store | None:
         rules = self._scenario.policy.offline
@@ -331,7 +335,8 @@ class Events:
             assert self._store is not None
             if answered:
                 self._judge(run, step.tier or "")
-            self._store.ended(run.late, now_s, answered=answered, tried=run.tried)
+            held = not answered and self._is_held(run, run.late, now_s)
+            self._store.ended(run.late, now_s, answered=answered, tried=run.tried, held=held)
             return
         tally = self._tally
         for reason in run.reasons:
@@ -344,6 +349,15 @@ class Events:
             self._answer(run, step.tier or "", now_s)
             return
         tally.unanswered += 1
+
+    def _is_held(self, run: Run, late: Late, now_s: float) -> bool:
+        """Say whether a request can't go now and others may, as live ones are asked."""
+        if run.attempts or Reason.BUDGET_SPENT._value_ in run.reasons:
+            return not run.attempts
+        return Reason.TOO_LARGE._value_ not in run.reasons and any(
+            is_remote(tier) and name not in late.allowed and self._monitors[name].takes(now_s)
+            for name, tier in self._by_name.items()
+        )
 
     def _answer(self, run: Run, name: str, now_s: float) -> None:
         """Note an answer that its caller waited for."""

@@ -88,7 +88,7 @@ class Flow:
 
     def add(self, block: TraceBlock) -> None:
         """Replay the requests of a block."""
-        at_s = block.t_s / self._scenario.rate
+        at_s = block.t_s
         self._tally.arrive(at_s)
         self._tally.may_wait |= block.late is not None and bool(block.late.any())
         n = len(at_s)
@@ -117,6 +117,8 @@ class Flow:
     def finish(self) -> None:
         """Serve what is left."""
         self._serve(np.inf)
+        for step in self._steps:
+            step.finish()
 
     def _numbers(self, block: TraceBlock) -> Integers | None:
         if block.devices is None:
@@ -373,6 +375,11 @@ class TierFlow:
             sent = batch.output_tokens * self._scenario.bytes_per_token
             back_s = back_s + network.down_s(ends_s, sent)
         return ends_s + back_s
+
+    def finish(self) -> None:
+        """Say how busy the busiest device was."""
+        if isinstance(self._station, EachDevice):
+            self._tally.busiest_s = self._station.busiest_s
 
     def _note(self, at_s: Floats, begins_s: Floats, service_s: Floats) -> None:
         tally = self._tally

@@ -279,6 +279,7 @@ def _left_out(policy: Policy) -> list[str]:
         "its budget": policy.budget is not None,
         "its limits of calls at once": any(one.max_in_flight is not None for one in policy.tiers),
         "its rules of the device's state": bool(policy.device),
+        "its hedges": policy.hedge is not None,
         "its store of requests that may wait": policy.offline is not None,
     }
     absent = [words for words, is_there in rules.items() if is_there]

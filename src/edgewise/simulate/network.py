@@ -2,6 +2,7 @@
 
 import csv
 import math
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,9 @@ _HINT = "columns: rtt_ms, up_mbps, down_mbps, and t_s where they change over tim
 class Network:
     """Round trips and rates of a link. Made by `read_network`.
 
-    With times, values hold until the next one, and the trace starts anew when it ends. A moment
-    from its first on is on its own clock, such as seconds since 1970; to an earlier one its first
-    is 0. Round trips without times are drawn at random. Each request has the link for itself.
+    With times, values hold until the next one, and the network starts anew when it ends. Its first
+    moment is 0, until it is laid under a trace. Round trips without times are drawn at random. Each
+    request has the link for itself.
     """
 
     def __init__(
@@ -32,12 +33,24 @@ class Network:
     ) -> None:
         self._at_s = at_s
         self._rtt_s = None if rtt_ms is None else rtt_ms / 1000.0
-        self._period_s = 0.0
+        self._period_s = self._begins_s = 0.0
         if at_s is not None:
             last_s = float(np.median(np.diff(at_s))) if len(at_s) > 1 else 1.0
             self._period_s = float(at_s[-1] - at_s[0]) + max(last_s, 1e-6)
         self._up = None if up_bits is None else self._carried(up_bits)
         self._down = None if down_bits is None else self._carried(down_bits)
+
+    def laid(self, first_s: float) -> "Network":
+        """Give the network under a trace by the moment of its first request.
+
+        One that begins at the network's first moment or after is on its clock, such as seconds
+        since 1970; to one that begins before, the network's first moment is 0.
+        """
+        if self._at_s is None or first_s < self._at_s[0]:
+            return self
+        under = copy(self)
+        under._begins_s = float(self._at_s[0])
+        return under
 
     @property
     def has_rtt(self) -> bool:
@@ -70,8 +83,7 @@ class Network:
 
     def _since_s(self, at_s: Floats) -> Floats:
         """Give how long after the trace began these moments are."""
-        first_s = 0.0 if self._at_s is None else float(self._at_s[0])
-        return np.where(at_s >= first_s, at_s - first_s, at_s)
+        return at_s - self._begins_s
 
     def _carried(self, bits: Floats) -> tuple[Floats, Floats]:
         """Give moments within a period, and the bytes that the link has carried until then."""

@@ -57,6 +57,7 @@ def replay_options(
     counts = _Counts(basis.workload.devices if own else None)
     each_its_own = own and next(iter(TraceReader(trace))).devices is not None
     found: list[OptionReplay] = []
+    busiest = 0.0
     for option, share in _options(basis, evidence):
         scenario = Scenario(
             policy=_policy(basis, evidence, option, each_its_own=each_its_own),
@@ -68,6 +69,8 @@ def replay_options(
             TraceReader(trace) if found else counts.noting(TraceReader(trace))
         )
         seen = simulate(scenario, blocks, shares=LATENCY_SHARES)
+        if option == "edge" and "edge" not in seen.unstable:
+            busiest = seen.queue["edge"].busiest or 0.0
         pooled = option != "cloud" and not each_its_own and basis.workload.devices > 1
         found.append(
             OptionReplay(
@@ -80,7 +83,7 @@ def replay_options(
     if not found:
         for _ in counts.noting(TraceReader(trace)):
             pass
-    return counts.replay(trace.name, tuple(found))
+    return counts.replay(trace.name, tuple(found), busiest)
 
 
 def _options(basis: PlanBasis, evidence: Evidence) -> Iterator[tuple[str, float]]:
@@ -184,8 +187,14 @@ class _Counts:
                 self._quarters[int(quarter)] += count
             yield block
 
-    def replay(self, name: str, options: tuple[OptionReplay, ...]) -> TraceReplay:
-        """Give the record of a trace that has gone by."""
+    def replay(self, name: str, options: tuple[OptionReplay, ...], busiest: float) -> TraceReplay:
+        """Give the record of a trace that has gone by.
+
+        Parameters
+        ----------
+        busiest
+            Of the busiest device: its work over what its servers can do; 0 where all are one pool.
+        """
         span_s, gaps = self._last_s - self._first_s, self._requests - 1
         return TraceReplay(
             trace=name,
@@ -206,6 +215,7 @@ class _Counts:
                     longest_gap_s=self._longest_gap_s,
                 ),
                 *self._more_devices(),
+                *_swamped(busiest),
             ),
         )
 
@@ -221,3 +231,12 @@ class _Counts:
         counts = self._quarters
         most = max(sum(counts[begin + step] for step in range(4)) for begin in counts)
         return max(1.0, most / (self._requests * _HOUR_S / span_s))
+
+
+def _swamped(busiest: float) -> Iterator[str]:
+    """Say where one device alone is brought more than it can do."""
+    if busiest >= 1.0:
+        yield (
+            f"the busiest device is brought {busiest:,.3g} times what its servers can do, and its "
+            "line grows"
+        )

@@ -1,7 +1,7 @@
 """What was seen becomes the record that is shown."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from edgewise.records import (
     ArrivalReport,
@@ -125,6 +125,7 @@ def _queue(tally: Tally, one: TierTally) -> QueueReport:
         formula_wait_ms=formula_s * 1000
         if formula_s is not None and math.isfinite(formula_s)
         else None,
+        busiest=one.busiest_s / tally.span_s if one.busiest_s and tally.span_s > 0.0 else None,
     )
 
 
@@ -156,7 +157,7 @@ def _energy(scenario: Scenario, tally: Tally) -> EnergyReport:
     for name, one in tally.tiers.items():
         profile = scenario.profiles.get(name)
         each = None if profile is None else profile.energy.joules_per_request
-        by_tier[name] = None if each is None else each * one.attempts
+        by_tier[name] = None if each is None else each * one.served
     known = [joules for joules in by_tier.values() if joules is not None]
     return EnergyReport(joules=sum(known) if known else None, by_tier=by_tier)
 
@@ -167,6 +168,13 @@ def _warnings(tally: Tally, queue: dict[str, QueueReport]) -> tuple[str, ...]:
         f"{one.servers} servers can do, so waits grow for as long as requests come"
         for name, one in queue.items()
         if not one.stable
+    ]
+    found += [
+        f"{name}: the busiest of its {tally.tiers[name].lines:,} devices is brought "
+        f"{one.busiest:.2f} times what its servers can do, so waits grow there for as long as "
+        "requests come"
+        for name, one in queue.items()
+        if one.stable and one.busiest is not None and one.busiest >= 1.0 - _ROUNDING
     ]
     cv2 = tally.gap_cv2
     if cv2 is not None and cv2 > _BURSTY_CV2:
@@ -185,7 +193,7 @@ def _warnings(tally: Tally, queue: dict[str, QueueReport]) -> tuple[str, ...]:
 
 def _left_out(scenario: Scenario, tally: Tally) -> tuple[str, ...]:
     """Say what of the policy the replay has no data for."""
-    policy, found = scenario.policy, []
+    policy, found = scenario.policy, list(_beside(scenario, tally))
     if policy.preroute is not None and not prerouted(scenario):
         found.append(
             "nothing is pre-routed: give `--answers` a column `gain`, or `text` where the policy "
@@ -200,6 +208,18 @@ def _left_out(scenario: Scenario, tally: Tally) -> tuple[str, ...]:
             "nothing is stored for later: no request of the trace may wait; give it a column `late`"
         )
     return tuple(found)
+
+
+def _beside(scenario: Scenario, tally: Tally) -> Iterator[str]:
+    """Say what of the scenario happens before the first request or after the last."""
+    first_s, last_s = tally.first_s, tally.last_s
+    trace = f"the trace is from {first_s:.12g} to {last_s:.12g} s on its own clock"
+    for one in scenario.outages:
+        if one.to_s <= first_s or one.from_s > last_s:
+            when = f"from {one.from_s:.12g} to {one.to_s:.12g} s"
+            yield f"no request comes in the outage of {one.tier} {when}: {trace}"
+    if scenario.drift is not None and scenario.drift.from_s > last_s:
+        yield f"no request comes after the drift begins at {scenario.drift.from_s:.12g} s: {trace}"
 
 
 def _late(scenario: Scenario, late: LateTally) -> LateReport | None:

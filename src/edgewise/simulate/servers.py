@@ -51,6 +51,8 @@ class Servers:
         self._able: float = math.inf if servers is None else servers
         if self._scaling is not None:
             self._able = min(max(servers or 0, self._scaling.least), self._scaling.most)
+        self._most = self._able if self._scaling is None else self._scaling.most
+        self._served, self._work_s = 0, 0.0
         self._coming = 0
         self._looked_s = self._changed_s = 0.0
         self._busy_s = 0.0
@@ -77,6 +79,11 @@ class Servers:
         self._waiting += 1
         self._dispatch(now_s)
         return True
+
+    @property
+    def busy_s(self) -> float:
+        """Give the work that each of the most servers had, but for the last request's."""
+        return self._work_s * (1.0 - 1.0 / max(self._served, 1)) / self._most
 
     def leave(self, job: Job) -> None:
         """Note that nobody waits for a job any more."""
@@ -106,6 +113,8 @@ class Servers:
     def _begin_alone(self, job: Job, now_s: float) -> None:
         job.left = True
         self._tally.note_one(now_s - job.came_s, job.service_s)
+        self._served += 1
+        self._work_s += job.service_s
         self._pass(now_s)
         self._busy += 1
 
@@ -129,6 +138,8 @@ class Servers:
         takes_s = max(job.service_s for job in jobs)
         takes_s *= 1.0 + batching.added_share * (len(jobs) - 1)
         self._tally.note([now_s - job.came_s for job in jobs], takes_s)
+        self._served += len(jobs)
+        self._work_s += takes_s
         self._pass(now_s)
         self._busy += 1
 

@@ -82,6 +82,16 @@ class EachDevice:
     def __init__(self, servers: int) -> None:
         self._servers = servers
         self._free_s: dict[int, list[float]] = {}
+        self._work_s = np.zeros(0)
+        self._served = np.zeros(0)
+
+    @property
+    def busiest_s(self) -> float:
+        """Give a server's work at the busiest device, but for the last request's."""
+        return (
+            float((self._work_s * (1.0 - 1.0 / np.maximum(self._served, 1.0))).max())
+            / self._servers
+        )
 
     @property
     def devices(self) -> int:
@@ -105,7 +115,15 @@ class EachDevice:
             begin_s = max(arrival_s, free_s[0])
             heapreplace(free_s, begin_s + takes_s)
             begins.append(begin_s)
+        self._work_s = _summed(self._work_s, devices, service_s)
+        self._served = _summed(self._served, devices, np.ones(len(devices)))
         return np.array(begins)
+
+
+def _summed(sums: Floats, devices: Integers, values: Floats) -> Floats:
+    found = np.bincount(devices, values, len(sums)).astype(np.float64)
+    found[: len(sums)] += sums
+    return found
 
 
 def station_of(servers: int | None, *, each_device: bool = False) -> Station:

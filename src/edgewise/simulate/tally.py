@@ -40,6 +40,8 @@ class TierTally:
     """Time of all servers, where their number changes."""
     most_servers: int = 0
     """That there may be, where their number changes."""
+    busiest_s: float = 0.0
+    """Of the busiest line: a server's work, but for the last request's."""
     _unsaid_s: list[float] = field(default_factory=list)
 
     def note(self, waits_s: list[float], takes_s: float) -> None:

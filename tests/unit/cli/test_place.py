@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from edgewise.cli import main
+from edgewise.cli.place import told
+from edgewise.records import Placement, PlacementMethod
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -38,6 +40,30 @@ def test_each_example_is_placed(
     shown = capsys.readouterr().out
     assert all(word in shown for word in words)
     assert json.loads(out.read_text("utf-8"))["feasible"] is True
+
+
+def test_the_gap_is_told_as_a_share_of_the_cost() -> None:
+    one = Placement(
+        name="p",
+        feasible=True,
+        usd_per_month=150.0,
+        bound_usd_per_month=100.0,
+        gap_share=1 / 3,
+        method=PlacementMethod.PROGRAMME,
+    )
+
+    assert next(told(one)) == "150 USD a month; the optimum is at most 33.33% less.\n"
+
+
+def test_what_tiers_cost_by_the_month_is_told_beside_requests_and_pools(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, words in (("llm_assistant", "250 USD a month more for tiers"), ("retail_site", "")):
+        assert main(["place", str(EXAMPLES / name / "placement.yaml")]) == 0
+
+        shown = capsys.readouterr().out
+        assert words in shown
+        assert ("more for tiers" in shown) is bool(words)
 
 
 def test_a_conflict_is_exit_3_and_printed(

@@ -37,6 +37,32 @@ def test_the_least_confident_are_deferred_first() -> None:
     assert [round(loss, 6) for _, loss in curve] == [0.1, *(0.0,) * 8]
 
 
+def test_answers_of_one_confidence_are_deferred_together() -> None:
+    # No threshold parts the six at 0.4, nor the three at 0.9: seven are deferred, or one.
+    answers = TestAnswers(
+        confidence=(0.9, 0.4, 0.4, 0.4, 0.1, 0.4, 0.4, 0.4, 0.9, 0.9),
+        edge_right=(True, True, True, True, False, False, False, False, True, True),
+        source_right=(True,) * 10,
+        cloud_right=(True,) * 10,
+    )
+    alike = replace(answers, confidence=(0.7,) * 10)
+
+    assert [share for share, _ in deferral_curve(answers)] == [0.1, 0.7]
+    assert [loss for _, loss in deferral_curve(answers)] == pytest.approx([0.3, 0.0])
+    assert deferral_curve(alike) == ()
+
+
+def test_a_few_rows_have_no_share_twice() -> None:
+    answers = TestAnswers(
+        confidence=(0.1, 0.2, 0.3, 0.4, 0.5),
+        edge_right=(True,) * 5,
+        source_right=(True,) * 5,
+        cloud_right=(True,) * 5,
+    )
+
+    assert [share for share, _ in deferral_curve(answers)] == [0.2, 0.4, 0.6, 0.8]
+
+
 def test_without_a_cloud_there_is_nothing_to_defer_to() -> None:
     alone = TestAnswers(
         confidence=(0.5,), edge_right=(True,), source_right=(True,), cloud_right=None

@@ -14,12 +14,14 @@ from edgewise.plan import plan_from
 from edgewise.plan.focus import COLUMNS, MANDATORY, Row, focus_csv, ledger_rows, plan_rows
 from edgewise.records import (
     Attempt,
+    Autoscaling,
     Costs,
     Decision,
     EdgeCosts,
     EdgeTier,
     Outcome,
     Plan,
+    QueueRules,
     RequestFacts,
     Workload,
 )
@@ -181,6 +183,16 @@ def test_a_fleet_is_used_by_the_seconds_that_its_servers_have_for_the_workload()
     used = total(rows, "EffectiveCost", CapacityReservationStatus="Used")
     assert used == pytest.approx(day_usd * 12 / 4800)
     assert json.loads(rows[0]["Tags"])["busy_share"] == "0.002500"
+
+
+def test_a_fleet_whose_servers_come_and_go_has_the_most_of_them() -> None:
+    queue = QueueRules(autoscaling=Autoscaling(least=1, most=4))
+    scaled = plan_from(replace(basis(), edge=EdgeTier(servers=1, queue=queue)), KNOWN)
+
+    rows = ledger_rows([answered(3, "edge", 0.0, 43_200_000.0)], scaled)
+
+    # Twelve hours of work, and 100 devices may have four servers for it: 9,600 hours a day.
+    assert json.loads(rows[0]["Tags"])["busy_share"] == "0.001250"
 
 
 def test_a_fleet_is_never_used_more_than_it_is_there() -> None:

@@ -22,6 +22,7 @@ from edgewise.records import (
     OptionReplay,
     Origin,
     PlanBasis,
+    PrivacyRules,
     Shape,
     TierKind,
     TraceReplay,
@@ -190,6 +191,54 @@ def test_what_is_neither_measured_nor_assumed_is_said() -> None:
     hybrid = found.options[2]
     assert hybrid.latency_p95_ms is None
     assert "no certificate" in hybrid.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("read", "made", "warned_of"),
+    [(2000.0, 300.0, True), (20.0, 10.0, True), (150.0, 50.0, False), (0.0, 0.0, False)],
+)
+def test_a_trace_of_other_tokens_than_the_bills_is_warned_of(
+    read: float, made: float, *, warned_of: bool
+) -> None:
+    priced = CloudCosts(
+        input_tokens=100.0,
+        output_tokens=50.0,
+        usd_per_million_input_tokens=2.0,
+        usd_per_million_output_tokens=8.0,
+    )
+    replay = TraceReplay(
+        trace="day.csv",
+        requests=1000,
+        span_s=2600.0,
+        per_s=0.38,
+        gap_cv2=1.0,
+        peak_ratio=None,
+        input_tokens=read,
+        output_tokens=made,
+    )
+    words = (
+        f"latencies and load are those of day.csv, with {read:.4g} input and {made:.4g} output "
+        "tokens a request, and the bill is of costs.cloud.input_tokens 100 and output_tokens 50"
+    )
+
+    seen = replace(KNOWN, replay=replay)
+
+    assert (words in plan_from(basis(costs(cloud=priced)), seen).warnings) is warned_of
+    assert words not in plan_from(basis(), seen).warnings
+
+
+def test_regions_that_the_cloud_alone_may_see_are_said_to_be_in_no_cost_of_the_hybrid() -> None:
+    homes = {"eu": ("cloud",), "uk": ("east",), "us": ("edge", "cloud"), "cn": ("edge",), "": ()}
+    known = basis()
+    cloud = replace(known.cloud or CloudTier(), equals={"east": "https://east"})
+    resident = replace(known, cloud=cloud, privacy=PrivacyRules(residency=homes))
+    alone = replace(resident, cloud=None)
+
+    assert plan_from(resident, KNOWN).warnings == (
+        "eu, uk: the cloud alone may see these regions' requests, and how many there are is not "
+        "known: the hybrid's cost, latency and energy are as if the edge answered them first",
+    )
+    assert plan_from(alone, KNOWN).warnings == ()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from plan_numbers import PROFILE
 
 from edgewise.errors import InvalidRecord
 from edgewise.records import (
@@ -13,6 +14,7 @@ from edgewise.records import (
     Batching,
     BudgetRules,
     DeviceRule,
+    Energy,
     HedgeRules,
     OnVoid,
     Policy,
@@ -322,6 +324,28 @@ def test_drift_makes_sure_answers_wrong_until_the_audit_finds_it() -> None:
     assert found.reasons["certificate_void"] == 1
 
 
+def test_an_outage_and_a_drift_beside_the_trace_are_said_to_change_nothing() -> None:
+    outages = (
+        Outage(tier="cloud", from_s=0.0, to_s=10.0),
+        Outage(tier="cloud", from_s=12.0, to_s=100.0),
+        Outage(tier="cloud", from_s=100.0, to_s=101.0),
+    )
+
+    found = simulate(
+        Scenario(
+            policy=BOTH, answers=SURE, outages=outages, drift=Drift(from_s=20.5, wrong_share=0.1)
+        ),
+        at(10.0, 20.0),
+    )
+
+    trace = "the trace is from 10 to 20 s on its own clock"
+    assert found.warnings == (
+        f"no request comes in the outage of cloud from 0 to 10 s: {trace}",
+        f"no request comes in the outage of cloud from 100 to 101 s: {trace}",
+        f"no request comes after the drift begins at 20.5 s: {trace}",
+    )
+
+
 def test_requests_a_minute_move_work_off_the_device() -> None:
     rule = DeviceRule(name="busy", requests_per_min_above=2.0)
     policy = replace(BOTH, device=(rule,))
@@ -340,6 +364,32 @@ def test_a_full_line_refuses() -> None:
 
     assert found.queue["cloud"].refused == 1
     assert found.share["none"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("queue", "more", "served"),
+    [
+        (QueueRules(most_waiting=1), {}, 2),
+        (QueueRules(), {"outages": (Outage(tier="edge", from_s=0.0, to_s=1.0),)}, 0),
+        (QueueRules(), {"failure_share": {"edge": 1.0}}, 0),
+    ],
+)
+def test_a_call_that_no_server_worked_on_takes_no_energy(
+    queue: QueueRules, more: dict[str, Any], served: int
+) -> None:
+    tier = replace(EDGE, threshold=None, servers=1, queue=queue)
+    profile = replace(PROFILE, energy=Energy(joules_per_request=2.0, origin="measured"))
+
+    found = run(
+        replace(ALONE, tiers=(tier,), retry=RetryRules(most=0)),
+        *(0.0, 0.0, 0.0),
+        profiles={"edge": profile},
+        **more,
+    )
+
+    assert found.attempts["edge"] == 3
+    assert found.energy is not None
+    assert found.energy.joules == 2.0 * served
 
 
 def test_a_full_line_stays_full_however_many_it_refuses() -> None:
@@ -452,6 +502,35 @@ def test_the_formula_of_devices_with_own_servers_is_that_of_one_device(
     # 101 requests in 5 s are 5.05 a second for each of four: M/M/1 at a load of 0.505.
     assert queue.servers == 4
     assert queue.formula_wait_ms == pytest.approx(100 * 0.505 / 0.495)
+
+
+@pytest.mark.parametrize(
+    ("queue", "deadline_ms"),
+    [
+        (None, None),
+        (None, 60_000.0),
+        (QueueRules(batching=Batching(most=1, wait_ms=0.0)), None),
+        (QueueRules(autoscaling=Autoscaling(least=2, most=2)), None),
+    ],
+)
+def test_a_device_that_is_brought_too_much_is_named_among_idle_ones(
+    queue: QueueRules | None, deadline_ms: float | None
+) -> None:
+    edge = replace(EDGE, service=ServiceFormula(base_ms=1000.0), servers=2, queue=queue)
+    policy = Policy(task="t", labels=(), tiers=(edge,), deadline_ms=deadline_ms)
+    moments_s = [0.25 * n for n in range(42)]
+    block = replace(at(*moments_s)[0], devices=(*["a"] * 40, "b", "c"))
+
+    found = simulate(Scenario(policy=policy, answers=SURE), [block])
+    calm = simulate(Scenario(policy=policy, answers=SURE), [replace(block, t_s=2.0 * block.t_s)])
+
+    # 39 s of work come to one device of two servers in 10.25 s, the last request's left out.
+    words = "edge: the busiest of its 3 devices is brought 1.90 times what its servers can do, so "
+    assert [one for one in found.warnings if "busiest" in one] == [
+        f"{words}waits grow there for as long as requests come"
+    ]
+    assert found.queue["edge"].stable
+    assert not [one for one in calm.warnings if "busiest" in one]
 
 
 @pytest.mark.parametrize(

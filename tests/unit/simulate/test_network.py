@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from edgewise.errors import InvalidData
-from edgewise.simulate import Network, read_network
+from edgewise.records import Policy, TierKind, TierPolicy
+from edgewise.simulate import Network, TraceBlock, read_network, scenario_of, simulate
 
 
 def network(folder: Path, text: str) -> Network:
@@ -30,10 +31,60 @@ def test_moments_on_the_clock_of_the_network_are_found_on_it(tmp_path: Path) -> 
     )
 
     moments = 1_700_000_000 + np.array([1.0, 2.5, 3.0, 4.5])
+    found = found.laid(float(moments[0]))
     assert found.rtt_s(moments, np.zeros(4)).tolist() == [0.05, 0.1, 0.02, 0.05]
     # 100 kB take 0.1 s at 8 Mbit/s, 1 s at 0.8 and 10 ms at 80.
     took = found.up_s(moments, np.full(4, 1e5)).tolist()
     assert took == pytest.approx([0.1, 0.505, 0.01, 0.1], abs=1e-6)
+
+
+@pytest.mark.parametrize("deadline_ms", [None, 1000.0])
+@pytest.mark.parametrize(
+    ("moments_s", "round_trips_ms"),
+    [((0.0, 11.0), [20.0, 100.0]), ((10.0, 11.0), [20.0, 50.0]), ((14.0, 15.0), [50.0, 100.0])],
+)
+def test_a_trace_is_on_the_clock_of_the_network_from_its_first_request_on_or_not(
+    tmp_path: Path,
+    deadline_ms: float | None,
+    moments_s: tuple[float, ...],
+    round_trips_ms: list[float],
+) -> None:
+    measured = network(tmp_path, "t_s,rtt_ms\n10,20\n11,50\n12,100\n")
+    cloud = TierPolicy(name="cloud", kind=TierKind.CLOUD)
+    policy = Policy(task="t", labels=(), tiers=(cloud,), deadline_ms=deadline_ms)
+    block = TraceBlock(
+        first=0, t_s=np.array(moments_s), input_tokens=np.ones(2), output_tokens=np.ones(2)
+    )
+
+    found = simulate(scenario_of(policy, network=measured), [block], shares=(0.0, 1.0))
+
+    # One that begins before 10 s has the network's first second at 0, also at 11 s.
+    assert [ms for _, ms in found.latency_curve] == pytest.approx(round_trips_ms)
+
+
+@pytest.mark.parametrize("deadline_ms", [None, 1000.0])
+def test_requests_at_another_rate_stay_on_the_clock_of_the_network(
+    tmp_path: Path, deadline_ms: float | None
+) -> None:
+    measured = network(tmp_path, "t_s,rtt_ms\n1700000000,50\n1700000001,100\n1700000002,20\n")
+    cloud = TierPolicy(name="cloud", kind=TierKind.CLOUD)
+    policy = Policy(task="t", labels=(), tiers=(cloud,), deadline_ms=deadline_ms)
+    blocks = [
+        TraceBlock(
+            first=place,
+            t_s=np.array([1_700_000_000.0 + 2 * place]),
+            input_tokens=np.ones(1),
+            output_tokens=np.ones(1),
+        )
+        for place in range(2)
+    ]
+
+    found = simulate(scenario_of(policy, network=measured, rate=2.0), blocks, shares=(0.0, 1.0))
+
+    # They come at 0 and 2 s, and twice as fast at 0 and 1: at the first two round trips.
+    assert [ms for _, ms in found.latency_curve] == pytest.approx([50.0, 100.0], rel=1e-4)
+    assert found.arrivals is not None
+    assert found.arrivals.span_s == 1.0
 
 
 def test_round_trips_without_times_are_drawn(tmp_path: Path) -> None:

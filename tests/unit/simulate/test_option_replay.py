@@ -98,6 +98,23 @@ def test_a_device_that_the_trace_names_answers_its_own_requests(tmp_path: Path) 
     assert not any("device" in words for words in edge.assumed)
 
 
+def test_a_device_that_is_brought_more_than_it_can_do_is_warned_of(tmp_path: Path) -> None:
+    # A second of work each half second for the one, none for the others.
+    rows = [f"{half / 2},1,1,busy" for half in range(41)] + ["20,1,1,b", "20,1,1,c"]
+    trace = written(tmp_path, rows, f"{HEADER},device")
+    slow = EdgeTier(service=ServiceFormula(base_ms=1000.0))
+    fleet = one_device(edge=slow, workload=replace(basis().workload, devices=3))
+    calm = replace(fleet, edge=EdgeTier(service=ServiceFormula(base_ms=400.0)))
+
+    found = replay_options(fleet, KNOWN, trace)
+
+    # 40 s of 41 in 20 s: the last request's second has all the time to come.
+    words = "the busiest device is brought 2 times what its servers can do, and its line grows"
+    assert found.warnings == (words,)
+    assert f"requests.csv: {words}" in plan_from(fleet, replace(KNOWN, replay=found)).warnings
+    assert replay_options(calm, KNOWN, trace).warnings == ()
+
+
 def test_more_devices_than_are_paid_for_are_warned_of(tmp_path: Path) -> None:
     trace = written(tmp_path, ["0,1,1,a", "1,1,1,b", "2,1,1,a"], f"{HEADER},device")
     two = replace(one_device(), workload=replace(one_device().workload, devices=2))

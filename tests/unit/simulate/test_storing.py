@@ -8,11 +8,13 @@ import pytest
 
 from edgewise.records import (
     BreakerRules,
+    BudgetRules,
     OfflineRules,
     Policy,
     RetryRules,
     ServiceFormula,
     Simulation,
+    SpendingLimit,
     TierKind,
     TierPolicy,
 )
@@ -93,6 +95,19 @@ def test_what_has_waited_too_long_ends() -> None:
     assert (found.late.expired, found.late.answered) == (1, 1)
 
 
+def test_what_has_waited_too_long_while_others_are_sent_ends() -> None:
+    policy = replace(POLICY, offline=replace(RULES, max_age_s=11.0))
+
+    found = run(policy, *[0.0] * 100, outages=DARK)
+
+    # From 10.5 s on four go every 0.1 s, and nothing is sent that is 11 s old.
+    assert found.late is not None
+    assert found.late.answered + found.late.expired == 100
+    assert found.late.answered < 60
+    assert found.late.wait_p95_s is not None
+    assert found.late.wait_p95_s < 11.2
+
+
 def test_a_full_queue_refuses() -> None:
     by_count = replace(POLICY, offline=replace(RULES, max_count=1))
     by_bytes = replace(POLICY, offline=replace(RULES, max_bytes=2 * RULES.max_answer_bytes))
@@ -148,3 +163,55 @@ def test_more_than_a_few_are_sent_a_few_at_a_time() -> None:
     assert (found.late.stored, found.late.answered) == (20, 20)
     assert found.late.wait_p95_s is not None
     assert found.late.wait_p95_s < 14.0
+
+
+def test_what_can_not_go_now_does_not_hold_up_what_can() -> None:
+    site = replace(CLOUD, name="site", kind=TierKind.SITE, threshold=0.8)
+    policy = replace(POLICY, tiers=(site, CLOUD), offline=replace(RULES, max_age_s=30.0))
+    dark = (
+        Outage(tier="cloud", from_s=0.0, to_s=600.0),
+        Outage(tier="site", from_s=1.0, to_s=2.0),
+    )
+
+    found = run(policy, *[0.0] * 9, 1.5, outages=dark)
+
+    # Nine wait for the cloud alone, for the site's answer was doubted; the tenth is the site's.
+    assert found.late is not None
+    assert (found.late.stored, found.late.answered, found.late.expired) == (10, 1, 9)
+    assert found.late.wait_p95_s is not None
+    assert found.late.wait_p95_s < 10.0
+
+
+def test_hundreds_that_can_not_go_now_are_passed_over_in_turn() -> None:
+    site = replace(CLOUD, name="site", kind=TierKind.SITE, threshold=0.8)
+    policy = replace(
+        POLICY,
+        tiers=(site, CLOUD),
+        offline=replace(RULES, max_age_s=60.0),
+        breaker=BreakerRules(minimum_calls=3, window=3, open_s=100.0),
+    )
+    dark = (
+        Outage(tier="cloud", from_s=0.0, to_s=600.0),
+        Outage(tier="site", from_s=1.0, to_s=2.0),
+    )
+
+    found = run(policy, *[0.0] * 600, 1.5, outages=dark)
+
+    assert found.late is not None
+    assert (found.late.stored, found.late.answered, found.late.expired) == (601, 1, 600)
+    # It is looked at 0.6 s, and 256 are passed over; so it is at 5.6 s, and the last at 10.6 s.
+    assert found.late.wait_p95_s == pytest.approx(10.6 + 0.1 - 1.5)
+
+
+def test_what_there_is_no_money_for_waits_until_there_is() -> None:
+    budget = BudgetRules(path="spent", total=SpendingLimit(usd_per_day=0.01))
+    policy = replace(POLICY, budget=budget, offline=replace(RULES, max_age_s=100.0))
+
+    found = run(policy, 0.0, 0.0, outages=DARK)
+    night = (Outage(tier="cloud", from_s=0.0, to_s=86_390.0),)
+    dawn = run(policy, 86_380.0, 86_380.0, outages=night)
+
+    assert found.late is not None
+    assert (found.late.answered, found.late.expired) == (1, 1)
+    assert dawn.late is not None
+    assert (dawn.late.answered, dawn.late.expired) == (2, 0)
