@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgewise import extras
+from edgewise.optimize.graphs.model_checks import close_weights
 
 if TYPE_CHECKING:
     import onnx
@@ -22,6 +23,7 @@ def fold_batch_norms(model: "onnx.ModelProto") -> "onnx.ModelProto":
 
     found = ModelProto()
     found.CopyFrom(model)
+    close_weights(found)
     graph = found.graph
     stored = {one.name: one for one in graph.initializer}
     makers = {name: node for node in graph.node for name in node.output}

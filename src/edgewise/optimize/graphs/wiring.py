@@ -12,6 +12,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from edgewise.optimize.graphs.model_checks import close_weights
+
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
 
@@ -159,6 +161,7 @@ class Wiring:
         graph.initializer.extend(t for name, t in self.weights.items() if name in wanted)
         known = {tensor.name for tensor in graph.initializer}
         graph.input.extend(v for v in given.input if v.name in self.inputs or v.name in known)
+        close_weights(model)
         graph.output.extend(ends)
         present = {opset.domain for opset in model.opset_import}
         model.opset_import.extend(
