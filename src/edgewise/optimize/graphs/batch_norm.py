@@ -30,6 +30,7 @@ def fold_batch_norms(model: "onnx.ModelProto") -> "onnx.ModelProto":
     readers: dict[str, int] = {}
     for name in [*(i for node in graph.node for i in node.input), *(o.name for o in graph.output)]:
         readers[name] = readers.get(name, 0) + 1
+    taken = {*stored, *makers, *(one.name for one in graph.input)}
     for norm in [node for node in graph.node if node.op_type == "BatchNormalization"]:
         conv = makers.get(norm.input[0])
         if conv is None or conv.op_type != "Conv" or readers[norm.input[0]] > 1:
@@ -48,7 +49,10 @@ def fold_batch_norms(model: "onnx.ModelProto") -> "onnx.ModelProto":
         )
         factor = scale / np.sqrt(variance + np.float32(epsilon))
         folded = weight * factor.reshape(-1, *[1] * (weight.ndim - 1))
-        names = f"{norm.name or norm.output[0]}.weight", f"{norm.name or norm.output[0]}.bias"
+        stem = norm.name or norm.output[0]
+        while not taken.isdisjoint(names := (f"{stem}.weight", f"{stem}.bias")):
+            stem += ".folded"  # a layer's name, whose own numbers are called so
+        taken.update(names)
         for name, value in zip(names, (folded, (bias - mean) * factor + shift), strict=True):
             graph.initializer.append(numpy_helper.from_array(value.astype(weight.dtype), name))
         del conv.input[1:]
