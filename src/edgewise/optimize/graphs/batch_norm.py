@@ -11,6 +11,7 @@ import numpy as np
 
 from edgewise import extras
 from edgewise.optimize.graphs.model_checks import close_weights
+from edgewise.optimize.graphs.wiring import reads_of
 
 if TYPE_CHECKING:
     import onnx
@@ -28,7 +29,8 @@ def fold_batch_norms(model: "onnx.ModelProto") -> "onnx.ModelProto":
     stored = {one.name: one for one in graph.initializer}
     makers = {name: node for node in graph.node for name in node.output}
     readers: dict[str, int] = {}
-    for name in [*(i for node in graph.node for i in node.input), *(o.name for o in graph.output)]:
+    read = [name for node in graph.node for name in reads_of(node)]
+    for name in [*read, *(one.name for one in graph.output)]:
         readers[name] = readers.get(name, 0) + 1
     taken = {*stored, *makers, *(one.name for one in graph.input)}
     for norm in [node for node in graph.node if node.op_type == "BatchNormalization"]:
@@ -59,7 +61,7 @@ def fold_batch_norms(model: "onnx.ModelProto") -> "onnx.ModelProto":
         conv.input.extend(names)
         conv.output[0] = norm.output[0]
         graph.node.remove(norm)
-    used = {name for node in graph.node for name in node.input}
+    used = {name for node in graph.node for name in reads_of(node)}
     kept = [one for one in graph.initializer if one.name in used]
     del graph.initializer[:]
     graph.initializer.extend(kept)
