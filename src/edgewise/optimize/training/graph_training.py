@@ -95,7 +95,7 @@ def train_graph(model: "onnx.ModelProto", lesson: Lesson, course: Course) -> "on
         teacher = model
     data = _data(lesson, module, learns_labels=not course.in_8_bits)
     settings = _settings(lesson, course, module, len(data.inputs))
-    key = _key(model, teacher, data, settings, course)
+    key = _key(model, teacher, data, (replace(settings, threads=1), course), lesson)
     kept_at = None if lesson.folder is None else lesson.folder / f"trained-{key}.safetensors"
     if kept_at is not None and kept_at.is_file():
         put_tensors(module, read_weights(kept_at))
@@ -181,10 +181,12 @@ def _key(
     model: "onnx.ModelProto",
     teacher: "onnx.ModelProto | None",
     data: TrainingData,
-    settings: TrainingSettings,
-    course: Course,
+    how: tuple[TrainingSettings, Course],
+    lesson: Lesson,
 ) -> str:
-    whole = hashlib.sha256(repr((replace(settings, threads=1), course, data.labels)).encode())
+    # The time that there is says how many steps are made.
+    told = (*how, lesson.minutes, lesson.embeds, data.labels)
+    whole = hashlib.sha256(repr(told).encode())
     for one in (model, teacher):
         if one is None:
             continue

@@ -228,6 +228,17 @@ def test_what_was_trained_is_kept_and_not_trained_again(
     assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
 
 
+def test_what_was_trained_for_less_time_is_not_taken_for_more(
+    teacher: onnx.ModelProto, lesson: Lesson, tmp_path: Path
+) -> None:
+    pruned, short = prune_ffn(teacher, 0.5), replace(lesson, teacher=teacher, folder=tmp_path)
+
+    train_graph(pruned, replace(short, minutes=1e-9), COURSE)
+    train_graph(pruned, replace(short, minutes=2e-9), COURSE)
+
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_an_interrupted_training_goes_on_from_its_checkpoint(
     teacher: onnx.ModelProto, lesson: Lesson, tmp_path: Path
 ) -> None:
