@@ -61,6 +61,7 @@ class Vocabulary:
         kept |= {token["content"] for token in self._added}
         kept |= {token for token in self.ids if self._is_fallback(token)}
         kept |= {str(self._model.get("unk_token"))} & self.ids.keys()
+        kept |= self._padding()
         if self.kind == "Unigram":
             kept |= self._unigram_anchors()
         if self.kind == "WordPiece":
@@ -99,6 +100,11 @@ class Vocabulary:
         bare = token.removeprefix(prefix) if prefix and token != prefix else token
         bare = bare.removesuffix(suffix) if suffix and bare != suffix else bare
         return len(bare) == 1 or token in _BYTES
+
+    def _padding(self) -> set[str]:
+        """Give the token that fills batches up, which no text has."""
+        padding = self._parsed.get("padding") or {}
+        return {token for token, number in self.ids.items() if number == padding.get("pad_id")}
 
     def _unigram_anchors(self) -> set[str]:
         rows = self._model["vocab"]

@@ -1,11 +1,13 @@
 """Models with branches, whose graphs read tensors and weights of the graph around them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from numeric_models import answers, cosines, model_of
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from edgewise.optimize.graphs.batch_norm import fold_batch_norms
@@ -35,7 +37,7 @@ def branching() -> onnx.ModelProto:
 
     scale = np.ones(WIDTH)
     scale[3] = 40.0
-    weights = {
+    weights: dict[str, NDArray[Any]] = {
         "first": rng.standard_normal((WIDTH, WIDTH)) / 6,
         "scale": scale,
         "shift": np.zeros(WIDTH),
