@@ -63,7 +63,7 @@ def branching() -> onnx.ModelProto:
         helper.make_node("Add", ["direct", "either"], ["both"], "add"),
         helper.make_node("MatMul", ["both", "last"], ["logits"], "three"),
     ]
-    takes = {"x": (TensorProto.FLOAT, ["batch", WIDTH])}
+    takes: dict[str, tuple[int, list[Any]]] = {"x": (TensorProto.FLOAT, ["batch", WIDTH])}
     return model_of(nodes, takes, ["batch", 3], weights)
 
 

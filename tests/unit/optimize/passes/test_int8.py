@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -173,7 +174,9 @@ def test_a_normalization_is_folded_whose_own_numbers_are_called_as_its_weights(n
         helper.make_node("GlobalAveragePool", ["bn"], ["pooled"], "pool"),
         helper.make_node("Flatten", ["pooled"], ["logits"], "flatten"),
     ]
-    takes = {"image": (TensorProto.FLOAT, ["batch", 3, "height", "width"])}
+    takes: dict[str, tuple[int, list[Any]]] = {
+        "image": (TensorProto.FLOAT, ["batch", 3, "height", "width"])
+    }
     model, samples = model_of(nodes, takes, ["batch", 4], weights), images(3)
 
     made = fold_batch_norms(model)

@@ -203,7 +203,9 @@ def test_padding_that_is_no_special_token_stays() -> None:
     found = trim_vocabulary(embedding(4), word.to_str(), ["cd"])
 
     assert found.kept_ids == (0, 2, 3)
-    assert Tokenizer.from_str(found.tokenizer_json).padding["pad_id"] == 2
+    padding = Tokenizer.from_str(found.tokenizer_json).padding
+    assert padding is not None
+    assert padding["pad_id"] == 2
 
 
 def _padded(ids: list[list[int]], pad: int) -> dict[str, np.ndarray]:
