@@ -332,6 +332,24 @@ def test_the_first_float_output_counts(tmp_path: Path) -> None:
     assert opened(model, tmp_path).layers == 2
 
 
+def test_a_classifier_s_logits_are_its_first_output_also_behind_a_label(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["logits"]),
+        helper.make_node("ArgMax", ["logits"], ["label"], axis=1, keepdims=0),
+    ]
+    weights = {"w": rng.standard_normal((4, 3)).astype(np.float32)}
+    takes: list[tuple[str, int, list[str | int]]] = [("x", TensorProto.FLOAT, ["n", 4])]
+    model = graph_of(nodes, takes, ("logits", TensorProto.FLOAT, ["n", 3]), weights)
+    model.graph.output.insert(0, helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]))
+    source = opened(model, tmp_path, ("a", "b", "c"))
+
+    made = source.classifier(source.layers, None)
+
+    assert source.has_head
+    assert [one.name for one in made.graph.output] == ["logits"]
+
+
 def test_an_output_of_unknown_width_is_refused(tmp_path: Path) -> None:
     model = two_layers(around=False)
     model.graph.output[0].type.tensor_type.shape.dim[2].dim_param = "width"

@@ -10,6 +10,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgewise.errors import EdgewiseError, InvalidModel
+from edgewise.optimize.graphs.wiring import copy_of
 from edgewise.optimize.sources.flow import find_cuts, is_first_token
 from edgewise.optimize.sources.part import Part
 from edgewise.runtimes import find_runtime
@@ -74,7 +75,7 @@ class OnnxSource:
     def classifier(self, depth: int, head: "Head | None") -> onnx.ModelProto:
         """Give the first `depth` layers with a head as `logits`; `None` takes the model's own."""
         if head is None:
-            return self._model
+            return self._with_logits_alone()
         part = Part(self._model)
         logits = part.linear(self._pooled(part, depth), *head)
         return part.finish({"logits": logits}, {"logits": len(head[1])})
@@ -84,6 +85,16 @@ class OnnxSource:
         part = Part(self._model)
         pooled = self._pooled(part, depth)
         return part.finish({"embedding": pooled}, {"embedding": self._features_width})
+
+    def _with_logits_alone(self) -> onnx.ModelProto:
+        """Give the model without what stands before its logits: who runs it takes the first."""
+        if self._model.graph.output[0].name == self._output:
+            return self._model
+        found = copy_of(self._model)
+        kept = [one for one in found.graph.output if one.name == self._output]
+        del found.graph.output[:]
+        found.graph.output.extend(kept)
+        return found
 
     def _pooled(self, part: Part, depth: int) -> str:
         if depth < self.layers:
