@@ -5,7 +5,9 @@ from pathlib import Path
 
 from tiny_project import write_project
 
+from edgewise.optimize.sources import open_source
 from edgewise.optimize.workbench import Workbench
+from edgewise.optimize.writing import BundleWriter
 from edgewise.records import (
     DataSpec,
     Example,
@@ -21,6 +23,24 @@ from edgewise.records import (
 
 def nothing(_: Path, __: Sequence[Input]) -> Profile:
     raise AssertionError
+
+
+def test_a_directory_is_as_large_as_the_weights_that_are_read(tmp_path: Path) -> None:
+    write_project(tmp_path)
+    folder, path = tmp_path / "model", tmp_path / "train.csv"
+    for name in ("onnx/model.onnx", "onnx/model_O4.onnx", "pytorch_model.pt"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(bytes(1000))
+    spec = ProjectSpec(
+        name="tiny",
+        task=Task.FEATURE_EXTRACTION,
+        model=ModelSpec(source=folder),
+        data=DataSpec(train=path, calibration=path, test=path),
+    )
+
+    writer = BundleWriter(spec, open_source(folder, ()), (), tmp_path / "work")
+
+    assert writer.source_size_bytes == (folder / "model.safetensors").stat().st_size
 
 
 def test_samples_are_from_all_over_a_sorted_file(tmp_path: Path) -> None:
