@@ -218,6 +218,11 @@ def test_clustered_answers_are_warned_of() -> None:
     assert "1200 rows of 60 clusters err together" in found.reliability.warnings[0]
 
 
+@pytest.mark.parametrize("right", [[1] * 80 + [0] * 20, ([1] * 4 + [0]) * 20])
+def test_answers_of_one_confidence_are_calibrated_in_any_order(right: list[int]) -> None:
+    assert ece([0.8] * 100, right) == pytest.approx(0.0)
+
+
 def test_a_choice_that_does_not_go_with_the_score_is_refused() -> None:
     with pytest.raises(UsageError) as caught:
         fit_confidence(
