@@ -65,7 +65,8 @@ def open_folder(
     named = config.id2label if kind.endswith("Classification") else {}
     own = tuple(str(named[index]) for index in sorted(named))
     source = open_module(
-        module.eval(),
+        # It comes in the type that it was stored in; recipes begin with 32 bits.
+        module.float().eval(),
         own or labels,
         _example(module, config, example),
         folder=folder,
