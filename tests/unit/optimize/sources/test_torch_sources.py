@@ -389,6 +389,26 @@ def test_a_text_family_that_numpy_can_not_write_goes_through_torch(
     assert np.abs(found - answer(module, LONGER)).max() <= 1e-4
 
 
+@pytest.mark.parametrize(
+    ("kind", "pad", "length"), [("Electra", 30, 40), ("Electra", 60, 40), ("Camembert", 3, 36)]
+)
+def test_only_who_counts_positions_from_the_padding_has_fewer_of_them(
+    tmp_path: Path, kind: str, pad: int, length: int
+) -> None:
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=64,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=24,
+        max_position_embeddings=40,
+        pad_token_id=pad,
+    )
+    getattr(transformers, f"{kind}Model")(config).save_pretrained(tmp_path)
+
+    assert open_folder(tmp_path, ()).max_length == length
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_a_folder_stored_in_16_bits_becomes_a_model_in_32(
     tmp_path: Path, dtype: torch.dtype
