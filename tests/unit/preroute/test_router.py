@@ -220,6 +220,7 @@ def coded(values: NDArray[Any]) -> str:
         {"split_features": coded(np.zeros(5, "<u2"))},
         {"split_thresholds": coded(np.full(5, np.nan, "<f4"))},
         {"components": coded(np.zeros(4, "<f4"))},
+        {"components": coded(np.zeros(4, "<f4")), "embedding_width": 3},
         {"embedding_width": 4},
     ],
 )
