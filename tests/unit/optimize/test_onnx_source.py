@@ -350,6 +350,23 @@ def test_a_classifier_s_logits_are_its_first_output_also_behind_a_label(tmp_path
     assert [one.name for one in made.graph.output] == ["logits"]
 
 
+def test_a_model_s_inputs_are_what_it_is_asked_with_also_where_weights_come_first(
+    tmp_path: Path,
+) -> None:
+    weights = {"w": np.ones((4, 3), np.float32)}
+    takes: list[tuple[str, int, list[str | int]]] = [
+        ("w", TensorProto.FLOAT, [4, 3]),
+        ("x", TensorProto.FLOAT, ["n", 4]),
+    ]
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["logits"])]
+    model = graph_of(nodes, takes, ("logits", TensorProto.FLOAT, ["n", 3]), weights)
+    model.ir_version = 3  # before the fourth, weights are inputs too
+
+    made = opened(model, tmp_path, ("a", "b", "c")).classifier(1, None)
+
+    assert [one.name for one in made.graph.input] == ["x"]
+
+
 def test_an_output_of_unknown_width_is_refused(tmp_path: Path) -> None:
     model = two_layers(around=False)
     model.graph.output[0].type.tensor_type.shape.dim[2].dim_param = "width"

@@ -10,6 +10,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgewise.errors import EdgewiseError, InvalidModel
+from edgewise.optimize.graphs.model_checks import close_weights
 from edgewise.optimize.graphs.wiring import copy_of
 from edgewise.optimize.sources.flow import find_cuts, is_first_token
 from edgewise.optimize.sources.part import Part
@@ -46,6 +47,7 @@ class OnnxSource:
             reason = (str(broken).splitlines() or ["unreadable"])[0][:120]
             what = f"not a valid ONNX model: {reason}"
             raise InvalidModel(what, where=str(path), hint="export or copy it again") from broken
+        close_weights(self._model)
         output = _first_float(self._model.graph)
         dims = output.type.tensor_type.shape.dim if output is not None else ()
         self._output = output.name if output is not None else ""
