@@ -367,6 +367,21 @@ def test_a_model_s_inputs_are_what_it_is_asked_with_also_where_weights_come_firs
     assert [one.name for one in made.graph.input] == ["x"]
 
 
+@pytest.mark.parametrize("shape", [["n", 3], ["n", 2, 3], ["n", 3, 2, 2]])
+def test_what_a_model_gives_in_16_bits_becomes_features_in_32(
+    tmp_path: Path, shape: list[str | int]
+) -> None:
+    takes: list[tuple[str, int, list[str | int]]] = [("x", TensorProto.FLOAT, shape)]
+    nodes = [helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT16)]
+    model = graph_of(nodes, takes, ("y", TensorProto.FLOAT16, shape), {})
+    value = np.ones([2 if size == "n" else int(size) for size in shape], np.float32)
+
+    found = run(opened(model, tmp_path).features(), tmp_path, {"x": value})
+
+    assert found["features_1"].dtype == np.float32
+    np.testing.assert_allclose(found["features_1"], np.ones((2, 3)))
+
+
 def test_an_output_of_unknown_width_is_refused(tmp_path: Path) -> None:
     model = two_layers(around=False)
     model.graph.output[0].type.tensor_type.shape.dim[2].dim_param = "width"

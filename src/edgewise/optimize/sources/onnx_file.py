@@ -19,7 +19,8 @@ from edgewise.runtimes import find_runtime
 if TYPE_CHECKING:
     from edgewise.optimize.sources.protocol import Head
 
-_FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
+_HALF = onnx.TensorProto.FLOAT16
+_FLOATS = (onnx.TensorProto.FLOAT, _HALF)
 _BATCH, _LENGTH, _SIDE = 2, 5, 32
 
 
@@ -51,6 +52,8 @@ class OnnxSource:
         output = _first_float(self._model.graph)
         dims = output.type.tensor_type.shape.dim if output is not None else ()
         self._output = output.name if output is not None else ""
+        kind = output.type.tensor_type.elem_type if output is not None else None
+        self._is_half = kind == _HALF
         self._rank = len(dims)
         self._width = dims[1 if self._rank == 4 else -1].dim_value if dims else 0
         if self._rank not in (2, 3, 4) or self._width == 0:
@@ -101,12 +104,16 @@ class OnnxSource:
     def _pooled(self, part: Part, depth: int) -> str:
         if depth < self.layers:
             return self._pooled_hidden(part, self._ends[depth - 1])
+        if self._rank == 2 and self.has_head and self._ends:
+            return self._pooled_hidden(part, self._hidden)
+        output = self._output
+        if self._is_half:  # what is added computes in 32 bits, and is given so
+            output = part.op("Cast", output, to=onnx.TensorProto.FLOAT)
         if self._rank == 2:
-            of_head = self.has_head and bool(self._ends)
-            return self._pooled_hidden(part, self._hidden) if of_head else self._output
+            return output
         if self._rank == 4:
-            return part.op("Flatten", part.op("GlobalAveragePool", self._output))
-        return part.mean(self._output)
+            return part.op("Flatten", part.op("GlobalAveragePool", output))
+        return part.mean(output)
 
     def _pooled_hidden(self, part: Part, hidden: str) -> str:
         return part.first(hidden) if self._takes_first else part.mean(hidden)
