@@ -12,7 +12,7 @@ from tiny_graphs import Builder, convnet, kinds, mlp, run
 from edgewise import ModelOptimizer
 from edgewise.errors import InvalidData, InvalidModel, StorageError, UsageError
 from edgewise.optimize.optimized import OptimizedModel
-from edgewise.runtimes import open_bundle, read_manifest
+from edgewise.runtimes import open_bundle, read_manifest, write_manifest
 from edgewise.testing.models import tiny_image_bundle, tiny_text_bundle
 
 pytestmark = pytest.mark.integration
@@ -204,6 +204,20 @@ def test_a_text_bundle_keeps_its_tokenizer(tmp_path: Path) -> None:
 
     before, after = open_bundle(source), open_bundle(saved)
     assert after.predict({"text": "good"}) == before.predict({"text": "good"})
+
+
+def test_weights_beside_a_bundle_s_model_are_in_the_one_that_is_saved(tmp_path: Path) -> None:
+    source = tiny_text_bundle(tmp_path / "source")
+    model = source / "model.onnx"
+    whole = onnx.load(model)
+    onnx.save(whole, model, save_as_external_data=True, location="beside.bin", size_threshold=0)
+    write_manifest(source, read_manifest(source, verify=False))
+    assert "beside.bin" in read_manifest(source).files
+
+    saved = optimizer.quantize_model(source, quantization_type="dynamic").save(tmp_path / "made")
+
+    assert sorted(read_manifest(saved).files) == ["model.onnx", "tokenizer.json"]
+    assert open_bundle(saved).predict({"text": "good"}).label == "positive"
 
 
 def test_a_model_is_saved_in_the_forms_that_were_made(path: Path, tmp_path: Path) -> None:

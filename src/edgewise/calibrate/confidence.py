@@ -86,7 +86,8 @@ def fit_confidence(
     Raises
     ------
     InvalidData
-        When lengths differ, there are fewer than 5 examples or clusters, or energies are needed.
+        When lengths differ, there are fewer than 5 examples or clusters, a number is outside 0
+        to 1, or energies are needed.
     UsageError
         When `choice` does not go with `score`.
 
@@ -151,7 +152,7 @@ def _gathered(
 ) -> _Answers:
     p, right = np.asarray(probabilities, dtype=float), np.asarray(correct, dtype=float)
     n = len(right)
-    if p.ndim != 2 or len(p) != n or n < _FOLDS:
+    if p.ndim != 2 or right.shape != (len(p),) or n < _FOLDS:
         what = f"probabilities of shape {p.shape} for {n} answers"
         raise InvalidData(what, where="fit_confidence", hint="give (n, labels) and (n,), n ≥ 5")
     if score is Score.ENERGY and energy is None:
@@ -164,6 +165,11 @@ def _gathered(
         what = f"energies of shape {energies.shape}, lengths of shape {lengths.shape}"
         hint = f"give {n} finite numbers of each"
         raise InvalidData(what, where="fit_confidence", hint=hint)
+    for where, found in (("probabilities", p), ("correct", right)):
+        if not ((found >= 0.0) & (found <= 1.0)).all():
+            what = f"a number outside 0 to 1: {found.min():g} to {found.max():g}"
+            hint = "give softmax outputs, and 1 where the top label was right, else 0"
+            raise InvalidData(what, where=where, hint=hint)
     return _Answers(p=p, right=right, energy=energies, length=lengths, score=score)
 
 

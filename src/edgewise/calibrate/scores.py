@@ -18,8 +18,13 @@ class ReliabilityBin:
 def reliability_bins(
     confidence: ArrayLike, correct: ArrayLike, bins: int = 10
 ) -> tuple[ReliabilityBin, ...]:
-    """Group answers into bins of equal count by confidence; empty input gives none."""
+    """Group answers into bins of equal count by confidence; empty input gives none.
+
+    Answers of one confidence count as their mean each, in whichever bin: no order parts them.
+    """
     c, y = np.asarray(confidence, dtype=float), np.asarray(correct, dtype=float)
+    _, place, count = np.unique(c, return_inverse=True, return_counts=True)
+    y = (np.bincount(place, y, len(count)) / count)[place]
     order = np.argsort(c, kind="stable")
     return tuple(
         ReliabilityBin(

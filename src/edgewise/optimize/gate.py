@@ -9,6 +9,8 @@ from edgewise.errors import InvalidModel
 from edgewise.records import Fidelity
 
 _Z95 = 1.959963984540054
+_ROUNDING = 1e-9
+"""A difference of two shares is off by so little that no row is hidden in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +139,7 @@ def _reasons(gate: Gate, found: Fidelity) -> tuple[str, ...]:
     assert found.metric is not None
     assert found.reference_metric is not None
     lost = found.reference_metric - found.metric
-    if lost > gate.max_loss:
+    if lost > gate.max_loss + _ROUNDING:
         reasons.append(
             f"loses {lost:.1%} against the {gate.reference}, and {gate.max_loss:.1%} is allowed"
         )

@@ -15,6 +15,7 @@ from edgewise.errors import StorageError, UsageError
 from edgewise.optimize.mobile.export import MobileArtifact
 from edgewise.runtimes import Session, find_runtime, read_manifest, write_manifest
 from edgewise.runtimes.protocol import Tensors
+from edgewise.runtimes.weights import weights_beside
 
 if TYPE_CHECKING:
     import onnx
@@ -182,8 +183,11 @@ class OptimizedModel:
         with tempfile.TemporaryDirectory(prefix=".making-", dir=path.parent) as folder:
             aside = Path(folder) / "bundle"
             aside.mkdir()
+            # What lay beside the source's model is in this one.
+            model_file = source / manifest.model
+            replaced = {model_file, *weights_beside(model_file).values()}
             for name in manifest.files:
-                if name != manifest.model:
+                if source / name not in replaced:
                     (aside / name).parent.mkdir(parents=True, exist_ok=True)
                     (aside / name).write_bytes((source / name).read_bytes())
             (aside / model).write_bytes(self.content)

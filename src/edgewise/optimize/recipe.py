@@ -178,6 +178,13 @@ def _share(text: str) -> float:
         raise UsageError(f"not a number: `{text}`", where="recipe", hint="like 0.25") from wrong
 
 
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        what = f"not a whole number: `{text}`"
+        raise UsageError(what, where="recipe", hint="like 32")
+    return int(text)
+
+
 def _nothing(what: str) -> InvalidModel:
     return InvalidModel(what, where="recipe", hint="leave it out for this model")
 
@@ -297,7 +304,7 @@ def _static(draft: Draft, calibrator: str, keep_float: tuple[str, ...]) -> Draft
 
 @_in_few_bits
 def _int8_static_after(draft: Draft, count: str) -> Draft:
-    kept = first_products.first_products(draft.model, int(_share(count)))
+    kept = first_products.first_products(draft.model, _whole(count))
     made = int8_static.quantize_static(
         _with_plain_sums(draft.model),
         draft.samples,
@@ -313,7 +320,7 @@ def _in_blocks(bits: int) -> Apply:
         made = weight_only.quantize_weights(
             draft.model,
             bits=bits,
-            block_size=int(_share(size)),
+            block_size=_whole(size),
             keep_float=output_layer(draft.model),
         )
         return replace(draft, model=made)

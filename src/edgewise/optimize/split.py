@@ -26,6 +26,12 @@ def fit_part(train: Split) -> Split:
     return _part(train, "fit", keep=False)
 
 
+def spread(n: int, most: int) -> tuple[int, ...]:
+    """Give the places of at most so many of `n` rows, evenly from the first to the end."""
+    count = min(n, most)
+    return tuple(at * n // count for at in range(count))
+
+
 def _part(train: Split, name: str, *, keep: bool) -> Split:
     clusters = {e.cluster for e in train.examples if e.cluster is not None}
     # Of few clusters a hash might hold out none: the fifth that comes first by it is taken.

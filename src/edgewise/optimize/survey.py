@@ -28,12 +28,14 @@ class Survey:
         self._keep, self._depths = keep, tuple(depths)
         self._ready = False
         self._made: dict[Plan, Made] = {}
+        self._minutes: dict[Plan, float] = {}
         self.found: dict[Plan, Candidate] = {}
 
     def candidate(self, plan: Plan) -> Candidate:
         """Make, gate and measure a candidate, unless it is known."""
         depth, words = plan = normal(plan)
         if plan not in self.found:
+            self._minutes[plan] = self.bench.training_minutes
             parts: tuple[object, ...] = (depth, ",".join(words) or FLOAT, self.bench.glance)
             if recipes.trains(words):
                 parts = (*parts, self.bench.training_minutes)
@@ -41,11 +43,20 @@ class Survey:
         return self.found[plan]
 
     def bundle(self, plan: Plan) -> Path:
-        """Give the bundle of a candidate, made again where it is not there any more."""
+        """Give the bundle of a candidate, made again where it is not there any more.
+
+        What trains is trained for as long as when its figures were taken: within a search that is
+        less than after it.
+        """
         plan = normal(plan)
         if plan not in self._made or not self._made[plan].path.is_dir():
             self._prepare()
-            self._made[plan] = self.bench.make(*plan)
+            before = self.bench.training_minutes
+            self.bench.training_minutes = self._minutes.get(plan, before)
+            try:
+                self._made[plan] = self.bench.make(*plan)
+            finally:
+                self.bench.training_minutes = before
         return self._made[plan].path
 
     def forget(self, keep: Sequence[Plan]) -> None:

@@ -17,7 +17,7 @@ from edgewise.optimize.gate import Gate, examine, examine_embeddings, hopeless
 from edgewise.optimize.passes import head as head_pass
 from edgewise.optimize.recipe import FLOAT, Draft
 from edgewise.optimize.sources import Head, Source, example_pixels, open_source
-from edgewise.optimize.split import fit_part, held_out
+from edgewise.optimize.split import fit_part, held_out, spread
 from edgewise.optimize.training import Lesson
 from edgewise.optimize.writing import BundleWriter, candidates_folder, has_vnni
 from edgewise.records import (
@@ -315,8 +315,8 @@ class Workbench:
 
     def _samples(self, first: str) -> tuple[Tensors, ...]:
         """Encode inputs from all over the fit part: a file may be sorted by label."""
-        step = max(1, len(self.fit_inputs) // _SAMPLES)
-        found = [self.writer.task.encode([one]) for one in self.fit_inputs[::step][:_SAMPLES]]
+        places = spread(len(self.fit_inputs), _SAMPLES)
+        found = [self.writer.task.encode([self.fit_inputs[at]]) for at in places]
         return tuple({first: one["image"]} if "image" in one else one for one in found)
 
     def _lesson(

@@ -19,7 +19,8 @@ from edgewise.records import (
 from edgewise.runtimes import hash_file, open_task_of, read_manifest, write_manifest
 
 _MODEL = "model.onnx"
-_WEIGHTS = (".safetensors", ".onnx", ".data", ".pt", ".pt2")
+_WEIGHTS = ".safetensors"
+"""Of a directory's weights."""
 
 
 class BundleWriter:
@@ -35,7 +36,10 @@ class BundleWriter:
         for file in files:
             with file.open("rb") as stream:
                 whole.update(hashlib.file_digest(stream, "sha256").digest())
-        weights = [p for p in files if p.suffix in _WEIGHTS or path.is_file()]
+        # A directory may hold the same model in other forms too, which nobody reads.
+        weights = [
+            p for p in files if path.is_file() or (p.parent == path and p.suffix == _WEIGHTS)
+        ]
         self.source_size_bytes = sum(p.stat().st_size for p in weights)
         if not self.source_size_bytes:  # what a factory makes has no file: its graph stands for it
             graph = source.features().SerializeToString()

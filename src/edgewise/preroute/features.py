@@ -65,7 +65,8 @@ _MORE_CHARACTERS = ";", ":", "%", "?", ".", "=+-*/^<>|\\", "", " \t"
 _KINDS = len(_Kind)
 _KIND_SHIFT = 32
 _HASH_MASK = 0xFFFFFFFF
-_WORDS_KEPT = 1 << 16
+_WORDS_KEPT, _LONGEST_KEPT = 1 << 16, 32
+"""Longer words are rare, and of whoever sends them: they are neither remembered nor piled up."""
 
 
 def _character_groups() -> NDArray[np.float32]:
@@ -91,7 +92,7 @@ class _Codes(dict[str, int]):
 
     def __missing__(self, word: str) -> int:
         code = zlib.crc32(word.encode("utf-8", "replace")) | _kind(word) << _KIND_SHIFT
-        if len(self) < _WORDS_KEPT:
+        if len(word) <= _LONGEST_KEPT and len(self) < _WORDS_KEPT:
             self[word] = code
         return code
 

@@ -25,6 +25,8 @@ class Scorer:
         self._word_scale = weights.word_scale
         self._components = _numbers(weights.components, "<f4", "components")
         self.width = weights.embedding_width
+        if self._components.size % (self.width or 1):
+            raise _unreadable("components")
         self._components = self._components.reshape(-1, self.width or 1)
         self._split_on = _numbers(weights.split_features, "<u2", "split_features").astype(np.intp)
         above = _numbers(weights.split_thresholds, "<f4", "split_thresholds")

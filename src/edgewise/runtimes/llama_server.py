@@ -177,7 +177,9 @@ class LlamaServer:
         """Give what to run, and where it will answer where that is known before."""
         context, threads, parallel = map(str, self._sizes)
         if self._binary is None and importlib.util.find_spec("xllamacpp") is not None:
-            child = [sys.executable, "-m", "edgewise.runtimes.llama_child", str(self.model)]
+            # `-P`: a module in the current folder must not be taken for ours.
+            run = [sys.executable, "-P", "-m", "edgewise.runtimes.llama_child"]
+            child = [*run, str(self.model)]
             sizes = ["--context-tokens", context, "--threads", threads, "--parallel", parallel]
             return [*child, *sizes], ""
         binary = self._binary or shutil.which(_BINARY)

@@ -39,12 +39,20 @@ def load_tokenizer(path: Path) -> Tokenizer:
         raise InvalidModel("there is no tokenizer", where=str(file), hint=hint)
     try:
         if file == vocabulary:
-            return BertWordPieceTokenizer(str(file))._tokenizer
+            return _word_pieces(file)
         return Tokenizer.from_file(str(file))
     except Exception as broken:
         raise InvalidModel(
             f"not a tokenizer: {broken}", where=str(file), hint="export it again"
         ) from broken
+
+
+def _word_pieces(vocabulary: Path) -> Tokenizer:
+    """Make BERT's tokenizer of a vocabulary; one with capitals is of a model that knows them."""
+    pieces = vocabulary.read_text(encoding="utf-8").splitlines()
+    # Special tokens, such as `[CLS]`, stand in capitals everywhere.
+    knows_case = any(piece != piece.lower() for piece in pieces if not piece.startswith("["))
+    return BertWordPieceTokenizer(str(vocabulary), lowercase=not knows_case)._tokenizer
 
 
 def whole_words(tokenizer: Tokenizer, most: int = 2000) -> list[str]:

@@ -1,5 +1,7 @@
 """Confidence that means probability, on populations whose truth is known."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -77,16 +79,30 @@ def test_a_map_gives_many_rows_what_it_gives_each() -> None:
         ([0.9] * 6, [1] * 6),
         ([[0.9, 0.1]] * 6, [1] * 5),
         ([[0.9, 0.1]] * 4, [1] * 4),
+        ([[0.9, 0.1]] * 6, [[1]] * 6),
         ([], []),
     ],
 )
-def test_what_can_not_be_fitted_is_refused(probabilities: list[float], right: list[int]) -> None:
+def test_what_can_not_be_fitted_is_refused(probabilities: list[Any], right: list[Any]) -> None:
     with pytest.raises(InvalidData) as caught:
         fit_confidence(probabilities, right)
 
     assert f"for {len(right)} answers" in caught.value.what
     assert caught.value.where == "fit_confidence"
     assert "(n, labels)" in caught.value.hint
+
+
+def test_logits_and_labels_are_no_probabilities_and_no_answers() -> None:
+    probabilities, right = overconfident(20, 1.0)
+
+    with pytest.raises(InvalidData) as logits:
+        fit_confidence(4.0 * np.asarray(probabilities), right)
+    with pytest.raises(InvalidData) as labels:
+        fit_confidence(probabilities, np.arange(20) % 3)
+
+    assert (logits.value.where, labels.value.where) == ("probabilities", "correct")
+    assert labels.value.what == "a number outside 0 to 1: 0 to 2"
+    assert "softmax" in logits.value.hint
 
 
 def isotonic_value(x: np.ndarray, y: np.ndarray, at: float) -> float:
@@ -200,6 +216,11 @@ def test_clustered_answers_are_warned_of() -> None:
 
     assert found.reliability is not None
     assert "1200 rows of 60 clusters err together" in found.reliability.warnings[0]
+
+
+@pytest.mark.parametrize("right", [[1] * 80 + [0] * 20, ([1] * 4 + [0]) * 20])
+def test_answers_of_one_confidence_are_calibrated_in_any_order(right: list[int]) -> None:
+    assert ece([0.8] * 100, right) == pytest.approx(0.0)
 
 
 def test_a_choice_that_does_not_go_with_the_score_is_refused() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from edgewise.errors import InvalidModel
 from edgewise.optimize.sources import open_source
@@ -55,6 +56,23 @@ def test_the_checkpoints_own_head_equals_the_reference(case: str, tmp_path: Path
     found, expected = run(model, GOLDEN / case, tmp_path)
 
     np.testing.assert_allclose(found["logits"], expected["logits"], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("case", "absent"), [("bert_head", "bert.pooler"), ("distilbert_head", "pre_classifier")]
+)
+def test_a_tagger_of_tokens_is_an_encoder_whose_head_is_trained(
+    case: str, absent: str, tmp_path: Path
+) -> None:
+    shutil.copytree(GOLDEN / case, tmp_path / "model")
+    weights = tmp_path / "model" / "model.safetensors"
+    kept = {name: one for name, one in load_file(weights).items() if not name.startswith(absent)}
+    save_file(kept, weights)
+
+    source = BertSource(tmp_path / "model")
+
+    assert not source.has_head
+    assert source.labels == ()
 
 
 @pytest.mark.parametrize("case", FAMILIES)

@@ -56,6 +56,18 @@ def test_a_candidate_better_than_its_reference_loses_nothing() -> None:
     assert (found.metric, found.reference_metric) == (1.0, 0.75)
 
 
+def test_a_candidate_that_loses_just_what_is_allowed_passes() -> None:
+    truth = np.zeros(50, dtype=int)
+    before, after = (
+        np.where(np.arange(50)[:, None] < right, [2.0, 0.0], [0.0, 2.0]) for right in (45, 44)
+    )
+
+    found, reasons = examine(Gate(reference="source", max_loss=0.02), after, before, truth)
+
+    assert (found.metric, found.reference_metric) == (0.88, 0.9)
+    assert reasons == ()
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_logit_that_is_not_finite_is_refused(value: float, which: int) -> None:

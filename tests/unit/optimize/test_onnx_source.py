@@ -332,6 +332,56 @@ def test_the_first_float_output_counts(tmp_path: Path) -> None:
     assert opened(model, tmp_path).layers == 2
 
 
+def test_a_classifier_s_logits_are_its_first_output_also_behind_a_label(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["logits"]),
+        helper.make_node("ArgMax", ["logits"], ["label"], axis=1, keepdims=0),
+    ]
+    weights = {"w": rng.standard_normal((4, 3)).astype(np.float32)}
+    takes: list[tuple[str, int, list[str | int]]] = [("x", TensorProto.FLOAT, ["n", 4])]
+    model = graph_of(nodes, takes, ("logits", TensorProto.FLOAT, ["n", 3]), weights)
+    model.graph.output.insert(0, helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]))
+    source = opened(model, tmp_path, ("a", "b", "c"))
+
+    made = source.classifier(source.layers, None)
+
+    assert source.has_head
+    assert [one.name for one in made.graph.output] == ["logits"]
+
+
+def test_a_model_s_inputs_are_what_it_is_asked_with_also_where_weights_come_first(
+    tmp_path: Path,
+) -> None:
+    weights = {"w": np.ones((4, 3), np.float32)}
+    takes: list[tuple[str, int, list[str | int]]] = [
+        ("w", TensorProto.FLOAT, [4, 3]),
+        ("x", TensorProto.FLOAT, ["n", 4]),
+    ]
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["logits"])]
+    model = graph_of(nodes, takes, ("logits", TensorProto.FLOAT, ["n", 3]), weights)
+    model.ir_version = 3  # before the fourth, weights are inputs too
+
+    made = opened(model, tmp_path, ("a", "b", "c")).classifier(1, None)
+
+    assert [one.name for one in made.graph.input] == ["x"]
+
+
+@pytest.mark.parametrize("shape", [["n", 3], ["n", 2, 3], ["n", 3, 2, 2]])
+def test_what_a_model_gives_in_16_bits_becomes_features_in_32(
+    tmp_path: Path, shape: list[str | int]
+) -> None:
+    takes: list[tuple[str, int, list[str | int]]] = [("x", TensorProto.FLOAT, shape)]
+    nodes = [helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT16)]
+    model = graph_of(nodes, takes, ("y", TensorProto.FLOAT16, shape), {})
+    value = np.ones([2 if size == "n" else int(size) for size in shape], np.float32)
+
+    found = run(opened(model, tmp_path).features(), tmp_path, {"x": value})
+
+    assert found["features_1"].dtype == np.float32
+    np.testing.assert_allclose(found["features_1"], np.ones((2, 3)))
+
+
 def test_an_output_of_unknown_width_is_refused(tmp_path: Path) -> None:
     model = two_layers(around=False)
     model.graph.output[0].type.tensor_type.shape.dim[2].dim_param = "width"

@@ -73,7 +73,13 @@ def test_a_wrong_word_is_named_with_the_nearest_right_one(text: str, what: str, 
     assert hint in caught.value.hint
 
 
-@pytest.mark.parametrize("word", ["prune-ffn:lots", "int8-static:best", "fuse:all"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("prune-ffn:lots", "int8-static:best", "fuse:all"),
+        *("int4-weights:nan", "int8-weights:32.5", "int8-static-after:inf", "int8-static-after:-1"),
+    ],
+)
 def test_a_wrong_argument_is_named(word: str) -> None:
     with pytest.raises(UsageError) as caught:
         recipes.run(bert(), [word])

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import tracemalloc
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from edgewise import PreRouter
 from edgewise.errors import EdgewiseError, InvalidData, InvalidRecord
 from edgewise.preroute import apgr
+from edgewise.preroute.features import read
 from edgewise.records import PreRouterWeights, decode, encode
 
 RNG = np.random.default_rng(7)
@@ -106,6 +108,19 @@ def test_of_a_long_prompt_head_and_tail_are_read() -> None:
     head, tail = "tell me about birds. " * 200, " and that is all." * 100
 
     assert ROUTER.gain_of(head + middle + tail) == ROUTER.gain_of(head + middle[::-1] + tail)
+
+
+def test_no_word_of_a_prompt_is_kept_that_is_long() -> None:
+    read("warm up")
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+
+    for at in range(100):
+        read(f"{at}{'x' * 3000}")
+
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < 100_000  # of 300,000 characters
 
 
 def test_options_are_told_from_the_question() -> None:
@@ -205,6 +220,7 @@ def coded(values: NDArray[Any]) -> str:
         {"split_features": coded(np.zeros(5, "<u2"))},
         {"split_thresholds": coded(np.full(5, np.nan, "<f4"))},
         {"components": coded(np.zeros(4, "<f4"))},
+        {"components": coded(np.zeros(4, "<f4")), "embedding_width": 3},
         {"embedding_width": 4},
     ],
 )

@@ -1,5 +1,6 @@
 """A server's process: started, watched, stopped. The server here is a small stand-in."""
 
+import os
 import sys
 import textwrap
 from pathlib import Path
@@ -81,6 +82,27 @@ def test_a_server_that_does_not_get_ready_is_given_up(gguf: Path) -> None:
     assert caught.value.what == "the llama.cpp server is not ready within 0 s"
     assert caught.value.hint == "its log says last: nothing"
     assert not server.running
+
+
+@pytest.mark.integration
+def test_a_module_in_the_current_folder_is_not_run(
+    gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, here = tmp_path / "library", tmp_path / "here"
+    for folder, name, program in (
+        (library, "xllamacpp", "raise SystemExit('the library')"),
+        (here, "argparse", "raise SystemExit('a module of the folder')"),
+    ):
+        folder.mkdir()
+        (folder / f"{name}.py").write_text(program, encoding="utf-8")
+    monkeypatch.syspath_prepend(library)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(library), *filter(None, sys.path))))
+    monkeypatch.chdir(here)
+
+    with pytest.raises(TierUnavailable) as caught:
+        LlamaServer(gguf).start()
+
+    assert caught.value.hint == "its log says last: the library"
 
 
 def test_what_is_no_gguf_file_is_not_served(tmp_path: Path) -> None:

@@ -167,6 +167,15 @@ def test_vocabulary_alone_makes_a_word_piece_tokenizer(tmp_path: Path) -> None:
         ]
 
 
+def test_a_vocabulary_with_capitals_keeps_case_and_accents(tmp_path: Path) -> None:
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[unused1]", "good", "Good", "##ness", "café"]
+    (tmp_path / "vocab.txt").write_text("\n".join(pieces) + "\n", encoding="utf-8")
+
+    found = load_tokenizer(tmp_path).encode("Goodness good café")
+
+    assert found.tokens == ["[CLS]", "Good", "##ness", "good", "café", "[SEP]"]
+
+
 def test_tokenizer_json_goes_before_a_vocabulary(folder: Path) -> None:
     write_vocabulary(folder)
 

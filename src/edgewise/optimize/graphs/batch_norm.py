@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgewise import extras
+from edgewise.optimize.graphs.model_checks import close_weights
+from edgewise.optimize.graphs.wiring import reads_of
 
 if TYPE_CHECKING:
     import onnx
@@ -22,12 +24,15 @@ def fold_batch_norms(model: "onnx.ModelProto") -> "onnx.ModelProto":
 
     found = ModelProto()
     found.CopyFrom(model)
+    close_weights(found)
     graph = found.graph
     stored = {one.name: one for one in graph.initializer}
     makers = {name: node for node in graph.node for name in node.output}
     readers: dict[str, int] = {}
-    for name in [*(i for node in graph.node for i in node.input), *(o.name for o in graph.output)]:
+    read = [name for node in graph.node for name in reads_of(node)]
+    for name in [*read, *(one.name for one in graph.output)]:
         readers[name] = readers.get(name, 0) + 1
+    taken = {*stored, *makers, *(one.name for one in graph.input)}
     for norm in [node for node in graph.node if node.op_type == "BatchNormalization"]:
         conv = makers.get(norm.input[0])
         if conv is None or conv.op_type != "Conv" or readers[norm.input[0]] > 1:
@@ -46,14 +51,17 @@ def fold_batch_norms(model: "onnx.ModelProto") -> "onnx.ModelProto":
         )
         factor = scale / np.sqrt(variance + np.float32(epsilon))
         folded = weight * factor.reshape(-1, *[1] * (weight.ndim - 1))
-        names = f"{norm.name or norm.output[0]}.weight", f"{norm.name or norm.output[0]}.bias"
+        stem = norm.name or norm.output[0]
+        while not taken.isdisjoint(names := (f"{stem}.weight", f"{stem}.bias")):
+            stem += ".folded"  # a layer's name, whose own numbers are called so
+        taken.update(names)
         for name, value in zip(names, (folded, (bias - mean) * factor + shift), strict=True):
             graph.initializer.append(numpy_helper.from_array(value.astype(weight.dtype), name))
         del conv.input[1:]
         conv.input.extend(names)
         conv.output[0] = norm.output[0]
         graph.node.remove(norm)
-    used = {name for node in graph.node for name in node.input}
+    used = {name for node in graph.node for name in reads_of(node)}
     kept = [one for one in graph.initializer if one.name in used]
     del graph.initializer[:]
     graph.initializer.extend(kept)

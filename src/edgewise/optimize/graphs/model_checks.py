@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     import onnx
 
 _WHERE = "sample inputs"
+_IR_OF_OWN_WEIGHTS = 4
 
 
 def copy_model(model: "onnx.ModelProto") -> "onnx.ModelProto":
-    """Give a copy whose nodes all have a name, the same at each call.
+    """Give a copy whose nodes all have a name, the same at each call, and no weight is an input.
 
     Raises
     ------
@@ -29,6 +30,7 @@ def copy_model(model: "onnx.ModelProto") -> "onnx.ModelProto":
 
     found = onnx.ModelProto()
     found.CopyFrom(model)
+    close_weights(found)
     for name, values in weights_of(found).items():
         if not np.isfinite(values).all():
             what = f"the weight `{name}` has NaN or infinite values"
@@ -41,6 +43,20 @@ def copy_model(model: "onnx.ModelProto") -> "onnx.ModelProto":
                 node.name += "_"
             taken.add(node.name)
     return found
+
+
+def close_weights(model: "onnx.ModelProto") -> None:
+    """Take stored weights out of a model's inputs, where the form before IR version 4 lists them.
+
+    Left there, a weight that a pass drops or replaces would become an input that nobody gives.
+    """
+    stored = {one.name for one in model.graph.initializer}
+    kept = [one for one in model.graph.input if one.name not in stored]
+    if len(kept) == len(model.graph.input):
+        return
+    del model.graph.input[:]
+    model.graph.input.extend(kept)
+    model.ir_version = max(model.ir_version, _IR_OF_OWN_WEIGHTS)
 
 
 def weights_of(model: "onnx.ModelProto") -> dict[str, NDArray[np.floating]]:

@@ -61,6 +61,7 @@ class Vocabulary:
         kept |= {token["content"] for token in self._added}
         kept |= {token for token in self.ids if self._is_fallback(token)}
         kept |= {str(self._model.get("unk_token"))} & self.ids.keys()
+        kept |= self._named()
         if self.kind == "Unigram":
             kept |= self._unigram_anchors()
         if self.kind == "WordPiece":
@@ -99,6 +100,12 @@ class Vocabulary:
         bare = token.removeprefix(prefix) if prefix and token != prefix else token
         bare = bare.removesuffix(suffix) if suffix and bare != suffix else bare
         return len(bare) == 1 or token in _BYTES
+
+    def _named(self) -> set[str]:
+        """Give the tokens that the file names by number, which no text need have."""
+        padding = self._parsed.get("padding") or {}
+        numbers = {padding.get("pad_id"), *_numbers_of(self._parsed.get("post_processor"))}
+        return {token for token, number in self.ids.items() if number in numbers}
 
     def _unigram_anchors(self) -> set[str]:
         rows = self._model["vocab"]
@@ -152,6 +159,16 @@ def _no_tokenizer(what: str) -> InvalidModel:
 def _pair(merge: str | list[str]) -> tuple[str, str]:
     first, second = merge.split(" ", 1) if isinstance(merge, str) else merge
     return first, second
+
+
+def _numbers_of(processor: dict[str, Any] | None) -> list[int]:
+    """Give the numbers that `_renumber` changes."""
+    if not processor:
+        return []
+    found = [n for inner in processor.get("processors", []) for n in _numbers_of(inner)]
+    for token in (processor.get("special_tokens") or {}).values():
+        found += token["ids"]
+    return [*found, *(processor[name][1] for name in ("sep", "cls") if name in processor)]
 
 
 def _renumber(processor: dict[str, Any] | None, new_ids: dict[int, int]) -> None:

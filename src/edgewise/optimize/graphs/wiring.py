@@ -12,6 +12,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from edgewise.optimize.graphs.model_checks import close_weights
+
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
 
@@ -43,7 +45,7 @@ class Wiring:
         for node in self.nodes:
             for name in node.output:
                 self.makers[name] = node
-            for name in dict.fromkeys([*node.input, *captured(node)]):
+            for name in dict.fromkeys(reads_of(node)):
                 self.readers.setdefault(name, []).append(node)
 
     def maker(self, name: str, *kinds: str) -> onnx.NodeProto | None:
@@ -159,6 +161,7 @@ class Wiring:
         graph.initializer.extend(t for name, t in self.weights.items() if name in wanted)
         known = {tensor.name for tensor in graph.initializer}
         graph.input.extend(v for v in given.input if v.name in self.inputs or v.name in known)
+        close_weights(model)
         graph.output.extend(ends)
         present = {opset.domain for opset in model.opset_import}
         model.opset_import.extend(
@@ -228,6 +231,11 @@ def infer_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
     return found
 
 
+def reads_of(node: onnx.NodeProto) -> list[str]:
+    """Give what a node reads, its subgraphs' reads from outside included."""
+    return [*node.input, *captured(node)]
+
+
 def captured(node: onnx.NodeProto) -> list[str]:
     """Give what the subgraphs of If, Loop and Scan may read from outside."""
     found: list[str] = []
@@ -254,7 +262,7 @@ def _reached(nodes: list[onnx.NodeProto], ends: set[str]) -> tuple[list[onnx.Nod
             node, ready = stack.pop()
             if id(node) in done:
                 continue
-            reads = [*node.input, *captured(node)]
+            reads = reads_of(node)
             if ready:
                 done.add(id(node))
                 ordered.append(node)
@@ -272,7 +280,7 @@ def _is_sorted(nodes: list[onnx.NodeProto]) -> bool:
     made = {name for node in nodes for name in node.output}
     seen: set[str] = set()
     for node in nodes:
-        if any(name in made and name not in seen for name in [*node.input, *captured(node)]):
+        if any(name in made and name not in seen for name in reads_of(node)):
             return False
         seen.update(node.output)
     return True

@@ -19,6 +19,7 @@ from edgewise import extras
 from edgewise.errors import InvalidModel, UsageError
 from edgewise.optimize.graphs.activations import observe
 from edgewise.optimize.graphs.model_checks import check_names, check_samples, copy_model, weights_of
+from edgewise.optimize.graphs.wiring import reads_of
 from edgewise.runtimes.protocol import Tensors
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _groups(model: "onnx.ModelProto", skip: Sequence[str]) -> dict[str, list["on
     made = {name for node in model.graph.node for name in node.output}
     readers: dict[str, int] = {}
     for node in model.graph.node:
-        for name in node.input:
+        for name in reads_of(node):
             readers[name] = readers.get(name, 0) + 1
     found: dict[str, list[onnx.NodeProto]] = {}
     for node in model.graph.node:
@@ -134,7 +135,7 @@ class _Editor:
         ]
         del graph.node[:]
         graph.node.extend(nodes)
-        used = {name for node in nodes for name in node.input}
+        used = {name for node in nodes for name in reads_of(node)}
         kept = [
             one for one in graph.initializer if one.name in used and one.name not in self._changed
         ]
@@ -150,7 +151,7 @@ class _Editor:
         graph = self._model.graph
         read = [
             *(one.name for one in graph.output),
-            *(i for node in graph.node for i in node.input),
+            *(name for node in graph.node for name in reads_of(node)),
         ]
         return read.count(name)
 

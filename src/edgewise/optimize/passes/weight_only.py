@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgewise import extras
 from edgewise.errors import InvalidModel, UsageError
 from edgewise.optimize.graphs.model_checks import check_loads, check_names, copy_model, weights_of
+from edgewise.optimize.graphs.wiring import reads_of
 
 if TYPE_CHECKING:
     import onnx
@@ -164,7 +165,7 @@ class _Maker:
         made = [type(node).FromString(node.SerializeToString()) for node in nodes]
         del graph.node[:]
         graph.node.extend(made)
-        used = {name for node in made for name in node.input}
+        used = {name for node in made for name in reads_of(node)}
         kept = [one for one in graph.initializer if one.name in used]
         kept += [numpy_helper.from_array(value, name) for name, value in self._added.items()]
         del graph.initializer[:]

@@ -55,7 +55,9 @@ class BertSource:
         positions = int(self._config.get("max_position_embeddings", 512))
         self.max_length = positions - self._pad - 1 if self._family.offset_positions else positions
         self._pooling = _read_pooling(folder)
-        self.has_head = f"{self._family.head_out}.weight" in self._tensors
+        # A tagger of tokens has a last layer too, and none before it.
+        parts = (self._family.head_dense, self._family.head_out)
+        self.has_head = all(f"{self._name_of(part)}.weight" in self._tensors for part in parts)
         names = self._config.get("id2label") or {}
         ordered = tuple(str(names[key]) for key in sorted(names, key=int))
         self.labels = ordered if self.has_head else ()
@@ -189,9 +191,13 @@ class BertSource:
         return graph.linear(x, name, self._tensor(f"{name}.weight"), self._tensor(f"{name}.bias"))
 
     def _own_linear(self, graph: Graph, x: str, name: str) -> str:
-        short = name.removeprefix(self._family.prefix)
-        at = name if f"{name}.weight" in self._tensors else short
+        at = self._name_of(name)
         return graph.linear(x, at, self._tensors[f"{at}.weight"], self._tensors[f"{at}.bias"])
+
+    def _name_of(self, name: str) -> str:
+        """Give the name that a layer of the head has here: an encoder's has no prefix."""
+        short = name.removeprefix(self._family.prefix)
+        return name if f"{name}.weight" in self._tensors else short
 
     def _norm(self, graph: Graph, x: str, name: str) -> str:
         scale = graph.weight(f"{name}.weight", self._tensor(f"{name}.weight"))

@@ -10,6 +10,8 @@ import onnx
 from numpy.typing import NDArray
 
 from edgewise.errors import EdgewiseError, InvalidModel
+from edgewise.optimize.graphs.model_checks import close_weights
+from edgewise.optimize.graphs.wiring import copy_of
 from edgewise.optimize.sources.flow import find_cuts, is_first_token
 from edgewise.optimize.sources.part import Part
 from edgewise.runtimes import find_runtime
@@ -17,7 +19,8 @@ from edgewise.runtimes import find_runtime
 if TYPE_CHECKING:
     from edgewise.optimize.sources.protocol import Head
 
-_FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
+_HALF = onnx.TensorProto.FLOAT16
+_FLOATS = (onnx.TensorProto.FLOAT, _HALF)
 _BATCH, _LENGTH, _SIDE = 2, 5, 32
 
 
@@ -45,9 +48,12 @@ class OnnxSource:
             reason = (str(broken).splitlines() or ["unreadable"])[0][:120]
             what = f"not a valid ONNX model: {reason}"
             raise InvalidModel(what, where=str(path), hint="export or copy it again") from broken
+        close_weights(self._model)
         output = _first_float(self._model.graph)
         dims = output.type.tensor_type.shape.dim if output is not None else ()
         self._output = output.name if output is not None else ""
+        kind = output.type.tensor_type.elem_type if output is not None else None
+        self._is_half = kind == _HALF
         self._rank = len(dims)
         self._width = dims[1 if self._rank == 4 else -1].dim_value if dims else 0
         if self._rank not in (2, 3, 4) or self._width == 0:
@@ -74,7 +80,7 @@ class OnnxSource:
     def classifier(self, depth: int, head: "Head | None") -> onnx.ModelProto:
         """Give the first `depth` layers with a head as `logits`; `None` takes the model's own."""
         if head is None:
-            return self._model
+            return self._with_logits_alone()
         part = Part(self._model)
         logits = part.linear(self._pooled(part, depth), *head)
         return part.finish({"logits": logits}, {"logits": len(head[1])})
@@ -85,15 +91,29 @@ class OnnxSource:
         pooled = self._pooled(part, depth)
         return part.finish({"embedding": pooled}, {"embedding": self._features_width})
 
+    def _with_logits_alone(self) -> onnx.ModelProto:
+        """Give the model without what stands before its logits: who runs it takes the first."""
+        if self._model.graph.output[0].name == self._output:
+            return self._model
+        found = copy_of(self._model)
+        kept = [one for one in found.graph.output if one.name == self._output]
+        del found.graph.output[:]
+        found.graph.output.extend(kept)
+        return found
+
     def _pooled(self, part: Part, depth: int) -> str:
         if depth < self.layers:
             return self._pooled_hidden(part, self._ends[depth - 1])
+        if self._rank == 2 and self.has_head and self._ends:
+            return self._pooled_hidden(part, self._hidden)
+        output = self._output
+        if self._is_half:  # what is added computes in 32 bits, and is given so
+            output = part.op("Cast", output, to=onnx.TensorProto.FLOAT)
         if self._rank == 2:
-            of_head = self.has_head and bool(self._ends)
-            return self._pooled_hidden(part, self._hidden) if of_head else self._output
+            return output
         if self._rank == 4:
-            return part.op("Flatten", part.op("GlobalAveragePool", self._output))
-        return part.mean(self._output)
+            return part.op("Flatten", part.op("GlobalAveragePool", output))
+        return part.mean(output)
 
     def _pooled_hidden(self, part: Part, hidden: str) -> str:
         return part.first(hidden) if self._takes_first else part.mean(hidden)

@@ -65,11 +65,12 @@ def open_folder(
     named = config.id2label if kind.endswith("Classification") else {}
     own = tuple(str(named[index]) for index in sorted(named))
     source = open_module(
-        module.eval(),
+        # It comes in the type that it was stored in; recipes begin with 32 bits.
+        module.float().eval(),
         own or labels,
         _example(module, config, example),
         folder=folder,
-        max_length=_max_length(config),
+        max_length=_max_length(module, config),
     )
     if own and all(re.fullmatch(r"LABEL_\d+", name) for name in own) and len(own) == len(labels):
         # Nobody named them, so the data's names stand.
@@ -110,10 +111,11 @@ def _example(module: Any, config: Any, given: Tensors | None) -> Tensors:
     }
 
 
-def _max_length(config: Any) -> int | None:
+def _max_length(module: Any, config: Any) -> int | None:
     positions = getattr(config, "max_position_embeddings", None)
     if positions is None:
         return None
-    # Families that count positions from the padding's id have that many fewer.
-    pad = getattr(config, "pad_token_id", None) or 0
-    return int(min(_LONGEST, positions - (pad + 1 if pad else 0)))
+    # Families that count positions from the padding's id have a row for it, and none before.
+    tables = (one for name, one in module.named_modules() if name.endswith("position_embeddings"))
+    pads = [pad for one in tables if (pad := getattr(one, "padding_idx", None)) is not None]
+    return int(min(_LONGEST, positions - (max(pads) + 1 if pads else 0)))

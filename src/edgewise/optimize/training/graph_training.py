@@ -95,7 +95,7 @@ def train_graph(model: "onnx.ModelProto", lesson: Lesson, course: Course) -> "on
         teacher = model
     data = _data(lesson, module, learns_labels=not course.in_8_bits)
     settings = _settings(lesson, course, module, len(data.inputs))
-    key = _key(model, teacher, data, settings, course)
+    key = _key(model, teacher, data, (replace(settings, threads=1), course), lesson)
     kept_at = None if lesson.folder is None else lesson.folder / f"trained-{key}.safetensors"
     if kept_at is not None and kept_at.is_file():
         put_tensors(module, read_weights(kept_at))
@@ -110,6 +110,9 @@ def train_graph(model: "onnx.ModelProto", lesson: Lesson, course: Course) -> "on
     )
     if kept_at is not None:
         write_weights(kept_at, dict(module.named_parameters()))
+        # Only now: where the weights can't be written, the checkpoint has them still.
+        for path in (_plan_beside(kept_at), _checkpoint_beside(kept_at)):
+            path.unlink(missing_ok=True)
     return module.model()
 
 
@@ -129,8 +132,8 @@ def _teach(
         else Objective(weights, teacher=teacher, has_labels=has_labels)
     )
     objective.ranks_by_loss = True
-    plan_at = None if kept_at is None else kept_at.with_suffix(".json")
-    checkpoint = None if kept_at is None else kept_at.with_suffix(".checkpoint")
+    plan_at = None if kept_at is None else _plan_beside(kept_at)
+    checkpoint = None if kept_at is None else _checkpoint_beside(kept_at)
     settings = _plan(module, teacher, data, settings, lesson.minutes, plan_at)
     supervision = Supervision(
         checkpoint=checkpoint, checkpoint_every=_CHECKPOINT_EVERY, progress=lesson.progress
@@ -139,9 +142,14 @@ def _teach(
     train(module, data, objective, settings, supervision)
     for hook in hooks:
         hook.remove()
-    for path in (plan_at, checkpoint):
-        if path is not None:
-            path.unlink(missing_ok=True)
+
+
+def _plan_beside(kept_at: Path) -> Path:
+    return kept_at.with_suffix(".json")
+
+
+def _checkpoint_beside(kept_at: Path) -> Path:
+    return kept_at.with_suffix(".checkpoint")
 
 
 def _data(lesson: Lesson, module: GraphModule, *, learns_labels: bool) -> TrainingData:
@@ -181,10 +189,12 @@ def _key(
     model: "onnx.ModelProto",
     teacher: "onnx.ModelProto | None",
     data: TrainingData,
-    settings: TrainingSettings,
-    course: Course,
+    how: tuple[TrainingSettings, Course],
+    lesson: Lesson,
 ) -> str:
-    whole = hashlib.sha256(repr((replace(settings, threads=1), course, data.labels)).encode())
+    # The time that there is says how many steps are made.
+    told = (*how, lesson.minutes, lesson.embeds, data.labels)
+    whole = hashlib.sha256(repr(told).encode())
     for one in (model, teacher):
         if one is None:
             continue

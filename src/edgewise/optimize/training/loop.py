@@ -17,6 +17,7 @@ from edgewise.errors import InvalidModel
 from edgewise.optimize.training.batches import collate, in_order, order_epoch, split
 from edgewise.optimize.training.checkpoint import (
     Figures,
+    hash_tensors,
     put_tensors,
     read_checkpoint,
     tensors_of,
@@ -105,7 +106,7 @@ class _Run:
         ]
         self.parameters = parameters
         self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate)
-        self.figures = Figures(key=self._key())
+        self.figures = Figures(key="" if supervision.checkpoint is None else self._key())
         self.best: dict[str, Any] | None = None
 
     def go(self) -> TrainingRecord:
@@ -245,8 +246,8 @@ class _Run:
 
     def _key(self) -> str:
         """Give what must be the same for a checkpoint to go on from."""
-        shapes = [(name, tuple(one.shape)) for name, one in self.trained.named_parameters()]
-        whole = hashlib.sha256(repr((self.settings, shapes, self.data.labels)).encode())
+        start = (hash_tensors(self.trained), self.objective.key())
+        whole = hashlib.sha256(repr((self.settings, start, self.data.labels)).encode())
         for one in self.data.inputs:
             for name in sorted(one):
                 whole.update(np.ascontiguousarray(one[name]).tobytes())

@@ -8,6 +8,7 @@ import numpy as np
 from edgewise import extras
 from edgewise.errors import InvalidData, InvalidModel, UsageError
 from edgewise.optimize.training.batches import Batch, collate, in_order
+from edgewise.optimize.training.checkpoint import hash_tensors
 from edgewise.optimize.training.outputs import Outputs, run
 from edgewise.optimize.training.records import LossWeights, TrainingData
 
@@ -51,6 +52,11 @@ class Objective:
         self._answers: Any = None
         self.projections = nn.ModuleList()
         """Of the student's hidden states to the teacher's width, a layer each; they are trained."""
+
+    def key(self) -> str:
+        """Give what it asks for: the kind, what each loss counts, and the teacher by its hash."""
+        teacher = "" if self._teacher is None else hash_tensors(self._teacher)
+        return repr((type(self).__name__, self._weights, teacher))
 
     def prepare(self, student: nn.Module, data: TrainingData) -> None:
         """Ask the teacher once about all examples, and make the projections that fit the student.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -147,6 +148,36 @@ def test_a_transformers_softmax_normalization_and_sums_stay_in_float(
 
 def test_folding_normalizations_changes_no_answer() -> None:
     model, samples = convnet(), images(5)
+
+    made = fold_batch_norms(model)
+
+    assert not [node for node in made.graph.node if node.op_type == "BatchNormalization"]
+    np.testing.assert_allclose(
+        answers(made, samples), answers(model, samples), rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("name", ["bn", ""])
+def test_a_normalization_is_folded_whose_own_numbers_are_called_as_its_weights(name: str) -> None:
+    rng = np.random.default_rng(3)
+    reads = ["conv", "bn.weight", "bn.bias", "mean", "variance"]
+    weights = {
+        "kernel": rng.standard_normal((4, 3, 3, 3)),
+        "bn.weight": rng.uniform(0.5, 1.5, 4),
+        "bn.bias": rng.standard_normal(4),
+        "mean": rng.standard_normal(4),
+        "variance": rng.uniform(0.5, 1.5, 4),
+    }
+    nodes = [
+        helper.make_node("Conv", ["image", "kernel"], ["conv"], "conv"),
+        helper.make_node("BatchNormalization", reads, ["bn"], name),
+        helper.make_node("GlobalAveragePool", ["bn"], ["pooled"], "pool"),
+        helper.make_node("Flatten", ["pooled"], ["logits"], "flatten"),
+    ]
+    takes: dict[str, tuple[int, list[Any]]] = {
+        "image": (TensorProto.FLOAT, ["batch", 3, "height", "width"])
+    }
+    model, samples = model_of(nodes, takes, ["batch", 4], weights), images(3)
 
     made = fold_batch_norms(model)
 

@@ -195,6 +195,32 @@ def test_positions_that_skip_padding_follow_its_new_number() -> None:
     np.testing.assert_array_equal(given[0], expected[0])
 
 
+def test_padding_that_is_no_special_token_stays() -> None:
+    word = Tokenizer(models.WordPiece({"?": 0, "ab": 1, "cd": 2, "pad": 3}, unk_token="?"))
+    word.pre_tokenizer = pre_tokenizers.Whitespace()
+    word.enable_padding(pad_id=3, pad_token="pad")
+
+    found = trim_vocabulary(embedding(4), word.to_str(), ["cd"])
+
+    assert found.kept_ids == (0, 2, 3)
+    padding = Tokenizer.from_str(found.tokenizer_json).padding
+    assert padding is not None
+    assert padding["pad_id"] == 2
+
+
+def test_tokens_that_stand_between_two_texts_alone_stay() -> None:
+    word = Tokenizer(models.WordPiece({"?": 0, "ab": 1, "cd": 2, "both": 3}, unk_token="?"))
+    word.pre_tokenizer = pre_tokenizers.Whitespace()
+    word.post_processor = processors.TemplateProcessing(
+        single="$A", pair="$A both $B", special_tokens=[("both", 3)]
+    )
+
+    found = trim_vocabulary(embedding(4), word.to_str(), ["cd"])
+
+    assert found.kept_ids == (0, 2, 3)
+    assert Tokenizer.from_str(found.tokenizer_json).encode("cd", "cd").ids == [1, 2, 1]
+
+
 def _padded(ids: list[list[int]], pad: int) -> dict[str, np.ndarray]:
     inputs = tokens(np.asarray(ids))
     return inputs | {"attention_mask": (inputs["input_ids"] != pad).astype(np.int64)}

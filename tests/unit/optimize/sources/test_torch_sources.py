@@ -14,6 +14,7 @@ import transformers
 from torch import nn
 
 from edgewise.errors import InvalidModel
+from edgewise.optimize.graphs.outputs import outputs_of
 from edgewise.optimize.sources import open_source
 from edgewise.optimize.sources.torch_module import (
     EXPORTER_KEY,
@@ -386,6 +387,50 @@ def test_a_text_family_that_numpy_can_not_write_goes_through_torch(
     found = run(source.classifier(source.layers, None), LONGER, tmp_path)
     assert (source.labels, source.max_length) == (LABELS, 40)
     assert np.abs(found - answer(module, LONGER)).max() <= 1e-4
+
+
+@pytest.mark.parametrize(
+    ("kind", "pad", "length"), [("Electra", 30, 40), ("Electra", 60, 40), ("Camembert", 3, 36)]
+)
+def test_only_who_counts_positions_from_the_padding_has_fewer_of_them(
+    tmp_path: Path, kind: str, pad: int, length: int
+) -> None:
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=64,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=24,
+        max_position_embeddings=40,
+        pad_token_id=pad,
+    )
+    getattr(transformers, f"{kind}Model")(config).save_pretrained(tmp_path)
+
+    assert open_folder(tmp_path, ()).max_length == length
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_folder_stored_in_16_bits_becomes_a_model_in_32(
+    tmp_path: Path, dtype: torch.dtype
+) -> None:
+    config = transformers.ElectraConfig(
+        vocab_size=40,
+        hidden_size=16,
+        embedding_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=32,
+    )
+    transformers.ElectraModel(config).to(dtype).save_pretrained(tmp_path)
+
+    source = open_folder(tmp_path, ())
+
+    ids = np.arange(6, dtype=np.int64)[None]
+    given = {"input_ids": ids, "attention_mask": ids * 0 + 1, "token_type_ids": ids * 0}
+    found = outputs_of(source.encoder(source.layers), [given], "embedding")[0]
+    assert found.shape == (1, 16)
+    assert np.isfinite(found).all()
 
 
 def test_a_folder_that_transformers_does_not_know_says_what_to_do(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tiny_graphs import (
 from tiny_project import write_project
 from tiny_torch import read_examples
 
-from edgewise.errors import InvalidModel
+from edgewise.errors import InvalidModel, StorageError
 from edgewise.optimize.graphs.outputs import mean_cosine, outputs_of
 from edgewise.optimize.passes import head
 from edgewise.optimize.passes.fuse import fuse
@@ -34,6 +34,7 @@ from edgewise.optimize.sources.bert import BertSource
 from edgewise.optimize.training import Lesson
 from edgewise.optimize.training.graph_module import GraphModule
 from edgewise.optimize.training.graph_training import Course, train_graph
+from edgewise.records import silent
 from edgewise.runtimes.protocol import Tensors
 
 pytestmark = [pytest.mark.heavy, pytest.mark.filterwarnings("ignore")]
@@ -228,6 +229,17 @@ def test_what_was_trained_is_kept_and_not_trained_again(
     assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
 
 
+def test_what_was_trained_for_less_time_is_not_taken_for_more(
+    teacher: onnx.ModelProto, lesson: Lesson, tmp_path: Path
+) -> None:
+    pruned, short = prune_ffn(teacher, 0.5), replace(lesson, teacher=teacher, folder=tmp_path)
+
+    train_graph(pruned, replace(short, minutes=1e-9), COURSE)
+    train_graph(pruned, replace(short, minutes=2e-9), COURSE)
+
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_an_interrupted_training_goes_on_from_its_checkpoint(
     teacher: onnx.ModelProto, lesson: Lesson, tmp_path: Path
 ) -> None:
@@ -253,6 +265,26 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(
 
     assert seen[0] == 51  # the checkpoint of step 50
     assert accuracy(made, lesson) >= accuracy(pruned, lesson)
+
+
+def test_weights_that_can_t_be_written_are_in_the_checkpoint_still(
+    teacher: onnx.ModelProto, lesson: Lesson, tmp_path: Path
+) -> None:
+    def interrupted(stage: str, done: int, total: int) -> None:
+        if (stage, done < total, done) == ("training", True, 26):
+            raise KeyboardInterrupt
+
+    kept = replace(lesson, teacher=teacher, folder=tmp_path, progress=interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_graph(prune_ffn(teacher, 0.5), kept, COURSE)
+    (checkpoint,) = tmp_path.glob("*.checkpoint")
+    checkpoint.with_suffix(".safetensors").mkdir()
+
+    with pytest.raises(StorageError):
+        train_graph(prune_ffn(teacher, 0.5), replace(kept, progress=silent), COURSE)
+
+    assert checkpoint.is_file()
+    assert checkpoint.with_suffix(".json").is_file()
 
 
 def test_a_graph_that_can_t_be_trained_names_the_operator(lesson: Lesson) -> None:

@@ -251,7 +251,7 @@ def test_a_finished_run_done_again_trains_no_more(data: TrainingData, tmp_path: 
     assert record.steps == 12
 
 
-@pytest.mark.parametrize("other", ["settings", "labels", "module", "bytes"])
+@pytest.mark.parametrize("other", ["settings", "labels", "module", "weights", "teacher", "bytes"])
 def test_a_checkpoint_of_another_run_is_refused(
     data: TrainingData, tmp_path: Path, other: str
 ) -> None:
@@ -263,11 +263,14 @@ def test_a_checkpoint_of_another_run_is_refused(
         data = replace(data, labels=[0] * len(data.inputs))
     if other == "module":
         module = tiny_torch.make_bert(layers=2)
+    if other == "weights":
+        module = prune(module, 0.5)
+    teacher = tiny_torch.make_bert() if other == "teacher" else None
     if other == "bytes":
         path.write_bytes(b"nothing")
 
     with pytest.raises(InvalidData) as refused:
-        recover(module, data, settings=settings, supervision=kept)
+        recover(module, data, teacher=teacher, settings=settings, supervision=kept)
 
     assert refused.value.where == str(path)
     assert "checkpoint" in refused.value.what
