@@ -55,7 +55,6 @@ from edgewise.route.serving import Serving
 QUEUED = "queued"
 """The location of a request that waits."""
 _LONGEST_REST_S = 60.0
-"""Until it is looked again whether requests that were passed over can go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
