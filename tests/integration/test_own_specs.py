@@ -1,6 +1,7 @@
 """A spec of one's own works without touching code: real intents and reviews, from `init` on."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
-TEXT = ROOT.parent / "shared/data/text"
+TEXT = Path(os.environ.get("EDGEWISE_DATA", ROOT.parent / "shared/data")) / "text"
 MODELS = ROOT / "examples/sentiment"
 CLOUD = "  cloud: {kind: cloud, answers: assume_right, usd_per_request: 0.002}\n"
 

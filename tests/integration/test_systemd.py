@@ -56,6 +56,15 @@ class Booted:
         said = self.run("journalctl", "--unit", UNIT, "--output", "cat", "--no-pager")
         return [json.loads(line) for line in said.splitlines() if line.startswith("{")]
 
+    def await_event(self, event: str) -> None:
+        """Read what the gateway says until it tells of an event; pytest bounds the wait."""
+        follow = ("journalctl", "--unit", UNIT, "--output", "cat", "--lines", "all", "--follow")
+        with subprocess.Popen([*self._enter, *follow], stdout=subprocess.PIPE, text=True) as said:
+            assert said.stdout is not None
+            told = (json.loads(line)["event"] for line in said.stdout if line.startswith("{"))
+            assert event in told
+            said.terminate()
+
     def shown(self, name: str) -> str:
         """Give a property of the unit."""
         return self.run("systemctl", "show", UNIT, "--property", name, "--value").strip()
@@ -102,6 +111,7 @@ def test_the_unit_serves_reloads_and_ends_well(finished_run: Path, tmp_path: Pat
         policy = read_json(Policy, folder / "run" / "policy.json")
         machine.write("/etc/edgewise/run/policy.json", encode(replace(policy, deadline_ms=4321.0)))
         machine.run("systemctl", "reload", UNIT)
+        machine.await_event("reload")
         again = json.loads(machine.ask("/predict", *keyed))
         machine.run("systemctl", "stop", UNIT)
 
