@@ -21,6 +21,10 @@ TIERS = (
     TierPolicy(name="edge", kind=TierKind.DEVICE, threshold=0.8),
     TierPolicy(name="cloud", kind=TierKind.CLOUD, rtt_p50_ms=1.0, usd_per_request=0.25),
 )
+KEYS = {name: {"authorization": f"Bearer k-{name}"} for name in ("ana", "bob")}
+CALLERS = tuple(
+    CallerRules(name=name, key_sha256=sha256(f"k-{name}".encode()).hexdigest()) for name in KEYS
+)
 
 
 def policy(folder: Path) -> Policy:
@@ -73,24 +77,20 @@ def test_what_no_tier_can_answer_now_is_stored_and_taken_once(tmp_path: Path) ->
 
 def test_a_late_answer_is_given_to_the_caller_whose_request_it_was(tmp_path: Path) -> None:
     cloud = TimedTier((1.0, DOWN), (1.0, Prediction("yes", 0.99, (0.01, 0.99))))
-    keys = {name: {"authorization": f"Bearer k-{name}"} for name in ("ana", "bob")}
-    callers = tuple(
-        CallerRules(name=name, key_sha256=sha256(f"k-{name}".encode()).hexdigest()) for name in keys
-    )
 
     def make(log: Any) -> HybridInferenceEngine:
         tiers = {"edge": TimedTier((1.0, DOWN), remote=False), "cloud": cloud}
         return HybridInferenceEngine(policy=policy(tmp_path), tiers=tiers, decision_log=log)
 
-    with running(make, settings=Settings(callers=callers)) as one:
-        allowed = {"x-edgewise-allow-late": "true", **keys["ana"]}
+    with running(make, settings=Settings(callers=CALLERS)) as one:
+        allowed = {"x-edgewise-allow-late": "true", **KEYS["ana"]}
         stored = one.client.post("/predict", json={"text": "a film"}, headers=allowed)
         at = f"/late/{stored.headers['x-edgewise-request-id']}"
         while not one.gateway.decisions.latest:
             time.sleep(0.01)
-        while (seen := one.client.get(at, headers=keys["bob"])).status_code == 202:
+        while (seen := one.client.get(at, headers=KEYS["bob"])).status_code == 202:
             pass
-        late = one.client.get(at, headers=keys["ana"])
+        late = one.client.get(at, headers=KEYS["ana"])
 
     assert seen.status_code == 400
     assert seen.json()["error"] == "no such request waits, and none has an answer"
@@ -101,23 +101,19 @@ def test_a_late_answer_is_given_to_the_caller_whose_request_it_was(tmp_path: Pat
 def test_how_a_request_ended_is_told_to_the_caller_whose_it_was(tmp_path: Path) -> None:
     wrong = RemoteError("answered HTTP 422", where="https://cloud", status=422)
     cloud = TimedTier((1.0, DOWN), (1.0, wrong))
-    keys = {name: {"authorization": f"Bearer k-{name}"} for name in ("ana", "bob")}
-    callers = tuple(
-        CallerRules(name=name, key_sha256=sha256(f"k-{name}".encode()).hexdigest()) for name in keys
-    )
 
     def make(log: Any) -> HybridInferenceEngine:
         tiers = {"edge": TimedTier((1.0, DOWN), remote=False), "cloud": cloud}
         return HybridInferenceEngine(policy=policy(tmp_path), tiers=tiers, decision_log=log)
 
-    with running(make, settings=Settings(callers=callers)) as one:
-        allowed = {"x-edgewise-allow-late": "true", **keys["ana"]}
+    with running(make, settings=Settings(callers=CALLERS)) as one:
+        allowed = {"x-edgewise-allow-late": "true", **KEYS["ana"]}
         stored = one.client.post("/predict", json={"text": "a film"}, headers=allowed)
         at = f"/late/{stored.headers['x-edgewise-request-id']}"
         while not one.gateway.decisions.latest:
             time.sleep(0.01)
-        seen = one.client.get(at, headers=keys["bob"])
-        late = one.client.get(at, headers=keys["ana"])
+        seen = one.client.get(at, headers=KEYS["bob"])
+        late = one.client.get(at, headers=KEYS["ana"])
         told = one.gateway.decisions.latest[0]
 
     assert (seen.status_code, late.status_code) == (400, 503)

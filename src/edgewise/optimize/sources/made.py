@@ -1,4 +1,4 @@
-"""What a factory makes, as a hash: nobody but itself knows what weights it reads."""
+"""What a torch module holds, as a hash; of a factory, nobody else knows what weights it reads."""
 
 import hashlib
 import sys
@@ -9,6 +9,17 @@ from edgewise.optimize.sources.torch_module import load_factory
 
 with extras.needed("torch"):
     import torch
+    from torch import nn
+
+
+def hash_tensors(module: nn.Module) -> str:
+    """Hash a module's parameters and buffers, by name."""
+    whole = hashlib.sha256()
+    for name, value in (*module.named_parameters(), *module.named_buffers()):
+        plain = value.detach().cpu().contiguous().reshape(-1)
+        whole.update(f"\0{name} {plain.dtype} {tuple(value.shape)}\0".encode())
+        whole.update(plain.view(torch.uint8).numpy().tobytes())
+    return whole.hexdigest()
 
 
 def hash_factory(name: str) -> str:
@@ -20,11 +31,7 @@ def hash_factory(name: str) -> str:
         As `load_factory`.
     """
     module = load_factory(name)
-    whole = hashlib.sha256(repr(module).encode())
-    for key, value in (*module.named_parameters(), *module.named_buffers()):
-        plain = value.detach().cpu().contiguous().reshape(-1)
-        whole.update(f"\0{key} {plain.dtype} {tuple(value.shape)}\0".encode())
-        whole.update(plain.view(torch.uint8).numpy().tobytes())
+    whole = hashlib.sha256((repr(module) + hash_tensors(module)).encode())
     kinds = {type(one).__module__ for one in module.modules()}
     own = sorted(kind for kind in kinds if kind.partition(".")[0] != "torch")
     for file in (getattr(sys.modules.get(kind), "__file__", None) for kind in own):

@@ -1,6 +1,5 @@
 """The state of a run of training as one safetensors file: tensors, and figures beside them."""
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,6 @@ from edgewise.errors import InvalidData, StorageError
 from edgewise.records import aside_of, clear_dead_asides
 
 with extras.needed("torch"):
-    import torch
     from safetensors import SafetensorError, safe_open
     from safetensors.torch import save_file
     from torch import nn
@@ -39,15 +37,6 @@ def tensors_of(module: nn.Module) -> dict[str, Any]:
     """Give copies of a module's parameters and buffers, tied ones once."""
     found = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     return {name: value.detach().clone().contiguous() for name, value in found.items()}
-
-
-def hash_tensors(module: nn.Module) -> str:
-    """Hash a module's parameters and buffers, by name."""
-    whole = hashlib.sha256()
-    for name, value in tensors_of(module).items():
-        whole.update(f"\0{name} {value.dtype} {tuple(value.shape)}\0".encode())
-        whole.update(value.cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return whole.hexdigest()
 
 
 def put_tensors(module: nn.Module, tensors: dict[str, Any]) -> None:

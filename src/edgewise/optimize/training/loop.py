@@ -14,10 +14,10 @@ import numpy as np
 
 from edgewise import extras
 from edgewise.errors import InvalidModel
+from edgewise.optimize.sources.made import hash_tensors
 from edgewise.optimize.training.batches import collate, in_order, order_epoch, split
 from edgewise.optimize.training.checkpoint import (
     Figures,
-    hash_tensors,
     put_tensors,
     read_checkpoint,
     tensors_of,

@@ -7,8 +7,8 @@ import numpy as np
 
 from edgewise import extras
 from edgewise.errors import InvalidData, InvalidModel, UsageError
+from edgewise.optimize.sources.made import hash_tensors
 from edgewise.optimize.training.batches import Batch, collate, in_order
-from edgewise.optimize.training.checkpoint import hash_tensors
 from edgewise.optimize.training.outputs import Outputs, run
 from edgewise.optimize.training.records import LossWeights, TrainingData
 
