@@ -27,6 +27,10 @@ _WITHOUT_LIBRARY: dict[str, _Detector] = {
 }
 _DETECTORS: dict[str, _Detector] = {**_WITHOUT_LIBRARY, "name": (0, names.names)}
 
+_LEAST_NUMBER = 10**6
+_MOST_BITS = 128  # no kind has more than 34 digits
+_SEED = "seed"
+
 KINDS: tuple[str, ...] = tuple(_WITHOUT_LIBRARY)
 """The kinds that need no library. `name` is one more, and needs the extra `privacy`."""
 
@@ -88,26 +92,68 @@ def find(text: str, kinds: Sequence[str]) -> list[Span]:
 
 
 def detect_in(value: object, kinds: Sequence[str]) -> tuple[str, ...]:
-    """Give the kinds that any string of a request's input holds, however deep it lies."""
+    """Give the kinds that any string or number of an input holds, however deep it lies.
+
+    Arrays are not read, nor is the number of a `seed`: it is drawn, and looks like a phone's.
+    """
     if not kinds:
         return ()
-    found = {kind for text in strings_of(value) for kind in detect(text, kinds)}
+    found = {
+        kind
+        for leaf in _leaves_of(value)
+        for kind in detect(leaf if isinstance(leaf, str) else written(leaf), kinds)
+    }
     return tuple(kind for kind in kinds if kind in found) if found else ()
 
 
 def strings_of(value: object) -> Iterator[str]:
     """Give every string in nested mappings and sequences, keys too; loops are walked once."""
+    return (leaf for leaf in _leaves_of(value) if isinstance(leaf, str))
+
+
+def written(number: float) -> str:
+    """Give the digits by which a whole number may be a person's, such as a card's; else nothing.
+
+    Numbers of fewer than seven digits are none, nor are the limits that a schema is full of:
+    powers of two and one less, and one digit again and again, with zeros after it.
+
+    Examples
+    --------
+    >>> written(4111111111111111), written(2**31 - 1), written(5_000_000_000), written(0.5)
+    ('4111111111111111', '', '', '')
+    """
+    size = abs(number)
+    if not size >= _LEAST_NUMBER or (isinstance(number, float) and not number.is_integer()):
+        return ""
+    whole = int(size)
+    if whole.bit_length() > _MOST_BITS or whole & (whole - 1) == 0 or whole & (whole + 1) == 0:
+        return ""
+    digits = str(whole)
+    return "" if len(set(digits.rstrip("0"))) == 1 else digits
+
+
+def is_seed(key: object, item: object) -> bool:
+    """Say whether a pair of a mapping is the seed of a draw."""
+    return key == _SEED and isinstance(item, int)
+
+
+def _leaves_of(value: object) -> Iterator[str | float]:
+    """Give every string and number in nested mappings and sequences, keys too."""
     seen: set[int] = set()
     stack = [value]
     while stack:
         one = stack.pop()
-        if isinstance(one, str):
+        if isinstance(one, str | int | float):
             yield one
         elif isinstance(one, Mapping):
             if id(one) not in seen:
                 seen.add(id(one))
                 stack.extend(one.keys())
-                stack.extend(one.values())
+                stack.extend(
+                    one.values()
+                    if _SEED not in one
+                    else (item for key, item in one.items() if not is_seed(key, item))
+                )
         elif isinstance(one, list | tuple | set | frozenset) and id(one) not in seen:
             seen.add(id(one))
             stack.extend(one)

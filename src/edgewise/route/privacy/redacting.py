@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgewise.errors import InvalidData
-from edgewise.route.privacy.detecting import detect, find, strings_of
+from edgewise.route.privacy.detecting import detect, find, is_seed, strings_of, written
 
 _PLACEHOLDER = re.compile(r"<[A-Z][A-Z_]*_[0-9]+>")
 _BEGUN = re.compile(r"<(?:[A-Z][A-Z_]*(?:_[0-9]*)?)?\Z")
@@ -27,8 +27,9 @@ class Redacted:
 def redact(value: Any, kinds: Sequence[str]) -> Redacted:
     """Replace each value of the kinds by a placeholder such as `<EMAIL_1>`, keys too.
 
-    The same value gets the same placeholder; one that the input holds already is not used. What
-    comes out holds nothing that `detect` finds; where nothing was found it is the input itself.
+    The same value gets the same placeholder; one that the input holds already is not used. A number
+    that is such a value becomes text. What comes out holds nothing that `detect` finds; where
+    nothing was found it is the input itself.
 
     Raises
     ------
@@ -56,7 +57,7 @@ def restore(answer: Any, mapping: Mapping[str, str]) -> Any:
     """
     if not mapping:
         return answer
-    return _walk(answer, lambda text: _put_back(text, mapping))
+    return _walk(answer, lambda leaf: _put_back(leaf, mapping) if isinstance(leaf, str) else leaf)
 
 
 class Restorer:
@@ -104,9 +105,10 @@ class _Hiding:
         self._last: dict[str, int] = {}
         self._taken = {one for text in strings_of(value) for one in _PLACEHOLDER.findall(text)}
 
-    def hide(self, text: str) -> str:
+    def hide(self, leaf: str | float) -> str | float:
+        text = leaf if isinstance(leaf, str) else written(leaf)
         if not detect(text, self._kinds):
-            return text
+            return leaf
         hidden = text
         for _ in range(_ROUNDS):
             spans = find(hidden, self._kinds)
@@ -140,9 +142,9 @@ def _put_back(text: str, mapping: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda found: mapping.get(found[0], found[0]), text)
 
 
-def _walk(value: Any, change: Callable[[str], str], depth: int = 0) -> Any:
-    """Give a value with its strings changed; what holds no changed string stays itself."""
-    if isinstance(value, str):
+def _walk(value: Any, change: Callable[[str | float], str | float], depth: int = 0) -> Any:
+    """Give a value with its strings and numbers changed; what holds none that is stays itself."""
+    if isinstance(value, str | int | float):
         return change(value)
     if not isinstance(value, Mapping | list | tuple | set | frozenset):
         return value
@@ -151,7 +153,10 @@ def _walk(value: Any, change: Callable[[str], str], depth: int = 0) -> Any:
         raise InvalidData(what, where="input", hint="nest it less; loops can't be redacted")
     if isinstance(value, Mapping):
         pairs = [
-            (_walk(key, change, depth + 1), _walk(item, change, depth + 1))
+            (
+                _walk(key, change, depth + 1),
+                item if is_seed(key, item) else _walk(item, change, depth + 1),
+            )
             for key, item in value.items()
         ]
         same = all(

@@ -156,6 +156,28 @@ def test_strings_are_found_however_deep_they_lie() -> None:
     assert detect_in(one, ()) == ()
 
 
+@pytest.mark.parametrize("number", [4111111111111111, 4111111111111111.0, -4111111111111111])
+def test_a_number_is_read_as_its_digits(number: float) -> None:
+    schema = {"type": "integer", "maximum": 2147483647, "const": number}
+    tool = {"type": "function", "function": {"name": "pay", "parameters": {"card": schema}}}
+
+    assert detect_in({"tools": [tool]}, KINDS) == ("card",)
+    assert detect_in({"text": "hello", "card": number}, KINDS) == ("card",)
+
+
+def test_limits_of_schemas_times_and_seeds_are_nobodys_numbers() -> None:
+    limits = {
+        "maximum": [2**31 - 1, 2**32 - 1, 2**63, 9_999_999_999, 5_000_000_000, 1e300],
+        "minimum": [-(2**31), -1e12, float("-inf"), float("nan")],
+        "exact": [True, 0, 0.5, 32_000, 1732900000, 1732900000123, 2025552671.5, 10**400 + 7],
+    }
+
+    assert detect_in(limits, KINDS) == ()
+    assert detect_in({"text": "hello", "seed": 2025552671}, KINDS) == ()
+    assert detect_in({"text": "hello", "phone": 2025552671}, KINDS) == ("phone",)
+    assert detect_in({"seed": {"phone": 2025552671}}, KINDS) == ("phone",)
+
+
 def test_a_loop_in_an_input_is_walked_once() -> None:
     loop: dict[str, object] = {"text": "hello"}
     loop["self"] = loop

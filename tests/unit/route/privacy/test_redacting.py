@@ -126,6 +126,20 @@ def test_containers_keep_their_type_and_what_is_clean_stays_itself() -> None:
     assert type(hidden[0]) is pair
 
 
+def test_a_number_becomes_a_placeholder_in_text_and_other_numbers_stay() -> None:
+    schema = {"maximum": 2147483647, "const": 4111111111111111, "enum": [1, 4111111111111111.0]}
+
+    found = redact({"tools": [schema], "seed": 2025552671}, KINDS)
+
+    hidden = {"maximum": 2147483647, "const": "<CARD_1>", "enum": [1, "<CARD_1>"]}
+    assert found.input == {"tools": [hidden], "seed": 2025552671}
+    assert found.mapping == {"<CARD_1>": "4111111111111111"}
+    assert restore({"paid": True, "with": "<CARD_1>"}, found.mapping) == {
+        "paid": True,
+        "with": "4111111111111111",
+    }
+
+
 def test_a_loop_is_refused() -> None:
     loop: list[object] = ["ana@example.org"]
     loop.append(loop)
