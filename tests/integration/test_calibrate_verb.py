@@ -336,3 +336,18 @@ def test_what_does_not_belong_together_is_refused(
     assert refusal(bundle_sha256="0" * 64)[1].startswith("made for bundle 000000000000")
     assert refusal(task="image-classification")[1].startswith("the file is for text-class")
     assert refusal(schema_version=99)[1].startswith("schema version 99")
+
+
+def test_rows_that_would_do_are_of_as_many_more_clusters(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = rows_of(project / "calibration.csv")[:100]
+    users = [{**row, "user": f"u{at // 5}"} for at, row in enumerate(rows)]
+    labels = write_rows(project / "users.csv", users)
+
+    how = ("--cluster-column", "user", "--alpha", "0.02", "--loss", "regret")
+    code, found = calibrate(capsys, project / "run", labels, *how)
+
+    assert code == 3
+    assert "20 clusters are too few: 149 would do" in found["certificate"]["reasons"][0]
+    assert found["labels_would_do"] == 5 * 149

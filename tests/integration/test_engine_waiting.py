@@ -114,6 +114,7 @@ async def test_a_doubtful_answer_waits_until_the_cloud_is_back(tmp_path: Path) -
     assert cloud.ids[0] == cloud.ids[1] == queued.request_id
     assert cloud.asked[1] == {"text": "mail <EMAIL_1>"}
     assert sink.decisions[0].request_id == queued.request_id
+    assert [one.tags for one in sink.decisions] == [("late",), ()]
     assert len(sink.decisions) == 2
 
 
@@ -368,6 +369,7 @@ async def test_what_ended_just_before_a_kill_is_logged_by_the_next_process(
             await asyncio.sleep(0.02)
 
     assert [(one.request_id, one.error) for one in sink.decisions] == [("film", "expired")]
+    assert sink.decisions[0].tags == ("late",)
     with OfflineQueue(made.offline, remote=["cloud"]) as queue:
         assert queue.unanswered() == []
 

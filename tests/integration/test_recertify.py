@@ -355,3 +355,21 @@ def test_a_project_with_an_audit_gives_its_policy_rules_and_a_reference(
     names = [one.name for one in policy.drift.reference]
     assert names == ["length", "confidence", "language", "embedding_0"]
     assert all(sum(one.counts) == 250 for one in policy.drift.reference)
+
+
+def test_how_often_labels_differ_is_not_a_judges_to_say(
+    run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    sampled(run, judged=True)
+
+    how = ("--whole", "--alpha", "0.15", "--out", str(tmp_path / "next"))
+    code, found = recertify(capsys, run, *how, "--loss", "disagreement")
+
+    # Below 0.3 answers differ, and the judge finds half of that lost.
+    certificate = found["certificate"]
+    assert code == 0
+    assert found["judged"] is None
+    assert certificate["loss"] == "disagreement"
+    assert certificate["method"] == "fixed sequence, exact binomial test"
+    assert certificate["empirical_loss"] > 0.1
+    assert certificate["threshold"] > 0.15

@@ -311,3 +311,46 @@ def test_a_file_that_is_no_log_and_an_empty_log_are_refused(folder: Path) -> Non
 
     other.refused("other.db", "the decision log can't be read")
     empty.refused("empty.db", "the log holds no decisions")
+
+
+def test_what_was_stored_is_no_evidence_of_how_it_would_have_gone(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "log.db").unlink()
+    late = replace(decision(1, cloud(), location="cloud", force="cloud"), tags=("late",))
+    expired = replace(decision(2, location=None), error="expired")
+    private = replace(late, request_id="r3", facts=replace(late.facts, private=True))
+    with DecisionLog(folder / "log.db") as log:
+        for one in (late, expired, private, decision(4, edge(0.9), location="edge")):
+            log.append(one)
+
+    found = shown(capsys)
+
+    # One that is private may end at the edge or nowhere.
+    assert found["unknown"] == {"why it was stored": 3}
+    assert found["known_share"] == pytest.approx(1 / 4)
+    assert found["share"]["edge"] == {"low": pytest.approx(1 / 4), "high": 1.0}
+    assert found["share"]["cloud"] == {"low": 0.0, "high": pytest.approx(2 / 4)}
+    assert found["share"]["none"] == {"low": 0.0, "high": pytest.approx(3 / 4)}
+    assert found["cost_usd"] == {"low": 0.0, "high": pytest.approx(0.02)}
+
+
+def test_every_end_of_a_way_over_many_tiers_counts(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "log.db").unlink()
+    with DecisionLog(folder / "log.db") as log:
+        one = decision(1, location=None)
+        log.append(replace(one, facts=replace(one.facts, input_tokens=100)))
+    price = Price(usd_per_million_tokens_in=1e4)
+    sites = [
+        replace(EDGE, name=f"site{n}", kind=TierKind.SITE, token_price=price) for n in range(8)
+    ]
+    tiers = (EDGE, *sites, replace(CLOUD, token_price=price))
+    write_json(folder / "policy.json", Policy(task="t", labels=(), tiers=tiers))
+
+    found = shown(capsys)
+
+    # At the most every one is asked, 9 of them for 100 tokens of 0.01 USD each.
+    assert [found["share"][tier.name]["high"] for tier in tiers] == [1.0] * 10
+    assert found["cost_usd"] == {"low": 0.0, "high": pytest.approx(0.01 + 9.0)}

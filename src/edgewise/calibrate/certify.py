@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgewise.calibrate.binomial import Binomial
 from edgewise.calibrate.clustering import clustering_warnings
-from edgewise.calibrate.level import LossTest, Method, choose, test_for
+from edgewise.calibrate.level import LossTest, Method, bets_begin, bets_win, choose, test_for
 from edgewise.calibrate.measured import Measured, Sequence, measured, names_of, sequence_of
 from edgewise.calibrate.paired import PairedTest
 from edgewise.errors import UsageError
@@ -30,6 +30,8 @@ from edgewise.records import Certificate, CertificateState, Loss
 _SPARED, _SPARE = 2, 4
 _MORE = (2, 4, 8, 16, 32)
 _MOST_ROWS = 60_000
+_MOST_COUNTED = 1_000_000
+"""Of examples: for more no test is worked out, only the logarithm that bounds them all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +118,13 @@ def labels_needed(alpha: float, delta: float, loss: str | Loss = Loss.REGRET) ->
 
 def _labels_needed(question: _Question) -> int:
     alpha, delta = question.alpha, question.delta
+    fewest = math.ceil(math.log(delta) / math.log1p(-alpha))
+    if fewest > _MOST_COUNTED:
+        return fewest
+    if question.method is Method.BETTING:
+        return _smallest(lambda n: bets_win(n, alpha, delta))
     if question.loss is not Loss.NET or question.method is not Method.EXACT:
-        return math.ceil(math.log(delta) / math.log1p(-alpha))
+        return fewest
     return _smallest(lambda n: PairedTest(n, delta).p_value(0, 0, alpha) <= delta)
 
 
@@ -134,7 +141,7 @@ def _smallest(holds: Callable[[int], bool]) -> int:
 
 def _certify(data: Measured, question: _Question) -> Certificate:
     test, sequence = _prepared(data, question)
-    first = _first(sequence, question)
+    first = _first(data, question, sequence)
     at = test.first_failing(first, question.alpha) - 1
     if at < first:
         return _uncertified(data, question, test.words)
@@ -146,7 +153,7 @@ def _prepared(data: Measured, question: _Question) -> tuple[LossTest, Sequence]:
     return test_for(question.method, data, sequence, question.loss, question.delta), sequence
 
 
-def _first(sequence: Sequence, question: _Question) -> int:
+def _first(data: Measured, question: _Question, sequence: Sequence) -> int:
     """Give where the sequence starts: of the kept, so many must there be that a test can pass.
 
     Where there are labels to spare, so many that it passes with two errors among them: one wrong
@@ -154,11 +161,17 @@ def _first(sequence: Sequence, question: _Question) -> int:
     """
     if question.loss is not Loss.KEPT_ERROR:
         return 0
-    alpha, delta = question.alpha, question.delta
+    alpha, delta, kept = question.alpha, question.delta, sequence.kept
+    needed = _labels_needed(question)
+    if needed > kept[-1]:
+        return len(kept)
+    if question.method is Method.BETTING:
+        spared = bets_begin(data, sequence, alpha, delta, errors=_SPARED)
+        if spared < len(kept) and _SPARE * kept[spared] <= kept[-1]:
+            return spared
+        return bets_begin(data, sequence, alpha, delta, errors=0)
     fewest = _smallest(lambda n: Binomial(n).cdf(_SPARED, alpha) <= delta)
-    if _SPARE * fewest > sequence.kept[-1]:
-        fewest = _labels_needed(question)
-    return int(np.searchsorted(sequence.kept, fewest))
+    return int(np.searchsorted(kept, needed if _SPARE * fewest > kept[-1] else fewest))
 
 
 def _certified(
@@ -224,7 +237,7 @@ def _alike(data: Measured, question: _Question) -> int:
             clusters=clusters,
         )
         test, sequence = _prepared(more, question)
-        first = _first(sequence, question)
+        first = _first(more, question, sequence)
         if test.first_failing(first, question.alpha) > first:
             return more.units
     return 0

@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 _KNOTS = 4
 _STEPS, _SMALL = 30, 1e-8
 _LABEL_PENALTY, _SHARED_PENALTY = 1.0, 0.1
+_MOST_LABELS = 5_000
+"""Of the lines that are fitted together: their matrix takes the square of them."""
 _Row = tuple[float, ...]
 
 
@@ -65,16 +67,24 @@ def fit_score(
     labels
         How many there are, by default those up to the highest seen.
 
+    Raises
+    ------
+    InvalidData
+        When not every row has a number from 0 to 1, or there are more than 5,000 labels.
+
     Notes
     -----
     Logistic regression by Newton's method. Each label's line is drawn to the one that all share
     (a ridge on the difference), so that rare labels follow the others.
     """
+    labels = max(labels or 0, int(rows.label.max()) + 1)
+    if labels > _MOST_LABELS:
+        what, hint = f"{labels} labels", f"number them from 0 on; there may be {_MOST_LABELS}"
+        raise InvalidData(what, where="fit_score", hint=hint)
     odds = np.array([log_odds(value) for value in rows.top.tolist()])
     knots = np.unique(np.quantile(odds, np.linspace(0.0, 1.0, _KNOTS + 2)[1:-1]))
     bends = np.maximum(odds[:, None] - knots, 0.0)
     lines = np.column_stack([np.ones(len(odds)), odds, bends])
-    labels = max(labels or 0, int(rows.label.max()) + 1)
     edge, edge_more = _head(lines, rows, labels, edge_correct)
     cloud: tuple[_Row, ...] = ()
     cloud_more = (0.0, 0.0, 0.0)

@@ -211,3 +211,30 @@ def _by_cluster(sequence: Sequence, data: Measured, loss: Loss) -> Sequence:
     parts = data.losses(loss) / np.bincount(data.clusters)[data.clusters]
     total = np.cumsum(np.bincount(sequence.step, parts, len(sequence.thresholds)))
     return replace(sequence, total=total.astype(float))
+
+
+def bets_win(units: int, alpha: float, delta: float) -> bool:
+    """Say whether a betting test of so many units passes, none of them a loss."""
+    stakes = stakes_of(np.zeros(units, dtype=np.int64), np.zeros(units), None, kept=False)
+    return bool(passes(stakes, range(1), alpha, delta)[0])
+
+
+def bets_begin(
+    data: Measured, sequence: Sequence, alpha: float, delta: float, *, errors: int
+) -> int:
+    """Give the first threshold whose kept ones win a bet; the end where none does.
+
+    What wins is asked of answers that are made up, all right but so many of the surest, with the
+    confidences and the clusters as they are: of a large cluster a few that are kept win little.
+    """
+    lost = np.zeros(len(data.confidence))
+    lost[np.argsort(-data.confidence, kind="stable")[:errors]] = 1.0
+    stakes = stakes_of(sequence.step, lost, data.clusters, kept=True)
+    low, high = 0, len(sequence.thresholds)
+    while low < high:
+        middle = (low + high) // 2
+        if passes(stakes, range(middle, middle + 1), alpha, delta)[0]:
+            high = middle
+        else:
+            low = middle + 1
+    return low

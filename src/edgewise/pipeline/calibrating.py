@@ -153,7 +153,7 @@ def _calibrate(order: CalibrateOrder, progress: Progress) -> CalibrateSummary:
     summary = CalibrateSummary(
         run=str(order.run),
         labels=str(order.labels),
-        labels_would_do=_would_do(certificate),
+        labels_would_do=_would_do(certificate, labelled.clusters),
         certificate=certificate,
         edge_accuracy=float(rights.edge.mean()),
         cloud_accuracy=float(rights.cloud.mean()),
@@ -167,10 +167,13 @@ def _calibrate(order: CalibrateOrder, progress: Progress) -> CalibrateSummary:
     )
 
 
-def _would_do(certificate: Certificate) -> int | None:
-    if not certificate.labels_missing:
+def _would_do(certificate: Certificate, clusters: tuple[str, ...] | None) -> int | None:
+    """Give how many rows would do; of clusters, with as many rows each as these have."""
+    missing, n = certificate.labels_missing, certificate.n
+    if not missing:
         return None
-    return certificate.n + certificate.labels_missing
+    units = n if clusters is None else len(set(clusters))
+    return -(-n * (units + missing) // units)
 
 
 def read_certified(run: Path) -> tuple[Policy, Certificate]:

@@ -251,9 +251,14 @@ def _next(
 
 
 def _by(policy: Policy, loss: Loss, samples: Sequence[AuditSample]) -> _By:
-    """Choose by what there is: true labels before a judge's word, that before mere difference."""
+    """Choose by what there is: true labels before a judge's word, that before mere difference.
+
+    How often labels differ, neither the truth nor a judge says: a judge's marks may be of anything.
+    """
+    if policy.labels and loss is Loss.DISAGREEMENT:
+        return _By.ANSWERS
     labelled = any(one.truth is not None for one in samples)
-    if labelled and policy.labels and loss is not Loss.DISAGREEMENT:
+    if labelled and policy.labels:
         return _By.LABELS
     judged = any(one.edge_quality is not None for one in samples)
     return _By.JUDGE if judged or not policy.labels else _By.ANSWERS

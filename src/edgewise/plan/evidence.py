@@ -30,6 +30,8 @@ class Evidence:
     """That the share was measured on; 0: it is assumed."""
     promised: bool = True
     """Whether a certificate, or an assumption, stands behind the hybrid."""
+    certificate: Certificate | None = None
+    """What promises the hybrid's loss; `None` where it is assumed."""
     joules_per_request: float | None = None
     deferral_curve: tuple[tuple[float, float], ...] = ()
     """(share deferred, quality lost) of other thresholds: seen, not promised."""
@@ -94,6 +96,7 @@ def measured(
         deferral_share=certificate.deferral_rate,
         deferral_rows=certificate.n,
         promised=certificate.state is CertificateState.CERTIFIED,
+        certificate=certificate,
         joules_per_request=joules,
         deferral_curve=deferral_curve,
         latency_quantiles=profile.latency_quantiles,

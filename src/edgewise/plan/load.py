@@ -61,7 +61,7 @@ def overloaded(
         return found
     share = n[DEFERRAL] if option == "hybrid" else 1.0
     servers = most * (1 + len(cloud.equals))
-    service_s = _formula_s(cloud.service, evidence, n)
+    service_s = formula_s(cloud.service, evidence, n)
     times = share * per_s * service_s / (servers * _together(cloud.queue))
     if times >= 1:
         found.append(_words("the cloud", peak, f"its {servers:,.0f} servers", times))
@@ -78,13 +78,13 @@ def _words(tier: str, peak: Peak, whose: str, times: float) -> str:
 def _edge_s(basis: PlanBasis, evidence: Evidence, n: Mapping[str, float]) -> float:
     """Give the mean time of an answer of the edge; 0 where nobody knows."""
     if basis.edge.service is not None:
-        return _formula_s(basis.edge.service, evidence, n)
+        return formula_s(basis.edge.service, evidence, n)
     if evidence.p50_ms is None or evidence.p95_ms is None:
         return 0.0
     return mean_ms((evidence.p50_ms, evidence.p95_ms)) / 1000
 
 
-def _formula_s(service: ServiceFormula, evidence: Evidence, n: Mapping[str, float]) -> float:
+def formula_s(service: ServiceFormula, evidence: Evidence, n: Mapping[str, float]) -> float:
     """Give the time of a request with the trace's tokens, else with those that costs name."""
     tokens = n["costs.cloud.input_tokens"], n["costs.cloud.output_tokens"]
     if evidence.replay is not None:

@@ -9,10 +9,18 @@ from edgewise.plan.latency import edge_p95_ms, far_served_ms, mixture_p95, near_
 from edgewise.plan.load import overloaded
 from edgewise.plan.numbers import DEFERRAL, JOULES_A_KWH, SECONDS_A_MONTH
 from edgewise.plan.pareto import mark_beaten
-from edgewise.records import Option, PlanBasis, PrivacyAction, TierKind, Tradeoff
+from edgewise.records import Loss, Option, PlanBasis, PrivacyAction, TierKind, Tradeoff
 from edgewise.units import format_bytes, format_ms
 
 _NOT_AWAY = "privacy binds: some requests may not leave the device"
+_NO_LESS = {
+    Loss.NET: tuple(Loss),
+    Loss.REGRET: (Loss.REGRET, Loss.KEPT_ERROR, Loss.DISAGREEMENT),
+    Loss.KEPT_ERROR: (Loss.KEPT_ERROR,),
+    Loss.DISAGREEMENT: (Loss.DISAGREEMENT,),
+}
+"""Of a loss that is asked for: those that are never less, so that a limit of theirs is its own."""
+_ROUNDING = 1e-9
 
 
 def options_of(
@@ -130,6 +138,27 @@ def _lossy(basis: PlanBasis, loss: float | None) -> list[str]:
     return [f"quality binds: it loses {loss:.1%} against the cloud, and {allowed:.1%} is allowed"]
 
 
+def _promised_too_little(basis: PlanBasis, evidence: Evidence) -> list[str]:
+    """Say where the certificate promises another loss than is asked, a higher one, or less surely.
+
+    So it may where a run was certified anew at levels of its own.
+    """
+    made, asked = evidence.certificate, basis.objective
+    if made is None:
+        return []
+    enough = made.alpha <= asked.max_quality_loss + _ROUNDING
+    sure = made.delta <= 1 - asked.confidence + _ROUNDING
+    if enough and sure and made.loss in _NO_LESS[asked.loss]:
+        return []
+    promised = _promise(made.loss, made.alpha, 1 - made.delta)
+    wanted = _promise(asked.loss, asked.max_quality_loss, asked.confidence)
+    return [f"quality binds: its certificate promises {promised}, and {wanted} is asked"]
+
+
+def _promise(loss: Loss, most: float, confidence: float) -> str:
+    return f"a {loss.value} loss of at most {most:.3%} at {confidence:.4g} confidence"
+
+
 def _unstable(option: str, evidence: Evidence) -> list[str]:
     """Say which tiers a replay found to be brought more than they can do."""
     replay = evidence.replay
@@ -223,6 +252,8 @@ def _hybrid(
         )
     elif not evidence.deferral_rows:  # where there is a certificate, it promises the loss
         reasons += _lossy(basis, evidence.hybrid_loss)
+    else:
+        reasons += _promised_too_little(basis, evidence)
     return Option(
         name=name,
         feasible=not reasons,

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 
 from edgewise.plan.evidence import Evidence
 from edgewise.plan.latency import edge_p95_ms
-from edgewise.plan.load import overloaded
+from edgewise.plan.load import formula_s, overloaded
 from edgewise.plan.numbers import SECONDS_A_MONTH
 from edgewise.records import CloudCosts, PlanBasis
+from edgewise.units import format_ms
 
 _ALIKE = 2.0
 """Times that a trace may be busier, or calmer, than the mean of the month before it is said."""
@@ -25,6 +26,7 @@ def warnings_of(
         *_missing(basis, numbers),
         *_unknown(basis, evidence),
         *_away_alone(basis),
+        *_timed_otherwise(basis, evidence, numbers),
         *_another_volume(evidence, numbers),
         *_other_tokens(evidence, numbers),
         *_outgrown(basis, evidence, numbers),
@@ -67,6 +69,9 @@ def _halves(n: Mapping[str, float]) -> Iterator[str]:
         yield "tokens have a price and a request has none: give costs.cloud.input_tokens"
     if read + made > 0 and dear == 0:
         yield "requests have tokens without a price: give costs.cloud.model or the prices"
+    for kind in ("input", "output"):
+        if dear > 0 and n[f"costs.cloud.{kind}_tokens"] > 0 and n[_TOKENS.format(kind)] == 0:
+            yield f"{kind} tokens cost nothing, and the others do: give {_TOKENS.format(kind)}"
     if n["costs.cloud.usd_per_gpu_hour"] > 0 and n["costs.cloud.gpu_s_per_request"] == 0:
         yield "servers have a price and no work: give costs.cloud.gpu_s_per_request"
 
@@ -108,6 +113,23 @@ def _away_alone(basis: PlanBasis) -> Iterator[str]:
             f"{', '.join(away)}: the cloud alone may see these regions' requests, and how many "
             "there are is not known: the hybrid's cost, latency and energy are as if the edge "
             "answered them first"
+        )
+
+
+def _timed_otherwise(basis: PlanBasis, evidence: Evidence, n: Mapping[str, float]) -> Iterator[str]:
+    """Say where the edge's `service` takes far longer, or shorter, than the edge was timed at.
+
+    Load and replays are of the `service`, and latencies without a trace of what was timed.
+    """
+    service, timed_ms = basis.edge.service, evidence.p50_ms
+    if service is None or timed_ms is None:
+        return
+    served_ms = 1000 * formula_s(service, evidence, n)
+    if served_ms > _ALIKE * timed_ms or timed_ms > _ALIKE * served_ms:
+        yield (
+            f"tiers.edge.service takes {format_ms(served_ms)} for a request, and the edge's p50 is "
+            f"{format_ms(timed_ms)}: load and replays are of the first, other latencies of the "
+            "second"
         )
 
 

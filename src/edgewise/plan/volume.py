@@ -14,6 +14,7 @@ from edgewise.records import BreakEvenSpread, CostPoint, Flip
 _REQUESTS = "workload.requests_per_month"
 _CURVE_POINTS = 41
 _LONGEST_MONTHS = 1e6
+_NEVER_BACK = f"it does not pay back within {_LONGEST_MONTHS:,.0f} months"
 _BEYOND = f"the cloud is no dearer at any volume up to {LARGEST:.0e} requests a month"
 
 
@@ -147,10 +148,13 @@ def flip_of(model: CostModel, numbers: Mapping[str, float], option: str) -> Flip
     flip = one.flips(1.0)
     capital = float(model.purchase(n)) + n["workload.fixed_usd"]
     month = saved - running
+    payback = capital / month if capital < month * _LONGEST_MONTHS else None
+    never = payback is None and flip.payback_months is not None
     return replace(
         flip,
         device_usd=None if flip.device_usd is None else flip.device_usd / each,
-        payback_months=capital / month if capital < month * _LONGEST_MONTHS else None,
+        payback_months=payback,
+        reasons=(*flip.reasons, _NEVER_BACK) if never else flip.reasons,
     )
 
 

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     )
     from edgewise.records.cuts import CutProfile, MeasuredCut
     from edgewise.records.decision import (
+        LATE_TAG,
         Action,
         Attempt,
         Decision,
@@ -207,6 +208,7 @@ __all__ = [
     "DAY_S",
     "HOURS_PER_MONTH",
     "LATENCY_SHARES",
+    "LATE_TAG",
     "MEASURES",
     "NOT_MEASURED",
     "NUMBERS",
@@ -416,7 +418,8 @@ _NAMES = {
     "costs": "Assumptions CloudCosts Costs Distribution EdgeCosts Shape Upkeep VolumeDiscount",
     "cuts": "CutProfile MeasuredCut",
     "decision": (
-        "Action Attempt Decision Hedge Outcome Reason RequestFacts Step SystemState TierState"
+        "LATE_TAG Action Attempt Decision Hedge Outcome Reason RequestFacts Step SystemState "
+        "TierState"
     ),
     "device": "DeviceRule DeviceState",
     "drift": "DriftRules DriftWarning Histogram",

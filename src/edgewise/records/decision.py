@@ -6,6 +6,9 @@ from enum import Enum
 from edgewise.records.device import DeviceState
 from edgewise.records.generation import TokenUsage
 
+LATE_TAG = "late"
+"""Tag of a request that was stored, and answered or given up later."""
+
 
 class Reason(Enum):
     """Why a step went as it did. One code for one cause; the order is that of the decision."""
@@ -200,4 +203,5 @@ class Decision:
     error: str = ""
     certificate_state: str = ""
     tags: tuple[str, ...] = field(default=())
-    """What else was known at the time, such as `drift_length`: inputs that differ."""
+    """What else was known at the time, such as `drift_length`: inputs that differ; `late` of a
+    request that was stored, whose attempts are those of the time when it was sent."""

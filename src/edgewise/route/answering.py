@@ -69,11 +69,13 @@ class LateAnswering:
         )
         run = Run(self._serving(), facts, {}, self._clock.now_s())
         run.error = end.outcome.value
+        run.late = True
         self._end(run)
 
     async def _carried(self, stored: Stored) -> tuple[Run, InferenceResult] | None:
         serving = self._serving()
         run = Run(serving, stored.facts, stored.one, self._clock.now_s())
+        run.late = True
         aim(run, stored.tiers)
         serving.in_flight += 1
         try:

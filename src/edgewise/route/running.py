@@ -39,6 +39,7 @@ class Run:
         "facts",
         "failure",
         "hidden",
+        "late",
         "location",
         "one",
         "racing",
@@ -74,6 +75,8 @@ class Run:
         self.location: str | None = None
         self.confidence: float | None = None
         self.error = ""
+        self.late = False
+        """Whether it was stored before."""
 
     def reasons(self) -> tuple[Reason, ...]:
         """Give the reasons of all steps, each once."""

@@ -4,7 +4,7 @@ from dataclasses import asdict, fields
 from operator import attrgetter
 from typing import Any, Protocol
 
-from edgewise.records import Action, Attempt, Decision, Generation, Outcome, TokenUsage
+from edgewise.records import LATE_TAG, Action, Attempt, Decision, Generation, Outcome, TokenUsage
 from edgewise.route.decide import allowed_tiers, location_of
 from edgewise.route.giving_up import gave_up
 from edgewise.route.result import InferenceResult
@@ -117,5 +117,5 @@ def decision_of(run: Run, now_s: float, utc_s: float) -> Decision:
         confidence=run.confidence,
         error=run.error,
         certificate_state="" if certificate is None else certificate["state"],
-        tags=run.serving.warnings,
+        tags=(*run.serving.warnings, LATE_TAG) if run.late else run.serving.warnings,
     )

@@ -4,12 +4,13 @@ A log holds each request's facts and how the tiers that were asked did. `decide`
 is asked again with that evidence. Where it asks a tier that nobody asked then, both answers that
 the tier's confidence could lead to are followed, and the request counts as unknown if they end at
 different tiers. A tier that was not asked is taken to be up; the report says how many requests
-rest on that, and how often it was up when it was asked.
+rest on that, and how often it was up when it was asked. Of a request that was stored, the log has
+how it was sent later, and not what stood in the way when it came: it is unknown.
 """
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from edgewise.errors import InvalidData, PrivacyViolation, UsageError
 from edgewise.observe.reading import read_decisions
 from edgewise.records import (
+    LATE_TAG,
     Action,
     Attempt,
     Bounds,
@@ -27,17 +29,23 @@ from edgewise.records import (
     Policy,
     Reason,
     RequestFacts,
-    TokenUsage,
     digest,
 )
 from edgewise.route.candidates import expected_ms
-from edgewise.route.decide import decide
+from edgewise.route.decide import allowed_tiers, decide
+from edgewise.route.late import LateOutcome
 from edgewise.simulate.composing import read_policy
 from edgewise.simulate.samples import Sample
 from edgewise.simulate.what_if import changed, read_changes
 
 _NOBODY = "none"
-_MOST_STEPS = 64
+_STORED = "why it was stored"
+_LATE_ENDS = {one.value for one in LateOutcome}
+
+
+_Way = tuple[list[Attempt], float, tuple[float, float], tuple[Reason, ...], tuple[str, ...]]
+"""Attempts so far, their milliseconds, the least and the most that they cost, reasons, and tiers
+that were not asked then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,8 @@ class Ending:
     """One way that a request may go under the new policy."""
 
     tier: str
-    usd: float
+    low_usd: float
+    high_usd: float
     latency_ms: float | None
     """`None` where a tier on the way was not asked then."""
     reasons: tuple[Reason, ...]
@@ -104,11 +113,29 @@ def replay_log(decisions: Iterable[Decision], policy: Policy, *, where: str = "l
     tally = LogTally()
     with tally.latencies_ms:
         for one in decisions:
-            _note(tally, one, policy, _endings(one, policy))
+            stored = _was_stored(one)
+            endings = _all_ends(one, policy) if stored else _endings(one, policy)
+            _note(tally, one, policy, endings, stored=stored)
         if not tally.requests:
             hint = "give the log of an engine that has answered"
             raise InvalidData("the log holds no decisions", where=where, hint=hint)
         return _report(tally, policy)
+
+
+def _was_stored(one: Decision) -> bool:
+    """Say whether a request waited; a log of before has no tag, but how one ended unanswered."""
+    return LATE_TAG in one.tags or (not one.attempts and one.error in _LATE_ENDS)
+
+
+def _all_ends(one: Decision, policy: Policy) -> list[Ending]:
+    """Give every end that a request may have had: any tier that may see it, or none."""
+    facts = replace(one.facts, force_location=None)
+    prices = {
+        name: policy.lineup.by_name[name].usd(facts.input_tokens, facts.output_tokens)
+        for name in allowed_tiers(policy, facts)
+    }
+    most_usd = sum(prices.values())
+    return [Ending(name, 0.0, most_usd, None, (), ()) for name in (_NOBODY, *prices)]
 
 
 def _endings(one: Decision, policy: Policy) -> list[Ending]:
@@ -117,56 +144,45 @@ def _endings(one: Decision, policy: Policy) -> list[Ending]:
     evidence: dict[str, list[Attempt]] = {}
     for attempt in one.attempts:
         evidence.setdefault(attempt.tier, []).append(attempt)
-    pending: list[tuple[list[Attempt], float, tuple[Reason, ...], tuple[str, ...]]] = [
-        ([], 0.0, (), ())
-    ]
-    while pending and len(found) < _MOST_STEPS:
-        attempts, elapsed_ms, reasons, missing = pending.pop()
+    pending: list[_Way] = [([], 0.0, (0.0, 0.0), (), ())]
+    while pending:
+        attempts, elapsed_ms, (low_usd, high_usd), reasons, missing = pending.pop()
         try:
             step = decide(policy, one.facts, {}, attempts, elapsed_ms)
         except (PrivacyViolation, UsageError):
-            found.append(Ending(_NOBODY, 0.0, None, (Reason.FORCED,), ()))
+            found.append(Ending(_NOBODY, 0.0, 0.0, None, (Reason.FORCED,), ()))
             continue
         reasons = tuple(dict.fromkeys((*reasons, *step.reasons)))
         if step.action is not Action.ASK or step.tier is None:
             ended = step.tier if step.action is Action.ANSWER and step.tier else _NOBODY
-            usd = sum(_usd(policy, attempt, one.facts) for attempt in attempts)
             timed = None if missing else _latency(one, attempts, elapsed_ms)
-            found.append(Ending(ended, usd, timed, reasons, missing))
+            found.append(Ending(ended, low_usd, high_usd, timed, reasons, missing))
             continue
         nth = sum(attempt.tier == step.tier for attempt in attempts)
         known = evidence.get(step.tier, [])[nth : nth + 1]
         if known and known[0].outcome is not Outcome.CANCELLED:
             follow, absent = known, missing
+            least_usd = most_usd = _usd(policy, known[0], one.facts)
         else:
             follow, absent = _open(policy, one, step.tier), (*missing, step.tier)
+            tier = policy.lineup.by_name[step.tier]
+            least_usd, most_usd = tier.usd(0, 0), _usd(policy, follow[0], one.facts)
+        paid = (low_usd + least_usd, high_usd + most_usd)
         pending += [
-            ([*attempts, attempt], elapsed_ms + attempt.latency_ms, reasons, absent)
+            ([*attempts, attempt], elapsed_ms + attempt.latency_ms, paid, reasons, absent)
             for attempt in follow
         ]
     return found
 
 
 def _open(policy: Policy, one: Decision, name: str) -> list[Attempt]:
-    """Give the answers that a tier which nobody asked could have given: sure, and not sure.
-
-    Where tokens have a price: of no token, and of as many as there may be.
-    """
-    tier = next(tier for tier in policy.tiers if tier.name == name)
-    facts = one.facts
+    """Give the answers that a tier which nobody asked could have given: sure, and not sure."""
+    tier, facts = policy.lineup.by_name[name], one.facts
     takes_ms = expected_ms(tier, None, facts.input_length, facts.input_bytes)[0]
     sure = [None] if tier is policy.tiers[-1] or tier.threshold is None else [0.0, 1.0]
-    tokens = [None] if tier.token_price is None else [TokenUsage(), None]
     return [
-        Attempt(
-            tier=name,
-            outcome=Outcome.ANSWERED,
-            latency_ms=takes_ms,
-            confidence=confidence,
-            usage=usage,
-        )
+        Attempt(tier=name, outcome=Outcome.ANSWERED, latency_ms=takes_ms, confidence=confidence)
         for confidence in sure
-        for usage in tokens
     ]
 
 
@@ -174,7 +190,7 @@ def _usd(policy: Policy, attempt: Attempt, facts: RequestFacts) -> float:
     """Give what a call costs: by its tokens where the log has them, else the most that it may."""
     if attempt.outcome is Outcome.FAILED:
         return 0.0
-    tier = next(tier for tier in policy.tiers if tier.name == attempt.tier)
+    tier = policy.lineup.by_name[attempt.tier]
     usage = attempt.usage
     if usage is None:
         return tier.usd(facts.input_tokens, facts.output_tokens)
@@ -202,7 +218,9 @@ def _before(one: Decision, policy: Policy) -> str:
     return names[0] if place == "edge" else names[-1]
 
 
-def _note(tally: LogTally, one: Decision, policy: Policy, endings: list[Ending]) -> None:
+def _note(
+    tally: LogTally, one: Decision, policy: Policy, endings: list[Ending], *, stored: bool
+) -> None:
     tally.requests += 1
     tally.versions.add(one.policy_version)
     for attempt in one.attempts:
@@ -218,12 +236,13 @@ def _note(tally: LogTally, one: Decision, policy: Policy, endings: list[Ending])
     tally.before_usd += one.cost_usd
     tiers = {ending.tier for ending in endings}
     tally.maybe.update(tiers)
-    tally.low_usd += min(ending.usd for ending in endings)
-    tally.high_usd += max(ending.usd for ending in endings)
+    tally.low_usd += min(ending.low_usd for ending in endings)
+    tally.high_usd += max(ending.high_usd for ending in endings)
     tally.maybe_changed += bool(tiers - {before})
     tally.changed += before not in tiers
     if len(tiers) > 1:
-        tally.unknown[f"confidence of {endings[0].rests_on[0]}"] += 1
+        lacks = _STORED if stored else f"confidence of {endings[0].rests_on[0]}"
+        tally.unknown[lacks] += 1
         return
     first = endings[0]
     tally.surely[first.tier] += 1

@@ -36,6 +36,8 @@ _QUARTER_S, _HOUR_S = 900.0, 3600.0
 _SHORTEST_S = 2 * _HOUR_S
 """Of a trace that a busiest hour is told of."""
 _POOLED = "edge: the next free device takes a request, for want of a column `device`"
+_WHOLE = "edge: a device is there for this workload alone, not for {:.4g} of its time"
+_ROUNDING = 1e-9
 
 
 def replay_options(
@@ -71,13 +73,13 @@ def replay_options(
         seen = simulate(scenario, blocks, shares=LATENCY_SHARES)
         if option == "edge" and "edge" not in seen.unstable:
             busiest = seen.queue["edge"].busiest or 0.0
-        pooled = option != "cloud" and not each_its_own and basis.workload.devices > 1
+        near = () if option == "cloud" else _of_devices(basis, each_its_own=each_its_own)
         found.append(
             OptionReplay(
                 option=option,
                 points=seen.latency_curve,
                 unstable={name: seen.queue[name].utilization for name in seen.unstable},
-                assumed=(*seen.assumed, _POOLED) if pooled else seen.assumed,
+                assumed=(*seen.assumed, *near),
             )
         )
     if not found:
@@ -126,11 +128,21 @@ def _policy(basis: PlanBasis, evidence: Evidence, option: str, *, each_its_own: 
     return replace(whole, tiers=(near, *whole.tiers[1:]))
 
 
+def _of_devices(basis: PlanBasis, *, each_its_own: bool) -> Iterator[str]:
+    """Say what of a fleet the replay takes for another."""
+    share = basis.costs.edge.share
+    at_work = basis.workload.devices * share
+    if share < 1.0 and (each_its_own or at_work * (basis.edge.servers or 1) < 1.0):
+        yield _WHOLE.format(share)
+    if not each_its_own and basis.workload.devices > 1:
+        yield _POOLED
+
+
 def _pooled(edge: EdgeTier, devices: float) -> EdgeTier:
     """Give the servers of so many devices as one tier, with all of their lines and bounds."""
 
     def all_of(each: int, least: int = 1) -> int:
-        return max(least, int(each * devices))
+        return max(least, int(each * devices + _ROUNDING))
 
     queue = edge.queue
     if queue is not None and queue.autoscaling is not None:

@@ -454,10 +454,13 @@ def test_the_graded_threshold_is_that_of_a_walk_over_all_thresholds(loss: str) -
         confidence = np.round(confidence, 2)
         lost = {"net": cloud - edge, "regret": np.maximum(cloud - edge, 0.0)}.get(loss, 1.0 - edge)
         last = None
-        spared = next(k for k in range(1, 700) if binom.cdf(2, k, 0.05) <= 0.05)
+        two_wrong = np.zeros(700)
+        two_wrong[np.argsort(-confidence, kind="stable")[:2]] = 1.0
+        begun = loss != "kept_error"
         for threshold in np.unique(confidence)[::-1]:
             kept = confidence >= threshold
-            if loss == "kept_error" and kept.sum() < spared:
+            begun = begun or staked(np.where(kept, two_wrong, 0.0), 0.05, 0.05, kept) >= 20
+            if not begun:
                 continue
             among = kept if loss == "kept_error" else None
             if staked(np.where(kept, lost, 0.0), 0.05, 0.05, among) < 1 / 0.05:
@@ -666,3 +669,65 @@ def test_certify_is_called_and_read_as_the_contract_says() -> None:
     assert (made.n, made.reasons) == (400, ())
     assert made.bound is not None
     assert made.bound <= 0.02
+
+
+@pytest.mark.parametrize(("size", "delta"), [(5, 0.05), (5, 0.01), (2, 0.05)])
+def test_kept_errors_of_clusters_begin_where_enough_of_the_clusters_are_kept(
+    size: int, delta: float
+) -> None:
+    n = 400 * size
+    confidence = np.random.default_rng(0).permutation(n) / n
+    clusters = np.arange(n) // size
+
+    found = certify(
+        confidence, np.ones(n), np.ones(n), loss="kept_error", delta=delta, clusters=clusters
+    )
+
+    assert found.state is CertificateState.CERTIFIED
+    assert found.deferral_rate == 0.0
+
+
+def test_kept_errors_of_clusters_spare_a_wrong_answer_of_the_highest_confidence() -> None:
+    n = 9000
+    confidence = np.random.default_rng(0).permutation(n) / n
+    edge = np.ones(n)
+    edge[np.argmax(confidence)] = 0.0
+
+    found = certify(confidence, edge, edge, loss="kept_error", clusters=np.arange(n) // 5)
+
+    assert found.state is CertificateState.CERTIFIED
+    assert found.deferral_rate == 0.0
+
+
+@pytest.mark.parametrize("n", [400, 1000])
+def test_graded_kept_errors_begin_where_a_bet_can_win(n: int) -> None:
+    # At 1 % a bet is capped: 228 answers without an error, the logarithm's number, do not win it.
+    found = certify(
+        np.linspace(0.5, 1.0, n), np.ones(n), np.full(n, 0.9), loss="kept_error", delta=0.01
+    )
+
+    assert found.state is CertificateState.CERTIFIED
+    assert found.deferral_rate == 0.0
+
+
+def test_too_few_graded_labels_are_those_with_which_no_bet_wins() -> None:
+    def asked(n: int) -> Any:
+        return certify(np.ones(n), np.ones(n), np.full(n, 0.9), loss="kept_error", delta=0.01)
+
+    few = asked(228)
+
+    needed = 228 + few.labels_missing
+    assert few.labels_missing > 0
+    assert few.reasons[0].startswith(f"228 labels are too few: {needed} would do at the least")
+    assert asked(needed - 1).labels_missing == 1
+    assert asked(needed).state is CertificateState.CERTIFIED
+
+
+@pytest.mark.parametrize("loss", ["net", "kept_error"])
+def test_a_loss_next_to_none_needs_more_labels_than_are_counted_one_by_one(loss: str) -> None:
+    ones = np.ones(10)
+
+    found = certify(ones, ones, ones, loss=loss, alpha=1e-9)
+
+    # log(0.05) / log(1 - 1e-9): no table of so many examples would fit into memory.
+    assert found.labels_missing == pytest.approx(2_995_732_274 - 10, rel=1e-6)

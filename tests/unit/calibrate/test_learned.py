@@ -94,3 +94,14 @@ def test_answers_that_are_no_qualities_are_refused(right: list[float]) -> None:
     assert caught.value.what == "not one number from 0 to 1 for each of 2 rows"
     assert caught.value.where == "fit_score"
     assert "give 1 where" in caught.value.hint
+
+
+def test_labels_that_are_no_numbers_from_0_on_are_refused() -> None:
+    rows = score_rows([0.5, 0.6], [0, 1_000_000_000])
+
+    with pytest.raises(InvalidData) as caught:
+        fit_score(rows, [1, 0])
+
+    assert caught.value.what == "1000000001 labels"
+    assert caught.value.where == "fit_score"
+    assert caught.value.hint == "number them from 0 on; there may be 5000"

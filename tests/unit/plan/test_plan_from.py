@@ -1,6 +1,7 @@
 """What a plan says beyond its options: figures, warnings, certainty, trade-offs."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from plan_numbers import KNOWN, basis
@@ -11,6 +12,8 @@ from edgewise.plan.planning import model_of
 from edgewise.records import (
     BY_DEFAULT,
     Assumptions,
+    Certificate,
+    CertificateState,
     CloudCosts,
     CloudTier,
     Costs,
@@ -18,11 +21,13 @@ from edgewise.records import (
     EdgeCosts,
     EdgeTier,
     Energy,
+    Loss,
     Objective,
     OptionReplay,
     Origin,
     PlanBasis,
     PrivacyRules,
+    ServiceFormula,
     Shape,
     TierKind,
     TraceReplay,
@@ -30,6 +35,16 @@ from edgewise.records import (
 )
 
 PRICE, VOLUME = "workload.device_usd", "workload.requests_per_month"
+CERTIFICATE = Certificate(
+    state=CertificateState.CERTIFIED,
+    loss=Loss.NET,
+    alpha=0.02,
+    delta=0.05,
+    n=500,
+    threshold=0.8,
+    deferral_rate=0.25,
+    bound=0.01,
+)
 
 
 def triangular(low: float, mode: float, high: float) -> Distribution:
@@ -545,3 +560,63 @@ def test_the_break_even_has_an_interval_where_the_bill_is_straight() -> None:
     assert rarely.break_even.p95_requests is None
     assert bends is not None
     assert bends.break_even is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        ({"loss": Loss.REGRET, "delta": 0.01}, ""),
+        ({"alpha": 0.1}, "a net loss of at most 10.000% at 0.95 confidence"),
+        ({"delta": 0.2}, "a net loss of at most 2.000% at 0.8 confidence"),
+    ],
+)
+def test_a_certificate_that_promises_less_than_is_asked_keeps_no_objective(
+    changes: dict[str, Any], words: str
+) -> None:
+    certificate = replace(CERTIFICATE, **changes)
+    certified = replace(KNOWN, edge_loss=0.5, deferral_rows=500, certificate=certificate)
+
+    found = plan_from(basis(), certified)
+
+    asked = "a net loss of at most 2.000% at 0.95 confidence is asked"
+    expected = (f"quality binds: its certificate promises {words}, and {asked}",) if words else ()
+    assert found.options[2].reasons == expected
+    assert found.choice == ("cloud" if words else "hybrid")
+
+
+def test_a_certificate_of_a_loss_that_says_nothing_of_the_one_asked_for_keeps_no_objective() -> (
+    None
+):
+    certified = replace(KNOWN, deferral_rows=500, certificate=CERTIFICATE)
+    asked = replace(basis(), objective=Objective(loss=Loss.KEPT_ERROR))
+
+    reasons = plan_from(asked, certified).options[2].reasons
+
+    assert reasons == (
+        "quality binds: its certificate promises a net loss of at most 2.000% at 0.95 confidence, "
+        "and a kept_error loss of at most 2.000% at 0.95 confidence is asked",
+    )
+
+
+def test_tokens_of_one_kind_without_a_price_are_warned_of() -> None:
+    half = CloudCosts(input_tokens=100, output_tokens=50, usd_per_million_input_tokens=2.0)
+
+    words = (
+        "output tokens cost nothing, and the others do: give "
+        "costs.cloud.usd_per_million_output_tokens"
+    )
+    assert words in warned(basis(costs(cloud=half)))
+    assert words not in warned(basis(costs(cloud=replace(half, output_tokens=0.0))))
+
+
+@pytest.mark.parametrize(("base_ms", "said"), [(4.0, True), (6.0, False), (100.0, True)])
+def test_an_edge_that_was_timed_otherwise_than_its_service_says_is_warned_of(
+    base_ms: float, said: bool
+) -> None:
+    served = replace(basis(), edge=EdgeTier(service=ServiceFormula(base_ms=base_ms)))
+
+    words = warned(served)
+
+    expected = f"tiers.edge.service takes {base_ms:g} ms for a request, and the edge's p50 is 10 ms"
+    assert (expected in words) is said

@@ -202,3 +202,13 @@ def test_a_crossing_beyond_any_traffic_is_none() -> None:
     assert crossing.reasons == (
         "the cloud is no dearer at any volume up to 1e+13 requests a month",
     )
+
+
+def test_a_fleet_that_pays_back_after_ages_says_so() -> None:
+    # Calls of 2,000 USD a month, and a fleet that runs for a thousandth of a dollar less.
+    n = numbers({"workload.usd_per_device_month": 19.99999})
+
+    flip = flip_of(model(), n, "edge")
+
+    assert flip.payback_months is None
+    assert flip.reasons[-1] == "it does not pay back within 1,000,000 months"

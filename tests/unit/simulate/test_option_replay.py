@@ -12,6 +12,8 @@ from edgewise.records import (
     LATENCY_SHARES,
     Autoscaling,
     CloudTier,
+    Costs,
+    EdgeCosts,
     EdgeTier,
     PlanBasis,
     QueueRules,
@@ -230,3 +232,30 @@ def test_the_same_trace_gives_the_same_replay(tmp_path: Path) -> None:
     assert replay_options(one_device(), varied, trace) == replay_options(
         one_device(), varied, trace
     )
+
+
+@pytest.mark.parametrize(("devices", "share", "said"), [(1, 0.25, True), (4, 0.25, False)])
+def test_a_device_of_which_the_workload_has_a_share_is_said_to_be_taken_whole(
+    tmp_path: Path, devices: int, share: float, said: bool
+) -> None:
+    shared = replace(basis(Costs(edge=EdgeCosts(share=share)), devices=devices), cloud=FAR)
+    words = "edge: a device is there for this workload alone, not for 0.25 of its time"
+    pooled = written(tmp_path, ["0,1,1", "1,1,1"])
+
+    one_pool = replay_options(shared, KNOWN, pooled).of("edge")
+    by_device = written(tmp_path, ["0,1,1,a", "1,1,1,a"], f"{HEADER},device")
+    each = replay_options(shared, KNOWN, by_device).of("edge")
+
+    assert one_pool is not None
+    assert each is not None
+    assert (words in one_pool.assumed) is said
+    assert words in each.assumed
+
+
+def test_a_share_of_a_fleet_that_is_a_whole_number_of_devices_is_that_many(tmp_path: Path) -> None:
+    # 0.29 of 100 is 28.999999999999996 in binary fractions.
+    shared = replace(basis(Costs(edge=EdgeCosts(share=0.29)), devices=100), cloud=FAR)
+
+    found = replay_options(shared, KNOWN, written(tmp_path, ["0,1,1"] * 29))
+
+    assert quantile_ms(found, "edge", 0.99) == pytest.approx(10.0)
