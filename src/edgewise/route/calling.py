@@ -130,7 +130,8 @@ def usage_of(answer: Prediction, facts: RequestFacts) -> TokenUsage | None:
     found = answer.generation
     if found is None or not found.usage.estimated:
         return None if found is None else found.usage
-    written = -(-len(found.text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
+    said = found.text + found.refusal
+    written = -(-len(said.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
     return TokenUsage(
         input_tokens=estimated_input_tokens(facts),
         output_tokens=max(written, found.usage.output_tokens),
