@@ -356,6 +356,11 @@ class Gateway:
             lambda: 1.0 if self.engine.audit is None else self.engine.audit.e_value,
             of_all=max,
         )
+        gauge(
+            "edgewise_audit_spent_usd",
+            "Money that the audit of the certificate spent, beside that of calls for requests",
+            lambda: 0.0 if self.engine.audit is None else self.engine.audit.spent_usd,
+        )
 
 
 def _is_void(engine: HybridInferenceEngine) -> bool:
