@@ -1,6 +1,7 @@
 """A remote text model over real sockets: whole, in pieces, broken off and given up."""
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -160,3 +161,18 @@ async def test_a_stream_that_is_none_is_told_as_such(name: str) -> None:
     assert what in caught.value.what
     assert caught.value.where == endpoint.url + "/v1/chat/completions"
     assert caught.value.hint.startswith("try again")
+
+
+async def test_an_endpoint_is_told_of_a_deadline_where_there_is_one() -> None:
+    with ChatEndpoint() as endpoint:
+        model = opened(endpoint)
+        for timeout_ms in (None, 5_000.0, 0.2, 1e15):
+            with contextlib.suppress(DeadlineExceeded):
+                _ = [piece async for piece in model.astream(HI, timeout_ms=timeout_ms)]
+        await model.apredict(HI)
+        await model.aclose()
+        found = [one.get("x-edgewise-deadline-ms") for one in endpoint.headers]
+
+    assert found[:2] == [None, "5000"]
+    assert {"999999999", "20000"} <= set(found)
+    assert "0" not in found

@@ -248,3 +248,16 @@ async def test_a_probe_tells_an_endpoint_that_is_there_from_one_that_is_not(bund
     async with HybridInferenceEngine(bundle, policy=policy_for(bundle, url)) as engine:
         with pytest.raises(TierUnavailable, match="can't be reached"):
             await engine._serving.tiers["cloud"].probe(1000.0)
+
+
+async def test_an_edge_that_answers_does_so_through_an_exchange_of_policies(bundle: Path) -> None:
+    with FakeEndpoint([CLOUD_SAYS]) as endpoint:
+        policy = policy_for(bundle, endpoint.url)
+        other = replace(policy, tiers=(replace(policy.tiers[0], threshold=0.6), policy.tiers[1]))
+        async with HybridInferenceEngine(bundle, policy=policy, wait_for_edge=False) as engine:
+            assert loading(engine).wait(10.0)
+            for one in (other, policy):
+                await engine.swap_policy(one)
+                assert engine._serving.tiers["edge"].ready
+                private = await engine.predict({**SURE, "privacy_flag": True})
+                assert private.location == "edge"

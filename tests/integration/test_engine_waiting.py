@@ -30,10 +30,12 @@ from edgewise.records import (
     PrivacyAction,
     PrivacyActions,
     PrivacyRules,
+    RequestFacts,
     RetryRules,
     SpendingLimit,
     TierKind,
     TierPolicy,
+    encode,
 )
 from edgewise.route import (
     Budget,
@@ -423,6 +425,20 @@ async def test_a_stored_request_of_another_version_is_rejected(tmp_path: Path) -
         late = LateRequest(request_id="r1", payload=strange, allowed=("cloud",))
         with pytest.raises(InvalidData, match="another version"):
             await store._send_one(late)
+
+
+async def test_a_claimed_request_waits_on_where_another_policy_has_not_its_tier(
+    tmp_path: Path,
+) -> None:
+    edge, cloud = TimedTier((1.0, UNSURE), remote=False), TimedTier((1.0, FAR))
+    async with engine_of(policy(tmp_path), edge, cloud) as engine:
+        facts = RequestFacts(request_id="r1", input_length=1, input_bytes=1)
+        payload = json.dumps({"facts": encode(facts), "input": TEXT}).encode()
+        late = LateRequest(request_id="r1", payload=payload, allowed=("a tier of before",))
+
+        assert await engine._opened_store()._send_one(late) is None
+
+    assert cloud.asked == []
 
 
 async def test_nothing_waits_without_rules_for_it(tmp_path: Path) -> None:

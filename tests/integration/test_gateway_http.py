@@ -1,5 +1,6 @@
 """The server's HTTP by raw sockets: what is strict, what is bounded, what is kept in order."""
 
+import json
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -340,8 +341,12 @@ def test_what_was_sent_at_once_is_refused_in_turn_where_there_is_no_place(tmp_pa
         received = talk(made, look + post() * 1500 + post(head=b"connection: close\r\n"))
         older = post(head=b"connection: keep-alive\r\n").replace(b"HTTP/1.1", b"HTTP/1.0")
         let_go = talk(made, older)
+        chat = post(head=b"connection: close\r\n").replace(b"/predict", b"/v1/chat/completions")
+        of_chat = talk(made, chat)
         made.gateway.admission.leave()
 
+    error = json.loads(of_chat.partition(b"\r\n\r\n")[2])["error"]
+    assert (error["type"], error["message"][:22]) == ("server_error", "too much is under way;")
     assert statuses(received) == [200] + [503] * 1501
     assert received.count(b"retry-after: 1\r\n") == 1501
     assert statuses(let_go) == [503]

@@ -142,6 +142,26 @@ def test_concatenated_stream_is_the_whole_answer(near: Saying, far: Saying) -> N
         ]
 
 
+def test_a_refusal_is_told_as_one_and_may_be_sent_back() -> None:
+    refuses = Saying(tokens=(), refusal=("I ", "can't."))
+    with pair(refuses, refuses) as one:
+        ask: Any = {"model": "chat", "messages": ASK}
+
+        whole = one.client.chat.completions.create(**ask)
+        with one.client.chat.completions.stream(**ask) as stream:
+            streamed = stream.get_final_completion()
+        text = one.client.completions.create(model="chat", prompt="hi")
+        said: Any = whole.choices[0].message
+        again = one.client.chat.completions.create(model="chat", messages=[*ASK, said, *ASK])
+
+        assert (said.content, said.refusal) == (None, "I can't.")
+        assert streamed.choices[0].message.refusal == "I can't."
+        assert not streamed.choices[0].message.content
+        assert text.choices[0].text == "I can't."
+        assert again.choices[0].message.refusal == "I can't."
+        assert one.far.bodies[-1]["messages"][1]["refusal"] == "I can't."
+
+
 def test_unsure_edge_hands_on_to_the_cloud_and_the_headers_say_so() -> None:
     with pair(UNSURE) as one:
         raw = one.client.chat.completions.with_raw_response.create(model="chat", messages=ASK)

@@ -131,7 +131,7 @@ class Gateway:
         if request.method != "POST" or request.path.startswith(_ADMIN):
             return None
         self.admission.refused += 1
-        return _NO_PLACE
+        return _NO_PLACE[_form_of(request.path)]
 
     async def reload(self) -> tuple[str, str]:
         """Read the policy and its bundle again; gives the versions before and after.
@@ -260,8 +260,8 @@ class Gateway:
             what = "no such model, or no such version of it"
         if request.path.startswith("/v1/models/"):
             what = "no such model"
-        form = Form.OPENAI if request.path.startswith("/v1/") else Form.PLAIN
-        return self._counted("unknown", refused(Refusal(404, what), form), start_s)
+        answer = refused(Refusal(404, what), _form_of(request.path))
+        return self._counted("unknown", answer, start_s)
 
     def _table(self) -> dict[str, dict[str, Route]]:
         oip, openai = self._oip, self._openai
@@ -356,6 +356,11 @@ class Gateway:
             lambda: 1.0 if self.engine.audit is None else self.engine.audit.e_value,
             of_all=max,
         )
+        gauge(
+            "edgewise_audit_spent_usd",
+            "Money that the audit of the certificate spent, beside that of calls for requests",
+            lambda: 0.0 if self.engine.audit is None else self.engine.audit.spent_usd,
+        )
 
 
 def _is_void(engine: HybridInferenceEngine) -> bool:
@@ -402,10 +407,14 @@ class _Placed:
             await closing()
 
 
-def _no_place() -> bytes:
-    body = b'{"error":"too much is under way","hint":"try again in a second"}'
-    response = Response(status=503, body=body, headers=[("retry-after", "1")])
-    return head_of(response, "", close=False) + body
+def _form_of(path: str) -> Form:
+    return Form.OPENAI if path.startswith("/v1/") else Form.PLAIN
 
 
-_NO_PLACE = _no_place()
+def _no_place(form: Form) -> bytes:
+    what, hint = "too much is under way", "try again in a second"
+    answer = refused(Refusal(503, what, hint=hint, retry_after_s=1), form)
+    return head_of(answer, "", close=False) + answer.body
+
+
+_NO_PLACE = {form: _no_place(form) for form in Form}

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from edgewise.errors import EdgewiseError, InvalidData
 from edgewise.gateway.messages import Headers, Request
@@ -87,9 +88,12 @@ def _flag(headers: Mapping[str, str], name: str) -> bool:
 
 
 def _region(headers: Mapping[str, str]) -> str | None:
-    """Read the region: a second header of what stands in between has to say the same."""
+    """Read the region: a second header of what stands in between has to say the same.
+
+    A gateway that sends on writes what no header can hold with percent signs.
+    """
     name = "x-edgewise-region"
-    said = {one.strip() for one in headers.get(name, "").split(",")}
+    said = {unquote(one.strip()) for one in headers.get(name, "").split(",")}
     if len(said) > 1:
         raise Refusal(400, f"`{name}` is said twice, and differs", hint="say one region")
     return said.pop() or None

@@ -18,6 +18,8 @@ class Piece:
     """The natural logarithm of its probability, where it is known."""
     tool_calls: tuple[ToolCall, ...] = ()
     """Calls of tools, or pieces of them."""
+    refusal: str = ""
+    """In what words the model refuses, in place of a text."""
 
 
 class Pieces(Protocol):

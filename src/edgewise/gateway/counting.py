@@ -41,7 +41,9 @@ class Counting:
         self._tiers = made.histogram(
             "edgewise_attempt_seconds", "How long calls of tiers took", "tier"
         )
-        self._cost = made.counter("edgewise_cost_usd_total", "Money that calls cost", "tier")
+        self._cost = made.counter(
+            "edgewise_cost_usd_total", "Money that calls for requests cost", "tier"
+        )
         self._differs = made.gauge(
             _DIFFERS, "1 while inputs differ from the calibration split's", "what", of_all=max
         )

@@ -231,15 +231,18 @@ class _Chat(_Shape):
 
     def choice(self, pieces: Sequence[Piece], *, delta: bool) -> dict[str, Any]:
         text = "".join(piece.text for piece in pieces)
+        refusal = "".join(piece.refusal for piece in pieces)
         told = None
         if self._told:
             told = {"content": [_token(piece) for piece in pieces]}
         if delta:
-            return {"index": 0, "delta": _delta(text, pieces), "logprobs": told}
-        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+            return {"index": 0, "delta": _delta(text, refusal, pieces), "logprobs": told}
         calls = [call for piece in pieces for call in piece.tool_calls]
+        content = text or (None if calls or refusal else "")
+        message: dict[str, Any] = {"role": "assistant", "content": content}
+        message["refusal"] = refusal or None
         if calls:
-            message |= {"content": text or None, "tool_calls": [_call(call) for call in calls]}
+            message["tool_calls"] = [_call(call) for call in calls]
         return {"index": 0, "message": message, "logprobs": told}
 
 
@@ -254,9 +257,14 @@ class _Text(_Shape):
         del delta
         told = None
         if self._told:
-            tokens = [piece.text for piece in pieces]
+            tokens = [_said(piece) for piece in pieces]
             told = {"tokens": tokens, "token_logprobs": [piece.log_share for piece in pieces]}
-        return {"index": 0, "text": "".join(piece.text for piece in pieces), "logprobs": told}
+        return {"index": 0, "text": "".join(map(_said, pieces)), "logprobs": told}
+
+
+def _said(piece: Piece) -> str:
+    """Give the words of a piece where the interface has no place for a refusal."""
+    return piece.text or piece.refusal
 
 
 def _token(piece: Piece) -> dict[str, Any]:
@@ -265,11 +273,12 @@ def _token(piece: Piece) -> dict[str, Any]:
     return {"token": piece.text, "logprob": share, "bytes": raw, "top_logprobs": []}
 
 
-def _delta(text: str, pieces: Sequence[Piece]) -> dict[str, Any]:
+def _delta(text: str, refusal: str, pieces: Sequence[Piece]) -> dict[str, Any]:
     calls = [{"index": call.index, **_call(call)} for piece in pieces for call in piece.tool_calls]
-    if not calls:
+    if not calls and not refusal:
         return {"content": text}
-    return {"content": text, "tool_calls": calls} if text else {"tool_calls": calls}
+    told = {"content": text, "refusal": refusal, "tool_calls": calls}
+    return {name: value for name, value in told.items() if value}
 
 
 def _call(call: ToolCall) -> dict[str, Any]:

@@ -26,10 +26,15 @@ class Texts:
         result = await self._asking.one(one, asked, (body,))
         generation = result.generation or {}
         calls = tuple(ToolCall(**call) for call in generation.get("tool_calls", ()))
+        refusal = generation.get("refusal", "")
+        whole = Piece(
+            text="" if result.label == refusal else result.label,
+            log_share=generation.get("logprob"),
+            tool_calls=calls,
+            refusal=refusal,
+        )
         found = Completion(
-            pieces=_Whole(
-                Piece(text=result.label, log_share=generation.get("logprob"), tool_calls=calls)
-            ),
+            pieces=_Whole(whole),
             headers=decided([result]),
             finish=generation.get("finish_reason") or _finish(calls=bool(calls)),
         )
@@ -107,7 +112,12 @@ class _Pieces:
             self._calls = self._calls or bool(chunk.tool_calls)
             if chunk.is_content or chunk.logprobs:
                 share = sum(chunk.logprobs) if chunk.logprobs else None
-                return Piece(text=chunk.text, log_share=share, tool_calls=chunk.tool_calls)
+                return Piece(
+                    text=chunk.text,
+                    log_share=share,
+                    tool_calls=chunk.tool_calls,
+                    refusal=chunk.refusal,
+                )
             chunk = await self._next()
         self._end()
         raise StopAsyncIteration

@@ -18,17 +18,20 @@ from edgewise.records import aside_of, clear_dead_asides
 
 _ATTEMPT = (
     "STRUCT(tier VARCHAR, outcome VARCHAR, latency_ms DOUBLE, cost_usd DOUBLE, confidence DOUBLE, "
-    "error VARCHAR)"
+    "error VARCHAR, usage STRUCT(input_tokens BIGINT, cached_input_tokens BIGINT, "
+    "output_tokens BIGINT, estimated BOOLEAN))"
 )
 _FACTS = (
     "STRUCT(input_length BIGINT, input_bytes BIGINT, private BOOLEAN, detected VARCHAR[], "
-    "region VARCHAR, deadline_ms DOUBLE, caller VARCHAR, gain DOUBLE)"
+    "redacted VARCHAR[], refused VARCHAR[], force_location VARCHAR, region VARCHAR, "
+    "deadline_ms DOUBLE, caller VARCHAR, gain DOUBLE)"
 )
 _READ = f"""
 create table decisions as
 select request_id, make_timestamp(cast(round(at_s * 1e6) as bigint)) as decided_at, location,
     latency_ms, cost_usd, confidence, reasons, allowed, facts.input_length as input_length,
     facts.input_bytes as input_bytes, facts.private as private, facts.detected as detected,
+    facts.redacted as redacted, facts.refused as refused, facts.force_location as force_location,
     facts.region as region, facts.deadline_ms as deadline_ms, facts.caller as caller,
     facts.gain as gain, policy_version, certificate_state, error, tags, attempts
 from read_json(?, format = 'newline_delimited', columns = {{
@@ -41,7 +44,9 @@ _ATTEMPTS = """
 create view attempts as
 select request_id, decided_at, number, one.tier as tier, one.outcome as outcome,
     one.latency_ms as latency_ms, one.cost_usd as cost_usd, one.confidence as confidence,
-    one.error as error
+    one.error as error, one.usage.input_tokens as input_tokens,
+    one.usage.cached_input_tokens as cached_input_tokens, one.usage.output_tokens as output_tokens,
+    one.usage.estimated as tokens_estimated
 from (select request_id, decided_at, unnest(attempts) as one,
     generate_subscripts(attempts, 1) as number from decisions)
 """

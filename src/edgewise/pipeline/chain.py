@@ -272,6 +272,12 @@ def _profile(
     )
 
 
+def _runs_on(model: LocalModel) -> tuple[str, ...]:
+    """Give what a model's answers hang on beside its bytes: runtime and processor."""
+    target = describe_target(1, model.manifest.runtime)
+    return (target.runtime, target.runtime_version, target.cpu, *target.cpu_features)
+
+
 def _answers(
     spec: ProjectSpec, model: LocalModel, split: Split, cache: Cache, progress: Progress
 ) -> LocalAnswers:
@@ -280,7 +286,7 @@ def _answers(
     workers = describe_target(1, "onnxruntime").cores
     return cache.record(
         "answers",
-        (model.sha256, split.sha256, len(inputs)),
+        (model.sha256, _runs_on(model), split.sha256, len(inputs)),
         LocalAnswers,
         lambda: local_answers(model, inputs, workers, progress, f"edge on {split.name}"),
     )
@@ -391,7 +397,8 @@ def _drift(
             directions_of(fitted.probabilities),
         )
 
-    parts = (model.sha256, splits.train.sha256, leaving.sha256, len(inputs), digest(confidence))
+    found = (splits.train.sha256, leaving.sha256, len(inputs), digest(confidence))
+    parts = (model.sha256, _runs_on(model), *found)
     return cache.record("drift", parts, DriftRules, make)
 
 

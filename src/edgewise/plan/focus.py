@@ -3,13 +3,14 @@
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from edgewise.plan.load import device_servers
 from edgewise.plan.numbers import HOURS_A_MONTH
-from edgewise.records import Decision, Plan
+from edgewise.records import Decision, Outcome, Plan
 
 MANDATORY = (
     "BilledCost",
@@ -171,7 +172,8 @@ def ledger_rows(
     Own hardware costs what the plan says, whatever it is asked, so each of its days has two rows: a
     part used, by the seconds that attempts took of all that its servers have for the workload, and
     a part unused. It has them on idle days too, from the log's first day to its last, where a
-    request might have gone there. What an answer takes of energy by the plan is in the part used.
+    request might have gone there. What an answer takes of energy by the plan is in the part used;
+    a call that failed takes none.
 
     Parameters
     ----------
@@ -180,6 +182,7 @@ def ledger_rows(
     """
     assert plan.basis is not None
     calls: dict[tuple[date, str], tuple[int, float, float]] = {}
+    worked: Counter[tuple[date, str]] = Counter()
     days: set[date] = set()
     open_to: set[str] = set()
     for decision in decisions:
@@ -189,6 +192,7 @@ def ledger_rows(
         for attempt in decision.attempts:
             count, usd, ms = calls.get((day, attempt.tier), (0, 0.0, 0.0))
             open_to.add(attempt.tier)
+            worked[day, attempt.tier] += attempt.outcome is not Outcome.FAILED
             calls[day, attempt.tier] = (
                 count + 1,
                 usd + attempt.cost_usd,
@@ -223,7 +227,8 @@ def ledger_rows(
         charges = [charge]
         if tier in own:
             busy = min(ms / 1000 / (servers * 86_400), 1.0)
-            charges = _days(charge, fleet_usd * 24 / HOURS_A_MONTH, busy, count * answer_usd)
+            answers_usd = worked[day, tier] * answer_usd
+            charges = _days(charge, fleet_usd * 24 / HOURS_A_MONTH, busy, answers_usd)
         rows += [_row(one, *_month(day), name) for one in charges]
     return tuple(rows)
 

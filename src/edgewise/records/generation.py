@@ -48,6 +48,8 @@ class Generation:
     first_margin: float | None = None
     """How much likelier the first token was than the next best, as a difference of shares."""
     tool_calls: tuple[ToolCall, ...] = ()
+    refusal: str = ""
+    """In what words the model refuses, where it told them in place of a text."""
 
     @property
     def logprob(self) -> float | None:
@@ -70,11 +72,12 @@ class TextChunk:
     logprobs: tuple[float, ...] = ()
     first_margin: float | None = None
     tool_calls: tuple[ToolCall, ...] = ()
+    refusal: str = ""
 
     @property
     def is_content(self) -> bool:
         """Whether it holds a part of the answer."""
-        return bool(self.text or self.tool_calls)
+        return bool(self.text or self.tool_calls or self.refusal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

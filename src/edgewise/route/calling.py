@@ -130,7 +130,8 @@ def usage_of(answer: Prediction, facts: RequestFacts) -> TokenUsage | None:
     found = answer.generation
     if found is None or not found.usage.estimated:
         return None if found is None else found.usage
-    written = -(-len(found.text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
+    said = found.text + found.refusal
+    written = -(-len(said.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
     return TokenUsage(
         input_tokens=estimated_input_tokens(facts),
         output_tokens=max(written, found.usage.output_tokens),
@@ -189,8 +190,10 @@ def _tell(
         p95_ms = expected_ms(tier, monitor.state(now_s), facts.input_length, sent)[1]
         monitor.timed_out(call, latency_ms, p95_ms, now_s, sent)
     elif outcome is Outcome.FAILED and not _blames_request(failure):
-        told_s = failure.retry_after_s if isinstance(failure, RemoteError) else None
-        monitor.failed(call, now_s, retry_after_s=told_s)
+        remote = failure if isinstance(failure, RemoteError) else None
+        told_s = None if remote is None else remote.retry_after_s
+        spoke = remote is not None and remote.status is not None
+        monitor.failed(call, now_s, retry_after_s=told_s, spoke=spoke)
     else:
         monitor.abandoned(call, latency_ms, now_s, sent)
 

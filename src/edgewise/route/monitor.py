@@ -33,6 +33,7 @@ class TierMonitor:
         "_remote",
         "_rest_until_s",
         "_retries",
+        "_spoke",
         "_trying",
         "last_call_s",
         "ready",
@@ -53,6 +54,8 @@ class TierMonitor:
         """What was given since anything but the calls under way has changed, by how many those
         are: they change twice with each request, the rest far less often."""
         self._trying = False
+        self._spoke = False
+        """Whether the tier told of its last failure itself."""
         self.ready = ready
         self.last_call_s = 0.0
 
@@ -127,6 +130,7 @@ class TierMonitor:
     def answered(self, call: int, latency_ms: float, now_s: float, sent_bytes: int = 0) -> None:
         """Note that the tier answered."""
         self._in_flight -= 1
+        self._spoke = False
         self._breaker.succeed(call, now_s)
         if self._remote:
             self._link.arrived(whole=True)
@@ -135,9 +139,23 @@ class TierMonitor:
             self._trying = False
             self._link.add(latency_ms, now_s, sent_bytes=sent_bytes)
 
-    def failed(self, call: int, now_s: float, *, retry_after_s: float | None = None) -> None:
-        """Note that the tier failed, and how long it asked to be left alone."""
+    def failed(
+        self,
+        call: int,
+        now_s: float,
+        *,
+        retry_after_s: float | None = None,
+        spoke: bool = False,
+    ) -> None:
+        """Note that the tier failed, and how long it asked to be left alone.
+
+        Parameters
+        ----------
+        spoke
+            Whether it said so itself: then it is there, and a probe tells nothing new.
+        """
         self._in_flight -= 1
+        self._spoke = spoke
         if retry_after_s is not None and retry_after_s > 0.0:
             # It lives, and says when it may be asked: that is no reason to open its circuit.
             self._breaker.abandon(call)
@@ -184,7 +202,8 @@ class TierMonitor:
         self._link.arrived(whole=latency_ms is not None)
         if latency_ms is None:
             return
-        self._breaker.close()
+        if not self._spoke:
+            self._breaker.close()
         if latency_ms > self._link.p50_ms:  # an answer takes longer still; a quick one says nothing
             self._link.add(latency_ms, now_s)
 

@@ -327,7 +327,8 @@ def _remote(tier: TierPolicy, policy: Policy, setup: Setup) -> RemoteTier:
         )
 
     try:
-        return RemoteTier(connect)  # connects once: a wrong URL is found before the first request
+        # Connects once: a wrong URL is found before the first request.
+        return RemoteTier(connect, policy.privacy)
     except UsageError as wrong:
         if setup.policy is None or wrong.where != "endpoint":
             raise

@@ -20,7 +20,8 @@ def restored(answer: Prediction, mapping: Mapping[str, str]) -> Prediction:
     calls = tuple(
         replace(one, arguments=restore(one.arguments, within)) for one in found.tool_calls
     )
-    found = replace(found, text=restore(found.text, mapping), tool_calls=calls)
+    text, refusal = restore(found.text, mapping), restore(found.refusal, mapping)
+    found = replace(found, text=text, tool_calls=calls, refusal=refusal)
     return replace(answer, label=label, generation=found)
 
 
@@ -31,30 +32,32 @@ class ChunkRestorer:
     or `close`, brings all that still waits.
     """
 
-    __slots__ = ("_calls", "_mapping", "_text", "_within")
+    __slots__ = ("_calls", "_mapping", "_refusal", "_text", "_within")
 
     def __init__(self, mapping: Mapping[str, str]) -> None:
         self._mapping = mapping
         self._within = _within_json(mapping)
-        self._text = Restorer(mapping)
+        self._text, self._refusal = Restorer(mapping), Restorer(mapping)
         self._calls: dict[int, Restorer] = {}
 
     def feed(self, piece: TextChunk) -> TextChunk:
         """Give a piece with what is sure by now."""
         if not self._mapping:
             return piece
-        text = self._text.feed(piece.text)
+        text, refusal = self._text.feed(piece.text), self._refusal.feed(piece.refusal)
         calls = [self._call(one) for one in piece.tool_calls]
         if piece.finish_reason:
             last = self.close()
             text, calls = text + last.text, [*calls, *last.tool_calls]
-        return replace(piece, text=text, tool_calls=tuple(calls))
+            refusal += last.refusal
+        return replace(piece, text=text, tool_calls=tuple(calls), refusal=refusal)
 
     def close(self) -> TextChunk:
         """Give what still waited."""
         waited = [(index, one.close()) for index, one in self._calls.items()]
         return TextChunk(
             text=self._text.close(),
+            refusal=self._refusal.close(),
             tool_calls=tuple(ToolCall(index=i, arguments=text) for i, text in waited if text),
         )
 

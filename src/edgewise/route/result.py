@@ -33,7 +33,8 @@ class InferenceResult(Mapping[str, Any]):
     warnings: tuple[str, ...] = ()
     """How inputs differ from those that the certificate was made of, such as `drift_length`."""
     generation: dict[str, Any] | None = None
-    """Of text generation: `finish_reason`, `usage`, `logprob`, `mean_logprob`, `tool_calls`."""
+    """Of text generation: `finish_reason`, `usage`, `logprob`, `mean_logprob`, `tool_calls`,
+    `refusal`."""
     steps: tuple[Step, ...] = field(default=())
 
     def __getitem__(self, key: str) -> Any:

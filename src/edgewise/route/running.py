@@ -91,7 +91,12 @@ class Run:
         return self._reasons
 
     def input_for(self, tier: TierPolicy) -> Input:
-        """Give the input as a tier may see it: on the device as it is, elsewhere redacted."""
+        """Give the input as a tier may see it: on the device as it is, elsewhere redacted.
+
+        Where detectors keep it on the device, an endpoint there has to know: it is marked private.
+        """
+        if self.facts.detected and tier.endpoint is not None:
+            return {**self.one, self.serving.policy.privacy.flag: True}
         if not self.facts.redacted or tier.kind is TierKind.DEVICE:
             return self.one
         if self.hidden is None:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from edgewise.records import Input, Policy, TierPolicy, TierState, digest
@@ -146,6 +147,8 @@ async def serve_next(
     EdgewiseError
         What is wrong with the policy, its bundle or its files.
     """
+    if _has_edge(before):  # it answers private requests, which must not wait for the next one
+        setup = replace(setup, wait_for_edge=True)
     policy, tiers = await asyncio.to_thread(open_tiers, setup, clock, given)
     made: Serving | None = None
     try:
@@ -189,6 +192,11 @@ def _gain(policy: Policy) -> Callable[[str], float] | None:
     from edgewise.preroute import PreRouter  # noqa: PLC0415 - numpy, where it is needed
 
     return PreRouter(rules.weights).gain_of
+
+
+def _has_edge(serving: Serving) -> bool:
+    local = [one for one in serving.tiers.values() if isinstance(one, LocalTier | LoadingTier)]
+    return any(one.ready for one in local)
 
 
 def _same_place(one: TierPolicy, other: TierPolicy) -> bool:

@@ -298,7 +298,9 @@ class Store:
             hint = "it was stored by another version"
             raise InvalidData(what, where="offline queue", hint=hint) from strange
         order = [tier.name for tier in reversed(self._serving.policy.tiers)]
-        tiers = tuple(sorted(late.allowed, key=order.index))
+        tiers = tuple(name for name in order if name in late.allowed)
+        if not tiers:  # a policy without them has come since it was claimed
+            return None
         facts = replace(facts, allow_late=False, deadline_ms=None)
         found = await self._answer(Stored(facts=facts, one=one, tiers=tiers))
         return None if found is None else json.dumps(dict(found)).encode()

@@ -84,6 +84,7 @@ def _told_generation(found: Generation, usage: TokenUsage | None) -> dict[str, A
         "logprob": found.logprob,
         "mean_logprob": found.mean_logprob,
         "tool_calls": [asdict(one) for one in found.tool_calls],
+        "refusal": found.refusal,
     }
 
 

@@ -5,7 +5,8 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Protocol, runtime_checkable
 
 from edgewise.errors import DeadlineExceeded
-from edgewise.records import Input, Prediction, TextChunk
+from edgewise.records import Input, Prediction, PrivacyRules, TextChunk
+from edgewise.route.onward import onward
 from edgewise.route.pace import Pace
 from edgewise.route.worker import Worker
 from edgewise.runtimes import LocalModel, RemoteModel, as_chunk
@@ -140,13 +141,21 @@ class RemoteTier:
     """An endpoint. Connections belong to an event loop, so each loop that asks has its own.
 
     The first is prepared at once, so that the first request does not wait for it.
+
+    Parameters
+    ----------
+    privacy
+        Of the policy: the endpoint is told what a request says by their keys.
     """
 
     remote = True
     ready = True
 
-    def __init__(self, connect: Callable[[], RemoteModel]) -> None:
+    def __init__(
+        self, connect: Callable[[], RemoteModel], privacy: PrivacyRules | None = None
+    ) -> None:
         self._connect = connect
+        self._privacy = PrivacyRules() if privacy is None else privacy
         self._spare: RemoteModel | None = connect()
         self._spare.prepare()
         self._models: dict[asyncio.AbstractEventLoop, RemoteModel] = {}
@@ -155,13 +164,17 @@ class RemoteTier:
         self, one: Input, timeout_ms: float | None, *, request_id: str = ""
     ) -> Coroutine[Any, Any, Prediction]:
         """Answer one input over the network."""
-        return self._model().apredict(one, timeout_ms=timeout_ms, request_id=request_id)
+        about = onward(self._privacy, one)
+        return self._model().apredict(
+            one, timeout_ms=timeout_ms, request_id=request_id, about=about
+        )
 
     def stream(
         self, one: Input, timeout_ms: float | None, *, request_id: str = ""
     ) -> AsyncGenerator[TextChunk, None]:
         """Answer one input in pieces."""
-        return self._model().astream(one, timeout_ms=timeout_ms, request_id=request_id)
+        about = onward(self._privacy, one)
+        return self._model().astream(one, timeout_ms=timeout_ms, request_id=request_id, about=about)
 
     async def probe(self, timeout_ms: float) -> None:
         """See whether the endpoint answers at all."""

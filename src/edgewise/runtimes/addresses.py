@@ -1,5 +1,6 @@
 """Endpoints and their keys, checked before anything is sent."""
 
+import ipaddress
 from urllib.parse import urlsplit, urlunsplit
 
 from edgewise.errors import UsageError
@@ -45,3 +46,19 @@ def without_secrets(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def is_here(url: str) -> bool:
+    """Say whether a URL leads to this machine by its own name or address.
+
+    Examples
+    --------
+    >>> is_here("http://127.0.0.1:8080/v1"), is_here("http://site.example/v1")
+    (True, False)
+    """
+    host = urlsplit(url).hostname or ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified

@@ -64,7 +64,7 @@ class ChatWire:
         gathered = Gathered()
         gathered.add(_chunk(body, choices[0], message))
         found = gathered.generation(0)
-        if not found.text and not found.tool_calls and not found.finish_reason:
+        if not (found.text or found.tool_calls or found.refusal or found.finish_reason):
             raise ValueError("a message without text")
         return [prediction_of(found)]
 
@@ -136,7 +136,7 @@ def prediction_of(found: Generation) -> Prediction:
     """Give an answer as all tiers do: its confidence is its tokens' mean probability."""
     mean = found.mean_logprob
     confidence = 0.0 if mean is None else min(1.0, math.exp(max(mean, -700.0)))
-    return Prediction(found.text, confidence, (), generation=found)
+    return Prediction(found.text or found.refusal, confidence, (), generation=found)
 
 
 def as_chunk(answer: Prediction) -> TextChunk:
@@ -149,12 +149,13 @@ def as_chunk(answer: Prediction) -> TextChunk:
         logprobs=found.logprobs,
         first_margin=found.first_margin,
         tool_calls=found.tool_calls,
+        refusal=found.refusal,
     )
 
 
 def _chunk(body: Any, choice: Any, message: Any) -> TextChunk:
-    text = message.get("content")
-    if text is not None and not isinstance(text, str):
+    text, refusal = message.get("content"), message.get("refusal")
+    if not all(one is None or isinstance(one, str) for one in (text, refusal)):
         raise ValueError("a message without text")
     reason = choice.get("finish_reason")
     logprobs, margin = _logprobs(choice.get("logprobs"))
@@ -165,6 +166,7 @@ def _chunk(body: Any, choice: Any, message: Any) -> TextChunk:
         logprobs=logprobs,
         first_margin=margin,
         tool_calls=_tool_calls(message.get("tool_calls")),
+        refusal=refusal or "",
     )
 
 

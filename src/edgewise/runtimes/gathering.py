@@ -6,10 +6,20 @@ from edgewise.records import Generation, TextChunk, TokenUsage, ToolCall
 class Gathered:
     """An answer as far as it came. One for one stream."""
 
-    __slots__ = ("_calls", "_pieces", "_texts", "finish_reason", "first_margin", "logprobs", "told")
+    __slots__ = (
+        "_calls",
+        "_pieces",
+        "_refusals",
+        "_texts",
+        "finish_reason",
+        "first_margin",
+        "logprobs",
+        "told",
+    )
 
     def __init__(self) -> None:
         self._texts: list[str] = []
+        self._refusals: list[str] = []
         self._calls: dict[int, ToolCall] = {}
         self._pieces = 0
         self.logprobs: list[float] = []
@@ -23,6 +33,8 @@ class Gathered:
             self._pieces += 1
         if chunk.text:
             self._texts.append(chunk.text)
+        if chunk.refusal:
+            self._refusals.append(chunk.refusal)
         if not self.logprobs and chunk.first_margin is not None:
             self.first_margin = chunk.first_margin
         self.logprobs += chunk.logprobs
@@ -44,8 +56,8 @@ class Gathered:
 
     @property
     def characters(self) -> int:
-        """Count the characters of the text."""
-        return sum(map(len, self._texts))
+        """Count the characters of the text, or of the refusal in its place."""
+        return sum(map(len, (*self._texts, *self._refusals)))
 
     def usage(self, input_tokens: int) -> TokenUsage:
         """Give the tokens as the tier told them, else an estimate.
@@ -68,4 +80,5 @@ class Gathered:
             logprobs=tuple(self.logprobs),
             first_margin=self.first_margin,
             tool_calls=tuple(self._calls[index] for index in sorted(self._calls)),
+            refusal="".join(self._refusals),
         )

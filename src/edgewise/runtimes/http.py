@@ -5,7 +5,7 @@ import contextlib
 import re
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -23,6 +23,9 @@ from edgewise.runtimes.wire import Wire, find_wire
 _MAX_BODY_BYTES = 16_000_000
 _MAX_REFUSAL_BYTES = 64_000
 _END_S = 0.05
+_MOST_MS = 999_999_999.0
+"""What a gateway takes for a deadline."""
+_NOTHING: Mapping[str, str] = {}
 _JSON = "application/json"
 _MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,40}")
 _HINTS = {
@@ -89,7 +92,12 @@ class RemoteModel:
         self._lock = threading.Lock()
 
     async def apredict(
-        self, one: Input, *, timeout_ms: float | None = None, request_id: str = ""
+        self,
+        one: Input,
+        *,
+        timeout_ms: float | None = None,
+        request_id: str = "",
+        about: Mapping[str, str] = _NOTHING,
     ) -> Prediction:
         """Answer one input.
 
@@ -98,6 +106,8 @@ class RemoteModel:
         request_id
             Sent as `idempotency-key`: an endpoint that knows it answers a repeat without doing
             the work again.
+        about
+            Headers more, in small letters.
 
         Raises
         ------
@@ -108,7 +118,7 @@ class RemoteModel:
         InvalidData
             When the input can't be sent.
         """
-        return (await self._ask(self._opened(), [one], timeout_ms, request_id))[0]
+        return (await self._ask(self._opened(), [one], timeout_ms, request_id, about))[0]
 
     async def apredict_many(
         self, inputs: Sequence[Input], *, timeout_ms: float | None = None
@@ -117,7 +127,12 @@ class RemoteModel:
         return await self._ask(self._opened(), inputs, timeout_ms)
 
     def astream(
-        self, one: Input, *, timeout_ms: float | None = None, request_id: str = ""
+        self,
+        one: Input,
+        *,
+        timeout_ms: float | None = None,
+        request_id: str = "",
+        about: Mapping[str, str] = _NOTHING,
     ) -> AsyncGenerator[TextChunk, None]:
         """Give the pieces of one answer as they come; closing it ends the call at the endpoint.
 
@@ -126,7 +141,10 @@ class RemoteModel:
         Parameters
         ----------
         timeout_ms
-            For each wait: for the first piece, connecting included, and between two.
+            For each wait: for the first piece, connecting included, and between two. The endpoint
+            is told that it has so long for the whole answer; without it, nothing.
+        request_id, about
+            As `apredict`.
 
         Raises
         ------
@@ -135,14 +153,14 @@ class RemoteModel:
         UsageError
             When the protocol has no streams.
         """
-        return self._streamed(self._opened(), one, timeout_ms, request_id)
+        return self._streamed(self._opened(), one, timeout_ms, request_id, about)
 
     def stream(
         self, one: Input, *, timeout_ms: float | None = None
     ) -> Generator[TextChunk, None, None]:
         """Give the pieces of one answer, blocking; as `astream`."""
         blocking, lane = self._blocking()
-        pieces = self._streamed(lane, one, timeout_ms, "")
+        pieces = self._streamed(lane, one, timeout_ms, "", _NOTHING)
         try:
             while (piece := blocking.run(_next(pieces))) is not None:
                 yield piece
@@ -150,7 +168,12 @@ class RemoteModel:
             blocking.run(pieces.aclose())
 
     async def _streamed(
-        self, lane: Lane, one: Input, timeout_ms: float | None, request_id: str
+        self,
+        lane: Lane,
+        one: Input,
+        timeout_ms: float | None,
+        request_id: str,
+        about: Mapping[str, str],
     ) -> AsyncGenerator[TextChunk, None]:
         wire = self._wire
         if not isinstance(wire, ChatWire):
@@ -158,7 +181,9 @@ class RemoteModel:
             raise UsageError("this protocol has no streams", where=self.where, hint=hint)
         limit_ms = self._timeout_ms if timeout_ms is None else timeout_ms
         content = self._encoded(lane, [one], streamed=True)
-        headers = {**self._call_headers(limit_ms, request_id), "accept": "text/event-stream"}
+        # Without a deadline each wait is bounded, and the endpoint need not end the whole by then.
+        headers = self._call_headers(timeout_ms, request_id, about)
+        headers["accept"] = "text/event-stream"
         now_s, limit_s = asyncio.get_running_loop().time, limit_ms / 1000
         until_s = now_s() + limit_s
         try:
@@ -265,7 +290,12 @@ class RemoteModel:
             opened[0].close()
 
     async def _ask(
-        self, lane: Lane, inputs: Sequence[Input], timeout_ms: float | None, request_id: str = ""
+        self,
+        lane: Lane,
+        inputs: Sequence[Input],
+        timeout_ms: float | None,
+        request_id: str = "",
+        about: Mapping[str, str] = _NOTHING,
     ) -> list[Prediction]:
         if not inputs:
             return []
@@ -280,7 +310,7 @@ class RemoteModel:
             return [task.result()[0] for task in asked]
         limit_ms = self._timeout_ms if timeout_ms is None else timeout_ms
         content = self._encoded(lane, inputs)
-        headers = self._call_headers(limit_ms, request_id)
+        headers = self._call_headers(limit_ms, request_id, about)
         answer = await self._exchange(lane, "POST", content, headers, limit_ms)
         return self._read(lane, answer, len(inputs))
 
@@ -294,8 +324,12 @@ class RemoteModel:
                 "let the endpoint obey `accept-encoding: identity`",
             )
 
-    def _call_headers(self, limit_ms: float, request_id: str) -> dict[str, str]:
-        headers = {**self._headers, "x-edgewise-deadline-ms": f"{limit_ms:.0f}"}
+    def _call_headers(
+        self, limit_ms: float | None, request_id: str, about: Mapping[str, str]
+    ) -> dict[str, str]:
+        headers = {**self._headers, **about}
+        if limit_ms is not None:
+            headers["x-edgewise-deadline-ms"] = f"{min(max(limit_ms, 1.0), _MOST_MS):.0f}"
         if request_id:
             headers["idempotency-key"] = request_id
         return headers

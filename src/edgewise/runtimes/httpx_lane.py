@@ -1,4 +1,7 @@
-"""The lane that is always there, proxies and all: the door to `httpx2`."""
+"""The lane that is always there: the door to `httpx2`.
+
+It goes by the proxies that the environment names, but not for what is on this machine.
+"""
 
 import asyncio
 import json
@@ -6,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from edgewise.runtimes.addresses import is_here
 from edgewise.runtimes.answers import read_json
 from edgewise.runtimes.lane import Exchanged, LaneBroken
 
@@ -27,7 +31,10 @@ class HttpxLane:
         )
         self._url = url
         # Reading the certificates takes tens of milliseconds: only where they are used.
-        self._client = httpx2.AsyncClient(limits=limits, verify=url.startswith("https"))
+        verify = url.startswith("https")
+        # What is for this machine would leave it by a proxy that the environment names.
+        straight = httpx2.AsyncHTTPTransport(verify=verify, limits=limits) if is_here(url) else None
+        self._client = httpx2.AsyncClient(limits=limits, verify=verify, transport=straight)
         self._broken = httpx2.HTTPError
         self._unfit = (httpx2.InvalidURL, UnicodeError)
 

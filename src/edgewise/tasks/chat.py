@@ -130,7 +130,7 @@ def _message(item: Any, at: int) -> dict[str, Any]:
     content, calls = item.get("content"), item.get("tool_calls")
     if content is not None:
         found["content"] = _content(content, item["role"], at)
-    elif not calls:
+    elif not (calls or isinstance(item.get("refusal"), str)):
         raise _wrong(f"message {at} has no content")
     if calls is not None and (
         not isinstance(calls, list | tuple) or not all(isinstance(x, Mapping) for x in calls)

@@ -30,6 +30,8 @@ class Saying:
     """By how much the share of a token leads that of the next best."""
     tool_calls: tuple[tuple[str, str], ...] = ()
     """Names and arguments of calls of tools."""
+    refusal: tuple[str, ...] = ()
+    """Words of a refusal, in place of a text."""
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     usage: bool = True
@@ -304,6 +306,8 @@ def _completion(turn: Saying, body: Any) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": text or None}
     if turn.tool_calls:
         message["tool_calls"] = _calls(turn)
+    if turn.refusal:
+        message["refusal"] = "".join(turn.refusal)
     told = _told(turn, 0, len(turn.tokens)) if body.get("logprobs") else None
     reason = "tool_calls" if turn.tool_calls else "stop"
     choice = {"index": 0, "message": message, "logprobs": told, "finish_reason": reason}
@@ -322,6 +326,7 @@ def _pieces_of(turn: Saying, body: Any) -> list[dict[str, Any]]:
     for i, token in enumerate(turn.tokens):
         told = _told(turn, i, i + 1) if body.get("logprobs") else None
         found.append(piece({"content": token}, told))
+    found += [piece({"refusal": word}) for word in turn.refusal]
     for call in _calls(turn):
         name, arguments = call["function"]["name"], call["function"]["arguments"]
         half = len(arguments) // 2

@@ -84,6 +84,18 @@ def test_curves_follow_the_last_quarter_of_an_hour() -> None:
     read(html)
 
 
+def test_money_is_counted_whether_always_cloud_could_have_answered_or_not() -> None:
+    history = History(lambda: POLICY)
+    free = replace(decided(1.0), cost_usd=0.002)
+    history.see(free)
+    history.see(replace(decided(2.0), cost_usd=0.5, allowed=("edge",)))
+
+    whole = history.whole([history.state()])
+
+    assert (history.spent_usd, history.compared_usd, history.kept_near) == (0.502, 0.002, 1)
+    assert (whole.spent_usd, whole.compared_usd, whole.kept_near) == (1.004, 0.004, 2)
+
+
 def test_a_curve_falls_to_nothing_while_nobody_asks() -> None:
     history = History(lambda: POLICY, lambda: 4.0)
     for second in (5.0, 6.0, 45.0):

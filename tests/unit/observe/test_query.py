@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from edgewise.cli.app import main
 from edgewise.errors import InvalidRecord, MissingExtra, StorageError, UsageError
 from edgewise.observe import DecisionLog
 from edgewise.observe.query import LogQuery
-from edgewise.records import Attempt, Decision, Outcome, Reason, RequestFacts
+from edgewise.records import Attempt, Decision, Outcome, Reason, RequestFacts, TokenUsage
 
 NEAR = Attempt(tier="edge", outcome=Outcome.ANSWERED, latency_ms=2.0, confidence=0.5)
 FAR = Attempt(tier="cloud", outcome=Outcome.TIMED_OUT, latency_ms=90.0, cost_usd=0.002, error="E")
@@ -78,6 +79,33 @@ def test_an_attempt_is_a_row_with_its_number(asked: LogQuery) -> None:
         (1, "edge", "answered", 2.0, 0.0, ""),
         (2, "cloud", "timed_out", 90.0, 0.002, "E"),
     )
+
+
+def test_tokens_and_what_was_hidden_are_columns(tmp_path: Path) -> None:
+    usage = TokenUsage(input_tokens=90, cached_input_tokens=40, output_tokens=7, estimated=True)
+    chat = replace(
+        decision(0),
+        attempts=(replace(FAR, usage=usage),),
+        facts=RequestFacts(
+            request_id="request-0",
+            input_length=8,
+            input_bytes=40,
+            redacted=("email",),
+            force_location="cloud",
+        ),
+    )
+    with DecisionLog(tmp_path / "log.db") as log:
+        log.append(chat)
+        log.flush()
+        with LogQuery(tmp_path / "log.db") as asked:
+            hidden = asked.ask("select redacted, refused, force_location from decisions")
+            tokens = asked.ask(
+                "select input_tokens, cached_input_tokens, output_tokens, tokens_estimated "
+                "from attempts"
+            )
+
+    assert hidden.rows == ((["email"], [], "cloud"),)
+    assert tokens.rows == ((90, 40, 7, True),)
 
 
 def test_rows_beyond_the_most_are_cut_and_said(asked: LogQuery) -> None:

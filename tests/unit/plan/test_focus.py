@@ -143,6 +143,18 @@ def test_the_energy_of_answers_is_in_the_part_of_a_day_that_was_used() -> None:
         assert usd - before == pytest.approx(more_usd)
 
 
+def test_a_call_that_failed_took_no_energy() -> None:
+    costs = Costs(edge=EdgeCosts(joules_per_request=3.6e6))
+    hungry = plan_from(basis(costs, usd_per_kwh=0.5), KNOWN)
+    one = answered(3, "edge", 0.0, 500.0)
+    failed = replace(one, attempts=(replace(one.attempts[0], outcome=Outcome.FAILED),))
+
+    rows, without = (ledger_rows([one, failed], plan) for plan in (hungry, planned()))
+
+    more_usd = total(rows, "EffectiveCost") - total(without, "EffectiveCost")
+    assert more_usd == pytest.approx(0.5)
+
+
 def test_own_hardware_costs_its_days_without_a_request_too() -> None:
     decisions = [
         answered(3, "edge", 0.0, 500.0),

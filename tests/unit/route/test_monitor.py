@@ -306,3 +306,15 @@ def test_quick_probes_make_no_answers_quick_and_slow_ones_are_believed() -> None
 
     assert (quick.rtt_p50_ms, quick.rtt_p95_ms) == (500.0, 600.0)
     assert monitor.state(14.5).rtt_p50_ms == 900.0
+
+
+def test_a_probe_does_not_close_the_circuit_of_a_tier_that_says_itself_that_it_fails() -> None:
+    monitor = watch()
+    for _ in range(4):
+        monitor.failed(monitor.begin(0.0), 0.0, spoke=True)
+
+    monitor.probed(20.0, 0.5)
+    still = monitor.state(0.5).circuit_open
+    monitor.answered(monitor.begin(2.0), 20.0, 2.1)
+
+    assert (still, monitor.state(2.1).circuit_open) == (True, False)

@@ -57,3 +57,15 @@ def test_without_placeholders_pieces_pass_as_they_are() -> None:
     assert ChunkRestorer({}).feed(piece) is piece
     assert restored(answer, {}) is answer
     assert restored(answer, MAPPING).label == "ana@example.org"
+
+
+def test_a_refusal_gets_its_data_back() -> None:
+    said = Generation(text="", refusal="not to <EMAIL_1>")
+    restorer = ChunkRestorer(MAPPING)
+
+    whole = restored(Prediction("not to <EMAIL_1>", 0.0, (), generation=said), MAPPING)
+    pieces = [restorer.feed(TextChunk(refusal=part)) for part in ("not to <EMA", "IL_1>")]
+
+    assert whole.generation is not None
+    assert whole.label == whole.generation.refusal == "not to ana@example.org"
+    assert [one.refusal for one in pieces] == ["not to ", "ana@example.org"]

@@ -169,3 +169,23 @@ def test_tokens_told_by_the_tier_replace_the_estimate() -> None:
     gathered.add(TextChunk(usage=told, finish_reason="stop"))
 
     assert (gathered.tokens, gathered.usage(1), gathered.finish_reason) == (1, told, "stop")
+
+
+def test_a_refusal_in_place_of_a_text_is_the_answer() -> None:
+    body = answered({"content": None, "refusal": "I can't."}, finish_reason="stop")
+    pieces = [{"refusal": "I "}, {"refusal": "can't."}]
+    gathered = Gathered()
+
+    (found,) = WIRE.decode(body, 1, ())
+    for delta in pieces:
+        piece = WIRE.piece(json.dumps({"choices": [{"delta": delta}]}))
+        assert piece is not None
+        gathered.add(piece)
+
+    assert found.label == "I can't."
+    assert found.generation is not None
+    assert (found.generation.text, found.generation.refusal) == ("", "I can't.")
+    assert gathered.generation(0).refusal == "I can't."
+    assert gathered.characters == 8
+    with pytest.raises(ValueError, match="without text"):
+        WIRE.decode(answered({"content": None, "refusal": ["no"]}), 1, ())

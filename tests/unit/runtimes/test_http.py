@@ -146,3 +146,28 @@ def test_a_forgotten_loop_ends_when_told() -> None:
     blocking.close()
     blocking.stop()
     blocking.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_what_is_for_this_machine_passes_no_proxy(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with RawEndpoint([ANSWER]) as server, RawEndpoint([ANSWER]) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        model = RemoteModel(server.url.replace("127.0.0.1", host))
+        model.predict(ONE)
+        model.close()
+
+        assert (len(server.asked), len(proxy.asked)) == (1, 0)
+
+
+def test_what_is_for_another_machine_goes_by_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with RawEndpoint([ANSWER]) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        model = RemoteModel("http://site.example")
+        model.predict(ONE)
+        model.close()
+
+        assert len(proxy.asked) == 1

@@ -149,3 +149,15 @@ def test_a_server_that_runs_is_not_started_again(gguf: Path) -> None:
         assert server.is_healthy()
 
     assert (caught.value.what, caught.value.hint) == ("it was started", "stop it before")
+
+
+@pytest.mark.integration
+def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
+    gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    server = LlamaServer(gguf, binary=stand_in(gguf.parent, SERVES), start_timeout_s=10.0)
+
+    with server:
+        assert server.is_healthy()

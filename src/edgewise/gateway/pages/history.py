@@ -11,6 +11,7 @@ _BUCKETS = 90
 _LATENCIES = 500
 _SET_BACK_S = 60
 """Decisions are seen as they end: one that much older is of a clock that was set back."""
+_SUMS = ("decisions", "failed", "spent_usd", "compared_usd", "cloud_usd", "kept_near")
 # Looked up once: see `route/candidates.py`.
 _ANSWERED, _FAILURES = Outcome.ANSWERED, (Outcome.FAILED, Outcome.TIMED_OUT)
 
@@ -72,6 +73,8 @@ class History:
         self.decisions = 0
         self.failed = 0
         self.spent_usd = 0.0
+        self.compared_usd = 0.0
+        """Of that, what requests cost that always-cloud could have answered."""
         self.cloud_usd = 0.0
         self.kept_near = 0
         """Requests that may not reach the farthest tier: always-cloud could not answer them."""
@@ -132,7 +135,7 @@ class History:
     def state(self) -> dict[str, Any]:
         """Give all of it, as JSON has it."""
         return {
-            "sums": [self.decisions, self.failed, self.spent_usd, self.cloud_usd, self.kept_near],
+            "sums": [getattr(self, name) for name in _SUMS],
             "locations": dict(self.locations),
             "reasons": dict(self.reasons),
             "calls": {
@@ -144,12 +147,8 @@ class History:
 
     def take(self, state: dict[str, Any]) -> None:
         """Add what another process remembers."""
-        decisions, failed, spent_usd, cloud_usd, kept_near = state["sums"]
-        self.decisions += decisions
-        self.failed += failed
-        self.spent_usd += spent_usd
-        self.cloud_usd += cloud_usd
-        self.kept_near += kept_near
+        for name, value in zip(_SUMS, state["sums"], strict=True):
+            setattr(self, name, getattr(self, name) + value)
         self.locations.update(state["locations"])
         self.reasons.update(state["reasons"])
         for tier, (number, wrong, latencies_ms) in state["calls"].items():
@@ -177,11 +176,12 @@ class History:
         return made
 
     def _pay(self, decision: Decision) -> None:
+        self.spent_usd += decision.cost_usd
         farthest = self._policy().tiers[-1]
         if farthest.name not in decision.allowed:
             self.kept_near += 1
             return
-        self.spent_usd += decision.cost_usd
+        self.compared_usd += decision.cost_usd
         facts = decision.facts
         known = [one.usage for one in decision.attempts if one.usage is not None]
         tokens = (

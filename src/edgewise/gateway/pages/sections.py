@@ -138,7 +138,7 @@ def _money(state: State) -> Html:
         ("Spent", format_usd(money["spent_usd"])),
         ("Always-cloud would have spent", format_usd(money["always_cloud_usd"])),
         ("Saved", format_usd(money["saved_usd"])),
-        ("May not leave, counted in neither", f"{money['kept_near']:,}"),
+        ("May not leave, not compared", f"{money['kept_near']:,}"),
     ]
     if budget is not None:
         for name, window in (("Today", "day"), ("This month", "month")):

@@ -43,7 +43,7 @@ async def state_of(gateway: Gateway, history: History, rollout: Rollout | None) 
         "money": {
             "spent_usd": history.spent_usd,
             "always_cloud_usd": history.cloud_usd,
-            "saved_usd": history.cloud_usd - history.spent_usd,
+            "saved_usd": history.cloud_usd - history.compared_usd,
             "kept_near": history.kept_near,
         },
         "budget": _budget(policy.budget, spent),

@@ -94,21 +94,18 @@ def find(text: str, kinds: Sequence[str]) -> list[Span]:
 def detect_in(value: object, kinds: Sequence[str]) -> tuple[str, ...]:
     """Give the kinds that any string or number of an input holds, however deep it lies.
 
-    Arrays are not read, nor is the number of a `seed`: it is drawn, and looks like a phone's.
+    Arrays are not read, nor is the number of the input's own `seed`: it is drawn, and looks like a
+    phone's.
     """
     if not kinds:
         return ()
-    found = {
-        kind
-        for leaf in _leaves_of(value)
-        for kind in detect(leaf if isinstance(leaf, str) else written(leaf), kinds)
-    }
+    found = {kind for text in _texts_of(value) for kind in detect(text, kinds)}
     return tuple(kind for kind in kinds if kind in found) if found else ()
 
 
 def strings_of(value: object) -> Iterator[str]:
     """Give every string in nested mappings and sequences, keys too; loops are walked once."""
-    return (leaf for leaf in _leaves_of(value) if isinstance(leaf, str))
+    return _texts_of(value, numbers=False)
 
 
 def written(number: float) -> str:
@@ -133,27 +130,32 @@ def written(number: float) -> str:
 
 
 def is_seed(key: object, item: object) -> bool:
-    """Say whether a pair of a mapping is the seed of a draw."""
+    """Say whether a pair of an input is the seed of a draw."""
     return key == _SEED and isinstance(item, int)
 
 
-def _leaves_of(value: object) -> Iterator[str | float]:
-    """Give every string and number in nested mappings and sequences, keys too."""
+def _texts_of(value: object, *, numbers: bool = True) -> Iterator[str]:
+    """Give every string in nested mappings and sequences, keys too, and the digits of numbers.
+
+    An image may come as a list of a hundred thousand numbers: most end here.
+    """
     seen: set[int] = set()
-    stack = [value]
+    stack: list[object] = [value]
+    if numbers and isinstance(value, Mapping) and is_seed(_SEED, value.get(_SEED)):
+        seen.add(id(value))
+        stack = [*value.keys(), *(item for key, item in value.items() if key != _SEED)]
     while stack:
         one = stack.pop()
-        if isinstance(one, str | int | float):
+        if isinstance(one, str):
             yield one
+        elif isinstance(one, int | float):
+            if numbers and not -_LEAST_NUMBER < one < _LEAST_NUMBER and (text := written(one)):
+                yield text
         elif isinstance(one, Mapping):
             if id(one) not in seen:
                 seen.add(id(one))
                 stack.extend(one.keys())
-                stack.extend(
-                    one.values()
-                    if _SEED not in one
-                    else (item for key, item in one.items() if not is_seed(key, item))
-                )
+                stack.extend(one.values())
         elif isinstance(one, list | tuple | set | frozenset) and id(one) not in seen:
             seen.add(id(one))
             stack.extend(one)

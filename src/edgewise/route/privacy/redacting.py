@@ -107,7 +107,7 @@ class _Hiding:
 
     def hide(self, leaf: str | float) -> str | float:
         text = leaf if isinstance(leaf, str) else written(leaf)
-        if not detect(text, self._kinds):
+        if not text or not detect(text, self._kinds):
             return leaf
         hidden = text
         for _ in range(_ROUNDS):
@@ -155,7 +155,7 @@ def _walk(value: Any, change: Callable[[str | float], str | float], depth: int =
         pairs = [
             (
                 _walk(key, change, depth + 1),
-                item if is_seed(key, item) else _walk(item, change, depth + 1),
+                item if depth == 0 and is_seed(key, item) else _walk(item, change, depth + 1),
             )
             for key, item in value.items()
         ]

@@ -152,6 +152,12 @@ def test_a_number_becomes_a_placeholder_in_text_and_other_numbers_stay() -> None
     }
 
 
+def test_a_seed_within_a_message_is_a_number_like_others() -> None:
+    found = redact({"messages": [{"role": "user", "seed": 2025552671}], "seed": 7}, KINDS)
+
+    assert found.input == {"messages": [{"role": "user", "seed": "<PHONE_1>"}], "seed": 7}
+
+
 def test_a_loop_is_refused() -> None:
     loop: list[object] = ["ana@example.org"]
     loop.append(loop)
