@@ -48,9 +48,11 @@ def command(
 
     The data file is split by a hash of each input into train, calibration and test beside --out.
     """
-    if gateway and (chats or not (explain or schema)):
-        hint = "edgewise init --explain --gateway"
-        raise UsageError("it goes with --explain or --schema", where="--gateway", hint=hint)
+    is_told = explain or schema
+    if (gateway or chats) and (not is_told or (gateway and chats)):
+        name = "--gateway" if gateway else "--chats"
+        hint = f"edgewise init --explain {name}"
+        raise UsageError("it goes with --explain or --schema", where=name, hint=hint)
     if schema or explain:
         return _tell(_words(chats=chats, gateway=gateway), schema=schema, as_json=as_json)
     from edgewise import spec  # noqa: PLC0415 - heavy

@@ -17,6 +17,7 @@ from edgewise.spec.chat_model import ChatProject
 from edgewise.spec.model import Project
 from edgewise.spec.splits import read_rows
 
+_INPUT_NAMES = ("text", "image")
 _LABEL_NAMES = ("label", "class", "category", "intent", "sentiment", "target", "y")
 _HEAD = "# Every key and default: edgewise init --explain\n"
 _CLOUD = """\
@@ -98,9 +99,10 @@ def start_project(data: Path, model: Path, out: Path) -> list[Path]:
     if not inputs:
         what = f"there is no column beside `{label}`"
         raise InvalidData(what, where=f"{data}:1", hint="give a column of inputs and one of labels")
-    value = max(inputs, key=lambda name: sum(len(row[name]) for row in rows))
+    value = _input_column(inputs, rows)
+    rows = _whole(data, rows, value, label)
     image = rows[0][value].lower().endswith((".png", ".jpg", ".jpeg", ".npy"))
-    parts = _splits(data, rows, value)
+    parts = _splits(data, rows, value, label)
     if image:  # a path is relative to its file, and these files lie elsewhere
         for row in rows:
             row[value] = str((data.parent / row[value]).resolve())
@@ -135,6 +137,14 @@ def start_project(data: Path, model: Path, out: Path) -> list[Path]:
     return list(texts)
 
 
+def _input_column(names: list[str], rows: list[dict[str, str]]) -> str:
+    """Give the column that is named as an input is, else the longest."""
+    for name in names:
+        if name.lower() in _INPUT_NAMES:
+            return name
+    return max(names, key=lambda name: sum(len(row[name]) for row in rows))
+
+
 def _label_column(data: Path, names: list[str], rows: list[dict[str, str]]) -> str:
     if len(names) < 2:
         what = f"one column, `{names[0]}`, is not an input and its label"
@@ -155,17 +165,33 @@ def _name_of(folder: Path) -> str:
     return "".join(kept).lstrip("._-") or "project"
 
 
-def _splits(data: Path, rows: list[dict[str, str]], value: str) -> dict[str, list[dict[str, str]]]:
-    """Share out rows by a hash of their input."""
+def _whole(data: Path, rows: list[dict[str, str]], value: str, label: str) -> list[dict[str, str]]:
+    """Give the rows that have an input and its label."""
+    found = [row for row in rows if row[value].strip() and row[label].strip()]
+    if not found:
+        what = f"no row has both `{value}` and `{label}`"
+        raise InvalidData(what, where=str(data), hint="give some hundred rows with both")
+    return found
+
+
+def _splits(
+    data: Path, rows: list[dict[str, str]], value: str, label: str
+) -> dict[str, list[dict[str, str]]]:
+    """Share out rows by a hash of their input; those of a label that train lacks go there."""
     parts: dict[str, list[dict[str, str]]] = {name: [] for name, _ in _SHARES}
     seen = set()
     for row in rows:
         key = " ".join(row[value].split())
-        if key in seen or not key:
+        if key in seen:
             continue
         seen.add(key)
         draw = int(hashlib.sha256(key.encode()).hexdigest()[:8], 16) % 100
         parts[next(name for name, top in _SHARES if draw < top)].append(row)
+    known = {row[label].strip() for row in parts["train"]}
+    for name in ("calibration", "test"):
+        new = [row for row in parts[name] if row[label].strip() not in known]
+        parts["train"] += new
+        parts[name] = [row for row in parts[name] if row[label].strip() in known]
     for name, part in parts.items():
         if not part:
             what = f"too few rows: {len(seen)} different ones leave none for {name}"

@@ -7,7 +7,7 @@ import yaml
 
 from edgewise.errors import InvalidData
 from edgewise.records import ProjectSpec
-from edgewise.spec import load_spec, read_split, start_project
+from edgewise.spec import check_overlap, load_spec, read_split, start_project
 
 
 def start(folder: Path, *lines: str) -> Path:
@@ -142,3 +142,36 @@ def test_the_same_rows_in_another_order_stay_in_their_part(tmp_path: Path) -> No
     assert {name: set(part) for name, part in first.items()} == {
         name: set(part) for name, part in second.items()
     }
+
+
+def test_a_column_named_text_is_the_input_however_long_others_are(tmp_path: Path) -> None:
+    rows = [f"https://example.com/reviews/{i:040d},short {i},{'ab'[i % 2]}" for i in range(40)]
+
+    out = start(tmp_path, "url,Text,label", *rows)
+
+    assert columns(out) == {"text": "Text", "label": "label"}
+
+
+def test_rows_without_a_label_are_left_out(tmp_path: Path) -> None:
+    rows = [f"text {i},{('a', 'b', ' ')[i % 3]}" for i in range(120)]
+
+    spec = load_spec(start(tmp_path, "text,label", *rows))
+
+    found = [one for name in ("train", "calibration", "test") for one in inputs_of(spec, name)]
+    assert sorted(found) == sorted(f"text {i}" for i in range(120) if i % 3 < 2)
+
+
+def test_a_file_whose_labels_are_all_blank_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidData) as caught:
+        start(tmp_path, "text,label", *(f"text {i}," for i in range(40)))
+
+    assert caught.value.what == "no row has both `text` and `label`"
+
+
+def test_a_label_of_few_rows_is_one_that_train_has(tmp_path: Path) -> None:
+    rows = [f"text {i},{'ab'[i % 2]}" for i in range(60)]
+    rows += [f"seldom {i},rare{i}" for i in range(40)]
+
+    spec = load_spec(start(tmp_path, "text,label", *rows))
+
+    check_overlap([read_split(spec, name) for name in ("train", "calibration", "test")])
