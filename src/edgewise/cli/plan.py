@@ -61,8 +61,8 @@ def command(
         print_pdf,
     )
 
-    _check(seed, kind, ledger, out)
     asked = _month(month) if month else None
+    _check(seed, kind, ledger, out, is_month=asked is not None, as_json=as_json)
     plan = plan_again(path, draws=draws, seed=seed)
     if kind == "pdf" and out is not None:
         print_pdf(plan_page(plan, "html"), out)
@@ -82,16 +82,23 @@ def command(
     return 0 if plan.feasible else 3
 
 
-def _check(seed: int, kind: str, ledger: Path | None, out: Path | None) -> None:
+def _check(
+    seed: int, kind: str, ledger: Path | None, out: Path | None, *, is_month: bool, as_json: bool
+) -> None:
     if seed < 0:
         raise UsageError(f"not a seed: {seed}", where="--seed", hint="give a whole number ≥ 0")
     if ledger is not None and kind != "focus":
         raise UsageError("a ledger has FOCUS rows only", where="--ledger", hint="--format focus")
+    if is_month and kind != "focus":
+        raise UsageError("a month is of FOCUS rows only", where="--month", hint="--format focus")
     if kind == "pdf" and out is None:
         raise UsageError("a PDF needs a file", where="--format pdf", hint="--out report.pdf")
     if kind == "text" and out is not None:
         hint = "--format md, html, pdf or focus"
         raise UsageError("words and JSON go to stdout", where="--out", hint=hint)
+    if as_json and kind != "text" and out is None:
+        what, hint = "it needs a file beside JSON", "add --out FILE, or leave one of both out"
+        raise UsageError(what, where=f"--format {kind}", hint=hint)
 
 
 def _month(text: str) -> date:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from edgewise.cli.show import Bars, print_json, say, table, to_stderr
 from edgewise.errors import UsageError
@@ -63,6 +64,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     if len(folders) > 1 and (batch or memory or latency_ms):
         what = "--batch, --memory and --latency-ms are asked of one bundle at a time"
         raise UsageError(what, hint="edgewise profile BUNDLE --memory 256MiB")
+    _check_given(len(folders), data)
     sizes = _sizes(batch or "1,8,32")
     limit_bytes = parse_bytes(memory) if memory is not None else None
     limit_ms = parse_ms(latency_ms) if latency_ms is not None else None
@@ -87,6 +89,17 @@ def command(  # noqa: PLR0913 - one parameter an option
             progress=bars,
         )
     return _answer_profile(folders[0], replace(found, inputs=origin), limit_ms, as_json=as_json)
+
+
+def _check_given(bundles: int, data: Path | None) -> None:
+    """Refuse what would be passed over."""
+    given = click.get_current_context().get_parameter_source
+    if bundles == 1 and given("rounds") is not ParameterSource.DEFAULT:
+        what, hint = "rounds are of a comparison", "name more bundles, or leave it out"
+        raise UsageError(what, where="--rounds", hint=hint)
+    if data is None and given("column") is not ParameterSource.DEFAULT:
+        hint = "add --data FILE, or leave it out"
+        raise UsageError("a column is of --data", where="--column", hint=hint)
 
 
 def show_profile(bundle: Path, found: Profile) -> None:

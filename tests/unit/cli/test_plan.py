@@ -103,7 +103,8 @@ def test_a_project_for_text_generation_is_planned_by_the_price_of_its_tokens(
 def test_a_project_for_text_generation_is_told_in_every_format(
     chats: Path, capsys: pytest.CaptureFixture[str], kind: str, words: str
 ) -> None:
-    assert main(["plan", str(chats), "--format", kind, "--month", "2026-11"]) == 0
+    month = ("--month", "2026-11") if kind == "focus" else ()
+    assert main(["plan", str(chats), "--format", kind, *month]) == 0
 
     assert words in capsys.readouterr().out
 
@@ -379,6 +380,13 @@ def test_a_ledger_is_focus_rows_of_what_was_decided(
         (["--month", "11/26"], 2, "--month: not a month: 11/26"),
         (["--month", "9999-12"], 2, "--month: not a month: 9999-12"),
         (["--month", "0026-11"], 2, "--month: not a month: 0026-11"),
+        (["--month", "2026-11"], 2, "--month: a month is of FOCUS rows only"),
+        (["--format", "html", "--json"], 2, "--format html: it needs a file beside JSON"),
+        (
+            ["--format", "focus", "--ledger", "log", "--json"],
+            2,
+            "--format focus: it needs a file beside JSON",
+        ),
         (["--ledger", "log"], 2, "--ledger: a ledger has FOCUS rows only"),
         (["--ledger", "log", "--format", "focus"], 1, "log: no such decision log"),
     ],
