@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from edgewise.cli.numbers import FiniteRange
 from edgewise.cli.show import Bars, print_json, say, table, to_stderr
 from edgewise.errors import UsageError
 from edgewise.records import CandidateRow, Objective, OptimizeSpec, OptimizeSummary, encode
@@ -37,27 +38,25 @@ _DEFAULTS = OptimizeSpec()
     is_flag=True,
     help="look for more: layers, width, heads, neurons, vocabulary, training",
 )
-@click.option("--minutes", type=click.FloatRange(min=0.0, min_open=True), help="of the search")
+@click.option("--minutes", type=FiniteRange(min=0.0, min_open=True), help="of the search")
 @click.option(
     "--training-minutes",
-    type=click.FloatRange(min=0.0),
+    type=FiniteRange(min=0.0),
     default=_DEFAULTS.training_minutes,
     show_default=True,
     help="about what one training may take; 0 trains nothing that --passes does not name",
 )
-@click.option(
-    "--max-quality-loss", type=click.FloatRange(0.0, 1.0), default=0.02, show_default=True
-)
+@click.option("--max-quality-loss", type=FiniteRange(0.0, 1.0), default=0.02, show_default=True)
 @click.option(
     "--min-agreement",
-    type=click.FloatRange(0.0, 1.0),
+    type=FiniteRange(0.0, 1.0),
     default=_DEFAULTS.min_agreement,
     show_default=True,
     help="of a smaller form with its own float form",
 )
 @click.option(
     "--min-cosine",
-    type=click.FloatRange(-1.0, 1.0),
+    type=FiniteRange(-1.0, 1.0),
     default=_DEFAULTS.min_cosine,
     show_default=True,
     help="of embeddings with the source's, where there are no labels",

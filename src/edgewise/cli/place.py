@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from edgewise.cli.numbers import FiniteRange
 from edgewise.cli.show import print_json, say, table
 from edgewise.records import Placement, PlacementPoint, encode, write_json
 from edgewise.units import format_bytes, format_ms, format_usd
@@ -14,10 +15,10 @@ _CENT = 0.005
 
 @click.command("place")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--seconds", type=click.FloatRange(min=0.1), default=10.0, show_default=True)
+@click.option("--seconds", type=FiniteRange(min=0.1), default=10.0, show_default=True)
 @click.option(
     "--gap-share",
-    type=click.FloatRange(0.0, 1.0),
+    type=FiniteRange(0.0, 1.0),
     default=1e-4,
     show_default=True,
     help="how far from the optimum it may end",

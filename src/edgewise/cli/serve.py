@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from edgewise.cli.numbers import FiniteRange
 from edgewise.cli.show import print_failure, print_json, say
 from edgewise.errors import EdgewiseError, UsageError
 
@@ -50,7 +51,7 @@ def _no_reload() -> Iterator[None]:
 )
 @click.option(
     "--fail-rate",
-    type=click.FloatRange(0.0, 1.0),
+    type=FiniteRange(0.0, 1.0),
     default=0.0,
     help="share of requests answered 503, for demos",
 )

@@ -102,6 +102,36 @@ def test_init_has_nothing_to_write_for_the_gateway(
     assert "hint: edgewise init --explain --gateway" in said
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("place", "p.yaml", "--seconds", "inf"),
+        ("place", "p.yaml", "--gap-share", "nan"),
+        ("optimize", "m", "--data", "d.csv", "--out", "o", "--max-quality-loss", "nan"),
+        ("optimize", "m", "--data", "d.csv", "--out", "o", "--min-agreement", "nan"),
+        ("optimize", "m", "--data", "d.csv", "--out", "o", "--search", "--minutes", "nan"),
+        ("serve", "run", "--fail-rate", "nan"),
+    ],
+)
+def test_what_is_no_number_is_in_no_range(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+
+    assert f"{arguments[-1]!r} is no finite number" in capsys.readouterr().err
+
+
+def test_init_writes_no_project_for_text_generation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "edgewise.yaml"
+
+    assert main(["init", "--chats", "--data", "a.csv", "--model", "m", "--out", str(out)]) == 2
+
+    assert "--chats: it goes with --explain or --schema" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_init_says_what_it_wrote_and_what_comes_next(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
