@@ -79,7 +79,7 @@ def write_json(path: Path, record: object) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write text beside `path` and rename it into place.
+    """Write text beside `path` and rename it into place; a device or a pipe is written as it is.
 
     Raises
     ------
@@ -89,6 +89,9 @@ def write_text(path: Path, text: str) -> None:
     clear_dead_asides(path)
     aside = aside_of(path)
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # such as /dev/stdout
+            path.write_text(text, encoding="utf-8")
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         aside.write_text(text, encoding="utf-8")
         aside.replace(path)
@@ -115,7 +118,10 @@ def read_json(kind: type[R], path: Path) -> R:
     except FileNotFoundError as absent:
         hint = "did `edgewise run` finish?"
         raise InvalidRecord("no such file", where=str(path), hint=hint) from absent
-    except (OSError, ValueError, RecursionError) as broken:
+    except OSError as failure:
+        what, hint = f"can't be read: {failure.strerror or failure}", "give the path of the file"
+        raise InvalidRecord(what, where=str(path), hint=hint) from failure
+    except (ValueError, RecursionError) as broken:
         what = f"can't be read as JSON: {broken}"
         raise InvalidRecord(
             what, where=str(path), hint="write it anew with `edgewise run`"

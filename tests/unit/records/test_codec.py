@@ -1,6 +1,7 @@
 import hashlib
 import json
 import math
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,29 @@ def test_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None
     assert caught.value.where == str(path)
     assert caught.value.hint == "free some space or pick another place"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_pipe_is_written_and_stays_one(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_text(path, "text")
+
+        assert os.read(reader, 100) == b"text"
+        assert path.is_fifo()
+        assert list(tmp_path.iterdir()) == [path]
+    finally:
+        os.close(reader)
+
+
+def test_a_folder_is_no_broken_file(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRecord) as caught:
+        read_json(Leaf, tmp_path)
+
+    assert caught.value.what == "can't be read: Is a directory"
+    assert caught.value.where == str(tmp_path)
+    assert caught.value.hint == "give the path of the file"
 
 
 def test_absent_file_is_named(tmp_path: Path) -> None:
