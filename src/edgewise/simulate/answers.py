@@ -102,7 +102,7 @@ def read_answers(path: Path, gain_of: Callable[[str], float] | None = None) -> A
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
-            names = reader.fieldnames or ()
+            reader.fieldnames = names = [name.strip() for name in reader.fieldnames or ()]
             absent = [name for name in _COLUMNS if name not in names]
             if absent:
                 raise InvalidData(f"no column `{absent[0]}`", where=f"{path}:1", hint=_HINT)

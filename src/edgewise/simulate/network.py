@@ -103,7 +103,8 @@ def read_network(path: Path) -> Network:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
-            names = set(reader.fieldnames or ())
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+            names = set(reader.fieldnames)
             wanted = [one for one in ("t_s", "rtt_ms", *_RATES[0], *_RATES[1]) if one in names]
             if not set(wanted) - {"t_s"}:
                 what = "neither round trips nor rates are in it"

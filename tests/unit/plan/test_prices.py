@@ -189,3 +189,14 @@ def test_a_price_without_an_item_is_refused() -> None:
 
     assert caught.value.where == "PriceRow"
     assert "usd_per_device" in caught.value.hint
+
+
+def test_blank_lines_and_blanks_after_commas_are_no_rows() -> None:
+    text = f"{HEAD}\r\nitem, measure, value\r\n\r\nkiosk, usd_per_device, 410\r\n \r\n,,\r\n"
+
+    assert parse_table("own", text, where="own.csv").rows == (
+        PriceRow(item="kiosk", measure="usd_per_device", value=410.0),
+    )
+    with pytest.raises(InvalidData) as caught:
+        parse_table("own", f"{HEAD}item,measure,value\n\nkiosk,usd_per_device,x\n", where="own.csv")
+    assert caught.value.where == "own.csv:6"

@@ -136,3 +136,10 @@ def test_without_a_certificate_of_the_threshold_confidence_is_assumed(
     assert (table.confidence < 0.7).mean() == pytest.approx(0.7)
     assert table.assumed.startswith("confidence: uniform")
     assert table.near_correct is None
+
+
+def test_blanks_after_the_commas_of_a_header_are_no_part_of_names(tmp_path: Path) -> None:
+    path = tmp_path / "answers.csv"
+    path.write_text(HEADER.replace(",", ", ") + "0.9,1,1,a\n0.4,0,1,b\n")
+
+    assert read_answers(path).rows == {"a": 0, "b": 1}

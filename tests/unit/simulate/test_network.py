@@ -152,3 +152,10 @@ def test_an_absent_network_is_named(tmp_path: Path) -> None:
     assert caught.value.what.startswith("can't be read")
     assert caught.value.where.endswith("none.csv")
     assert caught.value.hint
+
+
+def test_blanks_after_the_commas_of_a_header_are_no_part_of_names(tmp_path: Path) -> None:
+    found = network(tmp_path, "rtt_ms, t_s, up_mbps\n50, 10, 8\n100, 11, 8\n")
+
+    assert found.has_rates
+    assert found.rtt_s(np.array([0.0, 1.0]), np.array([0.9, 0.0])).tolist() == [0.05, 0.1]

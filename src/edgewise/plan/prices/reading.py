@@ -43,10 +43,12 @@ def parse_table(name: str, text: str, *, where: str) -> PriceTable:
     rate = _rate(said, where)
     rows: list[PriceRow] = []
     seen: set[tuple[str, str]] = set()
-    for number, cells in enumerate(_cells(lines[len(head) :], where, len(head)), len(head) + 1):
+    header: list[str] | None = None
+    for number, cells in _cells(lines[len(head) :], where, len(head)):
         at = f"{where}:{number}"
-        if number == len(head) + 1:
-            if cells != _HEADER:
+        if header is None:
+            header = [cell.strip() for cell in cells]
+            if header != _HEADER:
                 what = f"columns are {', '.join(cells)}"
                 raise InvalidData(what, where=at, hint=f"they must be {', '.join(_HEADER)}")
             continue
@@ -67,10 +69,13 @@ def parse_table(name: str, text: str, *, where: str) -> PriceTable:
     )
 
 
-def _cells(lines: list[str], where: str, before: int) -> Iterator[list[str]]:
+def _cells(lines: list[str], where: str, before: int) -> Iterator[tuple[int, list[str]]]:
+    """Give the cells of each row that is not blank, with the line that it ends on."""
     reader = csv.reader(lines)
     try:
-        yield from reader
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield before + reader.line_num, cells
     except csv.Error as broken:
         at = f"{where}:{before + reader.line_num}"
         raise InvalidData(
