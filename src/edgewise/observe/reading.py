@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from edgewise.errors import StorageError
+from edgewise.errors import InvalidRecord, StorageError
 from edgewise.records import Decision, decode
 
 
@@ -28,6 +28,9 @@ def read_decisions(path: Path) -> Iterator[Decision]:
         with closing(sqlite3.connect(address, uri=True)) as connection:
             for (text,) in connection.execute("select decision from decisions order by rowid"):
                 yield decode(Decision, json.loads(text), where=str(path))
+    except (ValueError, TypeError, RecursionError) as broken:
+        what = f"a row is no decision: {broken}"
+        raise InvalidRecord(what, where=str(path), hint="is it whole? keep a copy") from broken
     except sqlite3.Error as failure:
         what = f"the decision log can't be read: {failure}"
         raise StorageError(what, where=str(path), hint=hint) from failure
