@@ -336,3 +336,29 @@ def test_what_does_not_belong_together_is_refused(
     assert refusal(bundle_sha256="0" * 64)[1].startswith("made for bundle 000000000000")
     assert refusal(task="image-classification")[1].startswith("the file is for text-class")
     assert refusal(schema_version=99)[1].startswith("schema version 99")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("calibrate", "--labels", "calibration.csv"), ("recertify",)]
+)
+def test_a_certificate_does_not_go_into_another_run(
+    project: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    run, other = project / "run", project / "other"
+    shutil.copytree(run, other)
+    verb, *more = arguments
+    more = [str(project / one) if one.endswith(".csv") else one for one in more]
+
+    assert main([verb, str(run), *more, "--alpha", "0.1", "--out", str(other)]) == 1
+
+    assert f"{other}: it holds another run" in capsys.readouterr().err
+    assert main(["verify", str(other)]) == 0
+
+
+def test_optimize_leaves_a_run_alone(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    order = ["optimize", str(project / "model"), "--data", str(project / "train.csv")]
+
+    assert main([*order, "--passes", "float32", "--out", str(project / "run")]) == 1
+
+    assert f"{project / 'run'}: it holds a run" in capsys.readouterr().err
+    assert main(["verify", str(project / "run")]) == 0
