@@ -351,3 +351,29 @@ def test_rows_that_would_do_are_of_as_many_more_clusters(
     assert code == 3
     assert "20 clusters are too few: 149 would do" in found["certificate"]["reasons"][0]
     assert found["labels_would_do"] == 5 * 149
+
+
+@pytest.mark.parametrize(
+    "arguments", [("calibrate", "--labels", "calibration.csv"), ("recertify",)]
+)
+def test_a_certificate_does_not_go_into_another_run(
+    project: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    run, other = project / "run", project / "other"
+    shutil.copytree(run, other)
+    verb, *more = arguments
+    more = [str(project / one) if one.endswith(".csv") else one for one in more]
+
+    assert main([verb, str(run), *more, "--alpha", "0.1", "--out", str(other)]) == 1
+
+    assert f"{other}: it holds another run" in capsys.readouterr().err
+    assert main(["verify", str(other)]) == 0
+
+
+def test_optimize_leaves_a_run_alone(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    order = ["optimize", str(project / "model"), "--data", str(project / "train.csv")]
+
+    assert main([*order, "--passes", "float32", "--out", str(project / "run")]) == 1
+
+    assert f"{project / 'run'}: it holds a run" in capsys.readouterr().err
+    assert main(["verify", str(project / "run")]) == 0

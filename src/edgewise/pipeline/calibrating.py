@@ -16,7 +16,7 @@ from edgewise.calibrate import (
     disagreement_limit,
     repeats_warning,
 )
-from edgewise.errors import IntegrityError, InvalidData, UsageError
+from edgewise.errors import IntegrityError, InvalidData, StorageError, UsageError
 from edgewise.pipeline.alone import alone_on
 from edgewise.pipeline.answers import inputs_of_task, local_answers
 from edgewise.pipeline.swap import replace_run
@@ -109,8 +109,22 @@ def calibrate_run(order: CalibrateOrder, progress: Progress = silent) -> Calibra
     StorageError
         When it can't be written, or another run is at work on it.
     """
+    check_into(order.run, order.out)
     with alone_on(order.out or order.run):
         return _calibrate(order, progress)
+
+
+def check_into(run: Path, into: Path | None) -> None:
+    """See that a certificate of a run does not go into another one, whose parts it does not fit.
+
+    Raises
+    ------
+    StorageError
+        When there is another run.
+    """
+    if into is not None and into.resolve() != run.resolve() and (into / "run.json").exists():
+        what, hint = "it holds another run", "choose another with --out, or leave it out"
+        raise StorageError(what, where=str(into), hint=hint)
 
 
 def _calibrate(order: CalibrateOrder, progress: Progress) -> CalibrateSummary:

@@ -103,6 +103,9 @@ def optimize_source(order: Order, progress: Progress = silent) -> OptimizeSummar
         raise StorageError(
             "not a directory", where=str(order.out), hint="choose another with --out"
         )
+    if (order.out / "run.json").exists():  # its certificate is for the bundle that is there
+        what, hint = "it holds a run of `edgewise run`", "choose another with --out"
+        raise StorageError(what, where=str(order.out), hint=hint)
     for one in order.optimize.recipes:
         parse_recipe(one)
     if not order.source.exists():

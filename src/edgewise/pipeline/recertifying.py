@@ -21,7 +21,12 @@ from edgewise.calibrate import certify, coverage, disagreement_limit
 from edgewise.errors import InvalidData, UsageError
 from edgewise.observe import histogram_of, read_samples
 from edgewise.pipeline.alone import alone_on
-from edgewise.pipeline.calibrating import check_levels, read_certified, write_certificate
+from edgewise.pipeline.calibrating import (
+    check_into,
+    check_levels,
+    read_certified,
+    write_certificate,
+)
 from edgewise.records import (
     AuditSample,
     Certificate,
@@ -121,6 +126,7 @@ def recertify_run(order: RecertifyOrder) -> RecertifySummary:
     UsageError
         When the loss needs labels, or a level is out of range.
     """
+    check_into(order.run, order.out)
     with alone_on(order.out or order.run):
         return _recertify(order)
 
