@@ -231,6 +231,21 @@ def test_options_and_tools_reach_the_model() -> None:
         assert answer.choices[0].finish_reason == "tool_calls"
 
 
+def test_numbers_and_words_reach_the_model_and_who_asks_does_not() -> None:
+    with pair(SURE) as one:
+        asked = {"model": "chat", "messages": ASK, "top_k": 7, "reasoning_effort": "low"}
+        one.gateway.client.post(
+            "/v1/chat/completions", json={**asked, "user": "ana", "metadata": {"a": "b"}}
+        ).raise_for_status()
+        wrong = one.gateway.client.post("/v1/chat/completions", json={**asked, "top_k": "x"})
+
+        body = one.near.bodies[0]
+        assert (body["top_k"], body["reasoning_effort"]) == (7, "low")
+        assert not {"user", "metadata"} & set(body)
+        assert wrong.status_code == 400
+        assert "`top_k` can't be passed on" in wrong.text
+
+
 def test_prompt_is_completed_whole_and_in_pieces() -> None:
     with pair(SURE) as one:
         whole = one.client.completions.create(model="chat", prompt="say", max_tokens=5)

@@ -7,7 +7,7 @@ from edgewise.gateway.asking import Asked, Asking, Streamed, decided
 from edgewise.gateway.completing import Completion, Piece
 from edgewise.gateway.messages import Headers
 from edgewise.records import Input, TextChunk, TokenUsage, ToolCall
-from edgewise.tasks.chat import OPTIONS
+from edgewise.tasks.chat_options import OPTIONS
 
 _KNOWN_AT_THE_END = ("x-edgewise-cost-usd", "x-edgewise-latency-ms")
 

@@ -9,7 +9,8 @@ from edgewise.records import Protocol as ProtocolName
 from edgewise.runtimes.answers import read_json
 from edgewise.runtimes.events import EventReader
 from edgewise.runtimes.gathering import Gathered
-from edgewise.tasks.chat import OPTIONS, read_chat
+from edgewise.tasks.chat import read_chat
+from edgewise.tasks.chat_options import OPTIONS
 
 _MAX_TOKENS = 512
 _MAX_STREAM_BYTES = 64_000_000  # pieces repeat their envelope, and are not kept

@@ -12,20 +12,7 @@ from typing import Any
 
 from edgewise.errors import InvalidData
 from edgewise.records import Input
-
-OPTIONS = (
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "stop",
-    "seed",
-    "tools",
-    "tool_choice",
-    "response_format",
-    "presence_penalty",
-    "frequency_penalty",
-)
-"""Keys of an input that are passed on to the model as they are."""
+from edgewise.tasks.chat_options import check_options
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _HINT = 'give {"messages": [{"role": "user", "content": "…"}]}, or {"prompt": "…"}'
@@ -52,7 +39,7 @@ def read_chat(one: Input, max_tokens: int) -> dict[str, Any]:
     Raises
     ------
     InvalidData
-        When there is nothing to answer, or a message is none.
+        When there is nothing to answer, a message is none, or an option is not what it is called.
 
     Examples
     --------
@@ -69,6 +56,7 @@ def read_chat(one: Input, max_tokens: int) -> dict[str, Any]:
         hint = f"give 1 to {_MOST_TOKENS}, or leave it out"
         raise InvalidData("`max_tokens` is no number of tokens", where="input", hint=hint)
     found["max_tokens"] = limit
+    check_options(found)
     return found
 
 
