@@ -4,12 +4,20 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from edgewise.records import Generation, Input, Prediction, TextChunk, TokenUsage, ToolCall
+from edgewise.records import (
+    Generation,
+    Input,
+    Prediction,
+    TextChunk,
+    TokenLimit,
+    TokenUsage,
+    ToolCall,
+)
 from edgewise.records import Protocol as ProtocolName
 from edgewise.runtimes.answers import read_json
 from edgewise.runtimes.events import EventReader
 from edgewise.runtimes.gathering import Gathered
-from edgewise.tasks.chat import read_chat
+from edgewise.tasks.chat import read_chat, says_completion_tokens
 from edgewise.tasks.chat_options import OPTIONS
 
 _MAX_TOKENS = 512
@@ -26,13 +34,19 @@ class ChatWire:
     logprobs
         Whether to ask for the tokens' log-probabilities where an input does not; some endpoints
         refuse that.
+    token_limit
+        By which name the endpoint is told the most tokens of an answer. An input that brings
+        `max_completion_tokens` alone is sent with that.
     """
 
     name = ProtocolName.OPENAI
     batches = False
 
-    def __init__(self, *, logprobs: bool = True) -> None:
+    def __init__(
+        self, *, logprobs: bool = True, token_limit: TokenLimit = TokenLimit.MAX_TOKENS
+    ) -> None:
         self._logprobs = logprobs
+        self._completion_tokens = token_limit is TokenLimit.MAX_COMPLETION_TOKENS
 
     def path(self, model: str) -> str:
         """Give the path of the call."""
@@ -45,6 +59,8 @@ class ChatWire:
         chat = read_chat(inputs[0], _MAX_TOKENS)
         body = {"model": model, "messages": chat["messages"]}
         body |= {key: chat[key] for key in OPTIONS if chat.get(key) is not None}
+        if self._completion_tokens or says_completion_tokens(inputs[0]):
+            body["max_completion_tokens"] = body.pop("max_tokens")
         if self._logprobs or inputs[0].get("logprobs") is True:
             body |= {"logprobs": True, "top_logprobs": 2}
         return body

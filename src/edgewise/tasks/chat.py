@@ -16,6 +16,7 @@ from edgewise.tasks.chat_options import check_options
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _HINT = 'give {"messages": [{"role": "user", "content": "…"}]}, or {"prompt": "…"}'
+_OTHER_NAMES = ("prompt", "text", "max_completion_tokens")
 _MOST_TOKENS = 1_000_000
 _MESSAGE_TOKENS = 16
 """More than templates of known models add around a message."""
@@ -32,7 +33,7 @@ def read_chat(one: Input, max_tokens: int) -> dict[str, Any]:
     ----------
     one
         `messages` as OpenAI's chat completions take them, or `prompt` or `text`, which becomes one
-        message of the user. Other keys stay.
+        message of the user. `max_completion_tokens` becomes `max_tokens`. Other keys stay.
     max_tokens
         For an input that brings none.
 
@@ -48,9 +49,9 @@ def read_chat(one: Input, max_tokens: int) -> dict[str, Any]:
     """
     if not isinstance(one, Mapping):
         raise _wrong(f"the input is a {type(one).__name__}")
-    found = {key: value for key, value in one.items() if key not in ("prompt", "text")}
+    found = {key: value for key, value in one.items() if key not in _OTHER_NAMES}
     found["messages"] = [_message(item, at) for at, item in enumerate(_messages(one))]
-    limit = one.get("max_tokens")
+    limit = one.get("max_completion_tokens" if says_completion_tokens(one) else "max_tokens")
     limit = max_tokens if limit is None else limit
     if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= _MOST_TOKENS:
         hint = f"give 1 to {_MOST_TOKENS}, or leave it out"
@@ -58,6 +59,11 @@ def read_chat(one: Input, max_tokens: int) -> dict[str, Any]:
     found["max_tokens"] = limit
     check_options(found)
     return found
+
+
+def says_completion_tokens(one: Input) -> bool:
+    """Say whether an input names its most tokens as OpenAI's newer models want it."""
+    return one.get("max_tokens") is None and one.get("max_completion_tokens") is not None
 
 
 def prompt_of(chat: Mapping[str, Any]) -> str:

@@ -4,7 +4,6 @@ Numbers, switches and fixed words, each checked here, so that no text of a user 
 else could hold such a text, or says who asks, is not passed on.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -37,7 +36,7 @@ def _is_switch(value: Any) -> bool:
 def _within(low: float, high: float) -> Callable[[Any], bool]:
     def fits(value: Any) -> bool:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return is_number and math.isfinite(value) and low <= value <= high
+        return is_number and low <= value <= high
 
     return fits
 
@@ -58,9 +57,10 @@ def _is_bias(value: Any) -> bool:
 
 
 def _is_token(name: Any) -> bool:
-    if not isinstance(name, str) or len(name) > _MOST_TOKEN_DIGITS:
+    text = str(name) if type(name) is int else name
+    if not isinstance(text, str) or len(text) > _MOST_TOKEN_DIGITS:
         return False
-    return name.isascii() and name.isdigit()
+    return text.isascii() and text.isdigit()
 
 
 _CHECKED: dict[str, tuple[Callable[[Any], bool], str]] = {

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgewise.records import TextChunk, TokenUsage, ToolCall
+from edgewise.records import TextChunk, TokenLimit, TokenUsage, ToolCall
 from edgewise.runtimes.chat_wire import ChatWire
 from edgewise.runtimes.gathering import Gathered
 
@@ -42,6 +42,29 @@ def test_options_are_passed_on_and_others_are_not() -> None:
     }
     assert "logprobs" not in ChatWire(logprobs=False).encode([one], "small", ())
     assert WIRE.streamed(body)["stream_options"] == {"include_usage": True}
+
+
+@pytest.mark.parametrize(
+    ("limit", "given", "sent"),
+    [
+        (TokenLimit.MAX_TOKENS, {}, {"max_tokens": 512}),
+        (TokenLimit.MAX_TOKENS, {"max_tokens": 9}, {"max_tokens": 9}),
+        (TokenLimit.MAX_TOKENS, {"max_completion_tokens": 9}, {"max_completion_tokens": 9}),
+        (TokenLimit.MAX_COMPLETION_TOKENS, {}, {"max_completion_tokens": 512}),
+        (TokenLimit.MAX_COMPLETION_TOKENS, {"max_tokens": 9}, {"max_completion_tokens": 9}),
+        (
+            TokenLimit.MAX_TOKENS,
+            {"max_tokens": 9, "max_completion_tokens": 8},
+            {"max_tokens": 9},
+        ),
+    ],
+)
+def test_the_most_tokens_of_an_answer_have_the_name_that_the_endpoint_takes(
+    limit: TokenLimit, given: dict[str, int], sent: dict[str, int]
+) -> None:
+    body = ChatWire(token_limit=limit).encode([{"prompt": "hi", **given}], "small", ())
+
+    assert {name: value for name, value in body.items() if name.startswith("max_")} == sent
 
 
 def test_an_answer_is_read_whole() -> None:

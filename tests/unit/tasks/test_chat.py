@@ -20,6 +20,13 @@ def test_a_text_becomes_one_message_of_the_user(key: str) -> None:
     }
 
 
+def test_the_most_tokens_have_one_name() -> None:
+    assert read_chat({"prompt": "hi", "max_completion_tokens": 9}, 5) == {
+        "messages": [USER],
+        "max_tokens": 9,
+    }
+
+
 def test_texts_side_by_side_are_joined_so_that_no_data_hides_between_them() -> None:
     image = {"type": "image_url", "image_url": {"url": "https://…"}}
     parts = [{"type": "text", "text": "ana@"}, {"type": "text", "text": "example.org"}]
