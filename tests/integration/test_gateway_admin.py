@@ -1,9 +1,12 @@
 """Policies carried from stage to service by the admin's interface."""
 
+import asyncio
 import hashlib
 import json
 import random
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -86,9 +89,20 @@ POLICY = Policy(
 STRICT = replace(POLICY, tiers=(replace(POLICY.tiers[0], threshold=0.9), POLICY.tiers[1]))
 
 
+class Held:
+    """An exchange of policies that waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun, self.let_go = threading.Event(), threading.Event()
+
+
 @contextmanager
 def administered(
-    canary: float | None = 0.95, *, policy: Policy = POLICY, settings: Settings = SETTINGS
+    canary: float | None = 0.95,
+    *,
+    policy: Policy = POLICY,
+    settings: Settings = SETTINGS,
+    held: Held | None = None,
 ) -> Iterator[Running]:
     """Run a gateway whose edge has confidence 0.8, and whose canary's tiers have another."""
     tiers = {"edge": Tier(0.8), "cloud": Tier(0.99)}
@@ -100,6 +114,9 @@ def administered(
         gateway = one.gateway
 
         async def swap(policy: Policy) -> str:
+            if held is not None:
+                held.begun.set()
+                await asyncio.to_thread(held.let_go.wait, 20)
             return await gateway.engine.swap_policy(policy, tiers=tiers)
 
         async def open_engine(policy: Policy) -> HybridInferenceEngine:
@@ -251,6 +268,34 @@ def test_no_other_policy_is_staged_while_one_is_tried() -> None:
     assert "is tried" in refused.json()["error"]
     assert again.status_code == taken.status_code == 200
     assert state["staged"] == state["canary"]["policy_version"] == digest(STRICT)
+
+
+@pytest.mark.parametrize("canary", [False, True])
+def test_what_comes_while_a_policy_is_promoted_is_done_after_it(canary: bool) -> None:
+    other = replace(STRICT, deadline_ms=500.0)
+    held = Held()
+    with administered(held=held) as one, ThreadPoolExecutor(2) as clients:
+
+        def send(path: str, body: Any) -> Any:
+            return httpx2.post(f"{one.url}/admin/{path}", headers=TOKEN, json=body)
+
+        admin(one, "stage", encode(STRICT))
+        promoted = clients.submit(send, "promote", {})
+        assert held.begun.wait(20)
+        later = ("canary", {"share": 0.5}) if canary else ("stage", encode(other))
+        staged = clients.submit(send, *later)
+        wait([staged], timeout=0.3)
+        held.let_go.set()
+        answers = [promoted.result(20), staged.result(20)]
+        state = admin(one, "state").json()
+
+    assert state["policy_version"] == digest(STRICT)
+    if canary:  # nothing is staged any more: it is said, and not undone in silence
+        assert [answer.status_code for answer in answers] == [200, 400]
+        assert "no policy is staged" in answers[1].json()["error"]
+    else:
+        assert [answer.status_code for answer in answers] == [200, 200]
+        assert state["staged"] == digest(other)
 
 
 def test_the_admin_sees_the_policy_the_state_and_the_latest_decisions() -> None:
