@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgewise.records import TextChunk, TokenLimit, TokenUsage, ToolCall
-from edgewise.runtimes.chat_wire import ChatWire
+from edgewise.runtimes.chat_wire import ChatWire, StreamReader
 from edgewise.runtimes.gathering import Gathered
 
 WIRE = ChatWire()
@@ -212,3 +212,50 @@ def test_a_refusal_in_place_of_a_text_is_the_answer() -> None:
     assert gathered.characters == 8
     with pytest.raises(ValueError, match="without text"):
         WIRE.decode(answered({"content": None, "refusal": ["no"]}), 1, ())
+
+
+def streamed(*deltas: Any) -> tuple[ToolCall, ...]:
+    """Give the calls of a stream whose pieces bring these calls."""
+    reader, gathered = StreamReader(WIRE), Gathered()
+    for delta in deltas:
+        event = json.dumps({"choices": [{"delta": {"tool_calls": [delta]}}]})
+        for piece in reader.feed(f"data: {event}\n\n".encode()):
+            gathered.add(piece)
+    return gathered.generation(0).tool_calls
+
+
+def test_a_call_of_a_custom_tool_is_read_whole_and_in_pieces() -> None:
+    call = {"id": "c", "type": "custom", "custom": {"name": "f", "input": "a b"}}
+    pieces = [
+        {"index": 0, "id": "c", "type": "custom", "custom": {"name": "f", "input": "a "}},
+        {"index": 0, "custom": {"input": "b"}},
+    ]
+
+    (found,) = WIRE.decode(answered({"content": None, "tool_calls": [call]}), 1, ())
+
+    expected = (ToolCall(call_id="c", name="f", arguments="a b", custom=True),)
+    assert found.generation is not None
+    assert found.generation.tool_calls == expected
+    assert streamed(*pieces) == expected
+
+
+@pytest.mark.parametrize("untold", [{}, {"index": None}])
+def test_calls_without_an_index_stay_apart(untold: dict[str, None]) -> None:
+    calls = [
+        {**untold, "id": "a", "function": {"name": "f", "arguments": "{"}},
+        {**untold, "function": {"arguments": "}"}},
+        {**untold, "id": "b", "function": {"name": "g", "arguments": "["}},
+        {**untold, "id": "a", "function": {"arguments": " "}},
+        {**untold, "function": {"name": "h", "arguments": "1"}},
+    ]
+    whole = [calls[0], calls[2], calls[4]]
+
+    (found,) = WIRE.decode(answered({"content": None, "tool_calls": whole}), 1, ())
+
+    assert streamed(*calls) == (
+        ToolCall(index=0, call_id="a", name="f", arguments="{} "),
+        ToolCall(index=1, call_id="b", name="g", arguments="["),
+        ToolCall(index=2, name="h", arguments="1"),
+    )
+    assert found.generation is not None
+    assert [one.name for one in found.generation.tool_calls] == ["f", "g", "h"]
