@@ -468,6 +468,57 @@ def test_a_shadow_follows_what_is_known_and_says_where_the_rest_would_go() -> No
     assert shadow.would(strange) == ("refused", 0.0)
 
 
+def outage(*attempts: Attempt, location: str | None, reasons: tuple[Reason, ...]) -> Decision:
+    one = decided(outcome=Outcome.ANSWERED)
+    return replace(one, attempts=attempts, location=location, reasons=reasons)
+
+
+UNSURE = Attempt(tier="edge", outcome=Outcome.ANSWERED, latency_ms=1.0, confidence=0.5)
+NEAR_FAILED = Attempt(tier="edge", outcome=Outcome.FAILED, latency_ms=1.0, passing=True)
+FAR_FAILED = Attempt(
+    tier="cloud", outcome=Outcome.FAILED, latency_ms=1.0, passing=True, cost_usd=0.01
+)
+ANSWERED = Attempt(tier="cloud", outcome=Outcome.ANSWERED, latency_ms=1.0, cost_usd=0.01)
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        outage(
+            UNSURE,
+            location="edge",
+            reasons=(Reason.NEAREST_FIRST, Reason.CIRCUIT_OPEN, Reason.DEFERRAL_IMPOSSIBLE),
+        ),
+        outage(UNSURE, location="edge", reasons=(Reason.NEAREST_FIRST, Reason.BUDGET_SPENT)),
+        outage(ANSWERED, location="cloud_fallback", reasons=(Reason.BUSY, Reason.NEAREST_FIRST)),
+        outage(UNSURE, FAR_FAILED, FAR_FAILED, location="edge", reasons=(Reason.TIER_FAILED,)),
+        outage(
+            UNSURE, FAR_FAILED, location="edge", reasons=(Reason.TIER_FAILED, Reason.TOLD_TO_WAIT)
+        ),
+        outage(NEAR_FAILED, location=None, reasons=(Reason.CIRCUIT_OPEN, Reason.NO_TIER_LEFT)),
+        outage(location=None, reasons=(Reason.NOT_LOADED, Reason.CIRCUIT_OPEN)),
+    ],
+)
+def test_a_shadow_of_the_same_policy_shows_no_change_in_an_outage(decision: Decision) -> None:
+    shadow = Shadow(POLICY)
+
+    shadow.see(decision, POLICY)
+
+    assert shadow.report()["changes"] == []
+
+
+def test_a_shadow_leaves_alone_what_was_left_alone() -> None:
+    sure = replace(UNSURE, confidence=0.7)
+    reasons = (Reason.NEAREST_FIRST, Reason.CIRCUIT_OPEN, Reason.DEFERRAL_IMPOSSIBLE)
+    stricter = replace(POLICY, tiers=(replace(POLICY.tiers[0], threshold=0.95), POLICY.tiers[1]))
+
+    out = Shadow(stricter).would(outage(sure, location="edge", reasons=reasons), STRICT)
+    up = Shadow(stricter).would(outage(sure, location="edge", reasons=()), POLICY)
+
+    assert out == ("edge", 0.0)
+    assert up == ("cloud_fallback", 0.01)
+
+
 def test_a_shadow_counts_the_tokens_that_its_policy_prices() -> None:
     edge, cloud = STRICT.tiers
     price = Price(usd_per_million_tokens_in=1.0, usd_per_million_tokens_out=10.0)
