@@ -486,14 +486,23 @@ ANSWERED = Attempt(tier="cloud", outcome=Outcome.ANSWERED, latency_ms=1.0, cost_
     [
         outage(
             UNSURE,
-            location="edge",
+            location="edge_fallback",
             reasons=(Reason.NEAREST_FIRST, Reason.CIRCUIT_OPEN, Reason.DEFERRAL_IMPOSSIBLE),
         ),
         outage(UNSURE, location="edge", reasons=(Reason.NEAREST_FIRST, Reason.BUDGET_SPENT)),
         outage(ANSWERED, location="cloud_fallback", reasons=(Reason.BUSY, Reason.NEAREST_FIRST)),
-        outage(UNSURE, FAR_FAILED, FAR_FAILED, location="edge", reasons=(Reason.TIER_FAILED,)),
         outage(
-            UNSURE, FAR_FAILED, location="edge", reasons=(Reason.TIER_FAILED, Reason.TOLD_TO_WAIT)
+            UNSURE,
+            FAR_FAILED,
+            FAR_FAILED,
+            location="edge_fallback",
+            reasons=(Reason.TIER_FAILED, Reason.RETRY, Reason.FALLBACK),
+        ),
+        outage(
+            UNSURE,
+            FAR_FAILED,
+            location="edge_fallback",
+            reasons=(Reason.TIER_FAILED, Reason.TOLD_TO_WAIT),
         ),
         outage(NEAR_FAILED, location=None, reasons=(Reason.CIRCUIT_OPEN, Reason.NO_TIER_LEFT)),
         outage(location=None, reasons=(Reason.NOT_LOADED, Reason.CIRCUIT_OPEN)),
@@ -512,10 +521,11 @@ def test_a_shadow_leaves_alone_what_was_left_alone() -> None:
     reasons = (Reason.NEAREST_FIRST, Reason.CIRCUIT_OPEN, Reason.DEFERRAL_IMPOSSIBLE)
     stricter = replace(POLICY, tiers=(replace(POLICY.tiers[0], threshold=0.95), POLICY.tiers[1]))
 
-    out = Shadow(stricter).would(outage(sure, location="edge", reasons=reasons), STRICT)
+    seen = outage(sure, location="edge_fallback", reasons=reasons)
+    out = Shadow(stricter).would(seen, STRICT)
     up = Shadow(stricter).would(outage(sure, location="edge", reasons=()), POLICY)
 
-    assert out == ("edge", 0.0)
+    assert out == ("edge_fallback", 0.0)
     assert up == ("cloud_fallback", 0.01)
 
 

@@ -16,10 +16,14 @@ from edgewise.tasks.chat_options import check_options
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _HINT = 'give {"messages": [{"role": "user", "content": "…"}]}, or {"prompt": "…"}'
+_TEXT_PARTS = ("text", "refusal")
 _OTHER_NAMES = ("prompt", "text", "max_completion_tokens")
 _MOST_TOKENS = 1_000_000
 _MESSAGE_TOKENS = 16
 """More than templates of known models add around a message."""
+_PART_TOKENS = 50_000
+"""More than an image costs at the endpoints whose prices are known: OpenAI's gpt-4o-mini takes
+2,833 tokens and 5,667 for each of at most eight tiles (its guide to images, 2025)."""
 _WORD = re.compile(r"\w+")
 _strictly_written = json.JSONEncoder(ensure_ascii=False).encode
 _written = json.JSONEncoder(ensure_ascii=False, default=str).encode
@@ -74,14 +78,27 @@ def prompt_of(chat: Mapping[str, Any]) -> str:
 
 
 def most_input_tokens(chat: Mapping[str, Any]) -> int:
-    """Give a number of tokens that the input can't exceed: a token is a byte or more."""
+    """Give a number of tokens that the input can't exceed: a token is a byte or more.
+
+    A part that is no text, such as an image that the endpoint fetches, counts 50,000 more. Of a
+    file or a sound that is longer than that no bound is known.
+    """
     messages = chat["messages"]
     told = {"messages": messages, "tools": chat.get("tools")}
     form = chat.get("response_format")
     if form is not None:  # endpoints write it into the prompt
         told["response_format"] = form
     size = len(_written(told).encode("utf-8", "replace"))
-    return size + _MESSAGE_TOKENS * (len(messages) + 1)
+    parts = sum(map(_parts_beside_text, messages))
+    return size + _MESSAGE_TOKENS * (len(messages) + 1) + _PART_TOKENS * parts
+
+
+def _parts_beside_text(message: Mapping[str, Any]) -> int:
+    """Count the parts whose tokens their bytes do not bound."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    beside = sum(part["type"] not in _TEXT_PARTS for part in parts)
+    return beside + (message.get("audio") is not None)  # said before, and known there by its id
 
 
 def text_of_content(content: Any) -> str:

@@ -165,3 +165,18 @@ def test_quality_is_the_share_of_words_in_common(
     answer: str, reference: str, shared: float
 ) -> None:
     assert token_f1(answer, reference) == pytest.approx(shared)
+
+
+def test_a_part_that_is_no_text_may_cost_more_tokens_than_its_bytes() -> None:
+    def most(*parts: dict[str, Any], **more: Any) -> int:
+        message = {"role": "user", "content": [{"type": "text", "text": "see"}, *parts], **more}
+        return most_input_tokens(read_chat({"messages": [message]}, 5))
+
+    image = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    file = {"type": "file", "file": {"file_id": "f"}}
+
+    assert most() < 1_000
+    assert most({"type": "refusal", "refusal": "no"}) < 1_000
+    assert 50_000 < most(image) < 51_000
+    assert 100_000 < most(image, file) < 101_000
+    assert 50_000 < most(audio={"id": "a"}) < 51_000
