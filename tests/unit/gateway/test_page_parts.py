@@ -106,7 +106,10 @@ def test_a_curve_falls_to_nothing_while_nobody_asks() -> None:
     assert [one["at_s"] for one in told] == [0, 10, 20, 30, 40, 50, 60, 70]
     assert [one["locations"].get("edge", 0) for one in told] == [2, 0, 0, 0, 1, 0, 0, 0]
     assert {one["e_value"] for one in told} == {4.0}
-    assert "In the last whole ten seconds, a second: edge 0" in sections(shown(history, 72.0))["traffic"]
+    assert (
+        "In the last whole ten seconds, a second: edge 0"
+        in sections(shown(history, 72.0))["traffic"]
+    )
 
 
 def test_the_ten_seconds_that_are_not_over_are_no_rate_yet() -> None:

@@ -55,7 +55,7 @@ def test_what_may_hold_a_text_or_says_who_asks_stays_here() -> None:
         ("top_k", True),
         ("top_k", 4.0),
         ("min_p", math.nan),
-        ("min_p", 10**400),
+        pytest.param("min_p", 10**400, id="more than a float holds"),
         ("min_p", True),
         ("min_p", "0.5"),
         ("repeat_penalty", -1),
