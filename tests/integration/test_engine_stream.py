@@ -38,6 +38,7 @@ from edgewise.records import (
     TextScore,
     TierKind,
     TierPolicy,
+    TokenLimit,
     TokenUsage,
 )
 from edgewise.route import AnswerStream
@@ -384,6 +385,23 @@ async def test_a_budget_holds_the_most_that_a_call_can_cost_and_settles_what_it_
     assert text == "near is not so sure"
     assert too_dear.result is not None
     assert "budget_spent" in too_dear.result["reasons"]
+
+
+async def test_each_tier_is_told_the_most_tokens_by_the_name_that_it_takes(tmp_path: Path) -> None:
+    rules = BudgetRules(path=str(tmp_path / "budget"), total=SpendingLimit(usd_per_day=400.0))
+    with pair(UNSURE, FAR, budget=rules) as two:
+        near, far = two.engine.policy.tiers
+        newer = replace(far, token_limit=TokenLimit.MAX_COMPLETION_TOKENS)
+        policy = replace(two.engine.policy, tiers=(near, newer))
+        async with HybridInferenceEngine(policy=policy) as engine:
+            await engine.predict({**ASK, "max_completion_tokens": 9})
+            too_dear = await engine.predict({**ASK, "max_completion_tokens": 500})
+
+    told = [two.near.bodies[0], two.far.bodies[0]]
+    assert [body.get("max_tokens") for body in told] == [9, None]
+    assert [body.get("max_completion_tokens") for body in told] == [None, 9]
+    assert "budget_spent" in too_dear["reasons"]
+    assert len(two.far.bodies) == 1
 
 
 @pytest.mark.parametrize("streamed", [True, False])

@@ -1,9 +1,12 @@
 """Policies carried from stage to service by the admin's interface."""
 
+import asyncio
 import hashlib
 import json
 import random
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -86,9 +89,20 @@ POLICY = Policy(
 STRICT = replace(POLICY, tiers=(replace(POLICY.tiers[0], threshold=0.9), POLICY.tiers[1]))
 
 
+class Held:
+    """An exchange of policies that waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun, self.let_go = threading.Event(), threading.Event()
+
+
 @contextmanager
 def administered(
-    canary: float | None = 0.95, *, policy: Policy = POLICY, settings: Settings = SETTINGS
+    canary: float | None = 0.95,
+    *,
+    policy: Policy = POLICY,
+    settings: Settings = SETTINGS,
+    held: Held | None = None,
 ) -> Iterator[Running]:
     """Run a gateway whose edge has confidence 0.8, and whose canary's tiers have another."""
     tiers = {"edge": Tier(0.8), "cloud": Tier(0.99)}
@@ -100,6 +114,9 @@ def administered(
         gateway = one.gateway
 
         async def swap(policy: Policy) -> str:
+            if held is not None:
+                held.begun.set()
+                await asyncio.to_thread(held.let_go.wait, 20)
             return await gateway.engine.swap_policy(policy, tiers=tiers)
 
         async def open_engine(policy: Policy) -> HybridInferenceEngine:
@@ -251,6 +268,34 @@ def test_no_other_policy_is_staged_while_one_is_tried() -> None:
     assert "is tried" in refused.json()["error"]
     assert again.status_code == taken.status_code == 200
     assert state["staged"] == state["canary"]["policy_version"] == digest(STRICT)
+
+
+@pytest.mark.parametrize("canary", [False, True])
+def test_what_comes_while_a_policy_is_promoted_is_done_after_it(canary: bool) -> None:
+    other = replace(STRICT, deadline_ms=500.0)
+    held = Held()
+    with administered(held=held) as one, ThreadPoolExecutor(2) as clients:
+
+        def send(path: str, body: Any) -> Any:
+            return httpx2.post(f"{one.url}/admin/{path}", headers=TOKEN, json=body)
+
+        admin(one, "stage", encode(STRICT))
+        promoted = clients.submit(send, "promote", {})
+        assert held.begun.wait(20)
+        later = ("canary", {"share": 0.5}) if canary else ("stage", encode(other))
+        staged = clients.submit(send, *later)
+        wait([staged], timeout=0.3)
+        held.let_go.set()
+        answers = [promoted.result(20), staged.result(20)]
+        state = admin(one, "state").json()
+
+    assert state["policy_version"] == digest(STRICT)
+    if canary:  # nothing is staged any more: it is said, and not undone in silence
+        assert [answer.status_code for answer in answers] == [200, 400]
+        assert "no policy is staged" in answers[1].json()["error"]
+    else:
+        assert [answer.status_code for answer in answers] == [200, 200]
+        assert state["staged"] == digest(other)
 
 
 def test_the_admin_sees_the_policy_the_state_and_the_latest_decisions() -> None:
@@ -421,6 +466,67 @@ def test_a_shadow_follows_what_is_known_and_says_where_the_rest_would_go() -> No
     assert deferred == ("cloud_fallback", 0.01)
     assert failed == ("cloud_fallback", 0.01)
     assert shadow.would(strange) == ("refused", 0.0)
+
+
+def outage(*attempts: Attempt, location: str | None, reasons: tuple[Reason, ...]) -> Decision:
+    one = decided(outcome=Outcome.ANSWERED)
+    return replace(one, attempts=attempts, location=location, reasons=reasons)
+
+
+UNSURE = Attempt(tier="edge", outcome=Outcome.ANSWERED, latency_ms=1.0, confidence=0.5)
+NEAR_FAILED = Attempt(tier="edge", outcome=Outcome.FAILED, latency_ms=1.0, passing=True)
+FAR_FAILED = Attempt(
+    tier="cloud", outcome=Outcome.FAILED, latency_ms=1.0, passing=True, cost_usd=0.01
+)
+ANSWERED = Attempt(tier="cloud", outcome=Outcome.ANSWERED, latency_ms=1.0, cost_usd=0.01)
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        outage(
+            UNSURE,
+            location="edge_fallback",
+            reasons=(Reason.NEAREST_FIRST, Reason.CIRCUIT_OPEN, Reason.DEFERRAL_IMPOSSIBLE),
+        ),
+        outage(UNSURE, location="edge", reasons=(Reason.NEAREST_FIRST, Reason.BUDGET_SPENT)),
+        outage(ANSWERED, location="cloud_fallback", reasons=(Reason.BUSY, Reason.NEAREST_FIRST)),
+        outage(
+            UNSURE,
+            FAR_FAILED,
+            FAR_FAILED,
+            location="edge_fallback",
+            reasons=(Reason.TIER_FAILED, Reason.RETRY, Reason.FALLBACK),
+        ),
+        outage(
+            UNSURE,
+            FAR_FAILED,
+            location="edge_fallback",
+            reasons=(Reason.TIER_FAILED, Reason.TOLD_TO_WAIT),
+        ),
+        outage(NEAR_FAILED, location=None, reasons=(Reason.CIRCUIT_OPEN, Reason.NO_TIER_LEFT)),
+        outage(location=None, reasons=(Reason.NOT_LOADED, Reason.CIRCUIT_OPEN)),
+    ],
+)
+def test_a_shadow_of_the_same_policy_shows_no_change_in_an_outage(decision: Decision) -> None:
+    shadow = Shadow(POLICY)
+
+    shadow.see(decision, POLICY)
+
+    assert shadow.report()["changes"] == []
+
+
+def test_a_shadow_leaves_alone_what_was_left_alone() -> None:
+    sure = replace(UNSURE, confidence=0.7)
+    reasons = (Reason.NEAREST_FIRST, Reason.CIRCUIT_OPEN, Reason.DEFERRAL_IMPOSSIBLE)
+    stricter = replace(POLICY, tiers=(replace(POLICY.tiers[0], threshold=0.95), POLICY.tiers[1]))
+
+    seen = outage(sure, location="edge_fallback", reasons=reasons)
+    out = Shadow(stricter).would(seen, STRICT)
+    up = Shadow(stricter).would(outage(sure, location="edge", reasons=()), POLICY)
+
+    assert out == ("edge_fallback", 0.0)
+    assert up == ("cloud_fallback", 0.01)
 
 
 def test_a_shadow_counts_the_tokens_that_its_policy_prices() -> None:

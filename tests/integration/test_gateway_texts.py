@@ -142,6 +142,25 @@ def test_concatenated_stream_is_the_whole_answer(near: Saying, far: Saying) -> N
         ]
 
 
+def test_a_call_of_a_custom_tool_is_handed_on_whole_and_in_pieces() -> None:
+    calls = Saying(tokens=(), tool_calls=(("run", "print(1) # ana"),), custom=True)
+    with pair(calls, calls) as one:
+        ask: Any = {"model": "chat", "messages": ASK}
+
+        whole = one.client.chat.completions.create(**ask).choices[0].message
+        answer = one.gateway.client.post("/v1/chat/completions", json={**ask, "stream": True})
+
+    expected = {"name": "run", "input": "print(1) # ana"}
+    events = [x.removeprefix("data: ") for x in answer.text.splitlines() if x[:7] == "data: {"]
+    deltas = [json.loads(x)["choices"][0]["delta"] for x in events]
+    pieces = [x["tool_calls"][0] for x in deltas if "tool_calls" in x]
+    assert whole.tool_calls is not None
+    assert whole.tool_calls[0].type == "custom"
+    assert whole.tool_calls[0].custom.model_dump() == expected
+    assert (pieces[0]["type"], pieces[0]["custom"]["name"]) == ("custom", "run")
+    assert "".join(x["custom"]["input"] for x in pieces) == expected["input"]
+
+
 def test_a_refusal_is_told_as_one_and_may_be_sent_back() -> None:
     refuses = Saying(tokens=(), refusal=("I ", "can't."))
     with pair(refuses, refuses) as one:
@@ -229,6 +248,21 @@ def test_options_and_tools_reach_the_model() -> None:
         assert asked["model"] == "small"
         assert len(asked["messages"]) == 3
         assert answer.choices[0].finish_reason == "tool_calls"
+
+
+def test_numbers_and_words_reach_the_model_and_who_asks_does_not() -> None:
+    with pair(SURE) as one:
+        asked = {"model": "chat", "messages": ASK, "top_k": 7, "reasoning_effort": "low"}
+        one.gateway.client.post(
+            "/v1/chat/completions", json={**asked, "user": "ana", "metadata": {"a": "b"}}
+        ).raise_for_status()
+        wrong = one.gateway.client.post("/v1/chat/completions", json={**asked, "top_k": "x"})
+
+        body = one.near.bodies[0]
+        assert (body["top_k"], body["reasoning_effort"]) == (7, "low")
+        assert not {"user", "metadata"} & set(body)
+        assert wrong.status_code == 400
+        assert "`top_k` can't be passed on" in wrong.text
 
 
 def test_prompt_is_completed_whole_and_in_pieces() -> None:

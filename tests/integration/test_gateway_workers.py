@@ -76,7 +76,9 @@ def test_workers_do_not_outlive_the_one_that_watches_over_them(tmp_path: Path) -
     assert said.count('"event":"drain"') == 2
 
 
-def watched_over(tmp_path: Path, work: str, before: str = "") -> subprocess.CompletedProcess[str]:
+def watched_over(
+    tmp_path: Path, work: str, before: str = "", more: str = ""
+) -> subprocess.CompletedProcess[str]:
     """Run two workers in a process of their own that do this."""
     script = f"""
 import os, signal
@@ -87,7 +89,7 @@ def end():
 def work(place, heard):
 {textwrap.indent(work, "    ")}
 {before}
-Workers(2, work, end, events=Events(form="json")).run()
+Workers(2, work, end, events=Events(form="json"){more}).run()
 print("stopped")
 """
     command = [sys.executable, "-c", script]
@@ -109,6 +111,32 @@ def test_told_to_stop_as_it_makes_a_worker_it_stops_that_one_too(tmp_path: Path)
     done = watched_over(tmp_path, "signal.pause()", told)
 
     assert (done.stdout, done.stderr) == ("stopped\n", "")
+
+
+DIES = """
+with open("ended", "a") as ended:
+    ended.write("x")
+if os.path.getsize("ended") <= 8:
+    os.kill(os.getpid(), signal.SIGKILL)
+os.kill(os.getppid(), signal.SIGTERM)
+signal.pause()
+"""
+
+
+def test_workers_that_end_now_and_then_are_started_again_without_end(tmp_path: Path) -> None:
+    rarely = "import itertools\nclock = itertools.count(0, 100).__next__"
+
+    done = watched_over(tmp_path, DIES, rarely, ", now_s=clock")
+
+    assert done.stdout == "stopped\n"
+    assert done.stderr.count('"event":"worker_ended"') >= 6
+
+
+def test_workers_that_end_again_and_again_are_given_up(tmp_path: Path) -> None:
+    done = watched_over(tmp_path, DIES)
+
+    assert done.stderr.count('"event":"worker_ended"') == 5
+    assert "a worker does not stay" in done.stderr
 
 
 def test_gauges_of_workers_are_put_together_by_what_they_mean(tmp_path: Path) -> None:

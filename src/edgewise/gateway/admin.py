@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -24,6 +25,8 @@ from edgewise.route import shown_policy
 
 _CANT_BE = (IntegrityError, InvalidModel, InvalidRecord, InvalidSpec, MissingExtra)
 """What a policy may be that can't be put in service: the admin's to mend, and no fault here."""
+_CHANGES = ("stage", "shadow", "canary", "promote", "rollback")
+"""What carries a policy through its stages."""
 Answers = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
@@ -32,6 +35,8 @@ class Admin:
 
     def __init__(self, gateway: Gateway, rollout: Rollout, drain: Callable[[], None]) -> None:
         self._gateway, self._rollout, self._drain = gateway, rollout, drain
+        # One change after the other: what comes while a policy is opened would be undone by it.
+        changing = asyncio.Lock()
         routes: tuple[tuple[str, str, Answers], ...] = (
             ("GET", "state", self._state),
             ("GET", "policy", self._policy),
@@ -47,7 +52,8 @@ class Admin:
             ("POST", "drain", self._stop),
         )
         for method, name, answers in routes:
-            route = Route(name="admin", works=_answering(answers), administers=True)
+            lock = changing if name in _CHANGES else None
+            route = Route(name="admin", works=_answering(answers, lock), administers=True)
             gateway.add(f"/admin/{name}", method, route)
 
     async def _state(self, _: dict[str, Any]) -> Any:
@@ -129,12 +135,17 @@ def _spending(limit: SpendingLimit, spent: Spending | None) -> dict[str, Any]:
     return {**asdict(limit), **({} if spent is None else asdict(spent))}
 
 
-def _answering(answers: Answers) -> Callable[[Request, Asked], Awaitable[Response]]:
+def _answering(
+    answers: Answers, lock: asyncio.Lock | None
+) -> Callable[[Request, Asked], Awaitable[Response]]:
+    one_by_one = nullcontext() if lock is None else lock
+
     async def works(request: Request, asked: Asked) -> Response:
         del asked
         body = read_object(request.body) if request.body else {}
         try:
-            told = await answers(body)
+            async with one_by_one:
+                told = await answers(body)
         except _CANT_BE as wrong:
             what = f"{wrong.where}: {wrong.what}" if wrong.where else wrong.what
             raise Refusal(400, what, hint=wrong.hint) from wrong

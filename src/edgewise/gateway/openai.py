@@ -283,10 +283,11 @@ def _delta(text: str, refusal: str, pieces: Sequence[Piece]) -> dict[str, Any]:
 
 def _call(call: ToolCall) -> dict[str, Any]:
     """Give a call of a tool; of a later piece of one only what it adds."""
-    function = {"name": call.name} if call.name else {}
-    function["arguments"] = call.arguments
-    head = {"id": call.call_id, "type": "function"} if call.call_id else {}
-    return {**head, "function": function}
+    kind, words = ("custom", "input") if call.custom else ("function", "arguments")
+    tool = {"name": call.name} if call.name else {}
+    tool[words] = call.arguments
+    head = {"id": call.call_id, "type": kind} if call.call_id else {}
+    return {**head, kind: tool}
 
 
 def _usage(completion: Completion) -> dict[str, Any]:

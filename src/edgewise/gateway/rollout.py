@@ -103,7 +103,7 @@ class Rollout:
         if void and canary is not None and not self.taken_back and self._shares(canary.policy):
             self._take_back("has a certificate that was voided, and is taken back", canary)
         if self.shadow is not None:
-            self.shadow.see(decision)
+            self.shadow.see(decision, self._engine.policy)
 
     def _shares(self, policy: Policy) -> bool:
         """Say whether a policy relies on the certificate of the one in service."""

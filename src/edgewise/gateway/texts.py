@@ -7,7 +7,7 @@ from edgewise.gateway.asking import Asked, Asking, Streamed, decided
 from edgewise.gateway.completing import Completion, Piece
 from edgewise.gateway.messages import Headers
 from edgewise.records import Input, TextChunk, TokenUsage, ToolCall
-from edgewise.tasks.chat import OPTIONS
+from edgewise.tasks.chat_options import OPTIONS
 
 _KNOWN_AT_THE_END = ("x-edgewise-cost-usd", "x-edgewise-latency-ms")
 
@@ -44,9 +44,8 @@ class Texts:
 
 def _with_options(one: Input, body: Mapping[str, Any]) -> dict[str, Any]:
     """Add what is passed on to the model."""
-    found = {**one, **{key: body[key] for key in OPTIONS if body.get(key) is not None}}
-    if "max_tokens" not in found and body.get("max_completion_tokens") is not None:
-        found["max_tokens"] = body["max_completion_tokens"]
+    names = (*OPTIONS, "max_completion_tokens")
+    found = {**one, **{key: body[key] for key in names if body.get(key) is not None}}
     if body.get("logprobs"):
         found["logprobs"] = True
     return found

@@ -6,13 +6,17 @@ import select
 import signal
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 
 from edgewise.errors import EdgewiseError
 from edgewise.gateway.events import Events
 
 _MOST_ENDED = 5
-"""A worker that ends by itself is started again; after so many the gateway gives up."""
+"""A worker that ends by itself is started again; after so many within `_WINDOW_S` the gateway
+gives up."""
+_WINDOW_S = 300.0
 _HEEDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 Work = Callable[[int, Callable[[], object]], None]
@@ -28,12 +32,21 @@ class Workers:
         argument when it is ready. One that ended by itself leaves its place to another.
     ready
         Called once, when all are.
+    now_s
+        A clock that is not set back.
     """
 
     def __init__(
-        self, count: int, work: Work, ready: Callable[[], object], *, events: Events
+        self,
+        count: int,
+        work: Work,
+        ready: Callable[[], object],
+        *,
+        events: Events,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._count, self._work, self._ready, self._events = count, work, ready, events
+        self._now_s = now_s
         self._stopping = False
         self._running: dict[int, int] = {}
         self._said, self._saying = os.pipe()
@@ -46,7 +59,7 @@ class Workers:
         Raises
         ------
         EdgewiseError
-            When workers end by themselves again and again.
+            When workers end by themselves again and again within a few minutes.
         """
         before = {one: signal.signal(one, self._pass_on) for one in _HEEDED}
         try:
@@ -111,17 +124,18 @@ class Workers:
         return not self._stopping
 
     def _watch(self) -> None:
-        ended = 0
+        ended_s: deque[float] = deque(maxlen=_MOST_ENDED)
         while self._running:
             pid, status = os.wait()
             place = self._running.pop(pid, None)
             if self._stopping or place is None:
                 continue
-            ended += 1
+            ended_s.append(self._now_s())
             code = os.waitstatus_to_exitcode(status)
             words = f"worker {pid} ended by itself: {code}"
             self._events.say("worker_ended", words, level="warning", worker=pid, exit_code=code)
-            if ended >= _MOST_ENDED or code == 1:
+            often = len(ended_s) == _MOST_ENDED and ended_s[-1] - ended_s[0] <= _WINDOW_S
+            if often or code == 1:
                 self._pass_on(signal.SIGTERM)
                 self._await_all()
                 hint = "read what it said before"

@@ -139,6 +139,7 @@ if TYPE_CHECKING:
         Protocol,
         TierKind,
         TierPolicy,
+        TokenLimit,
     )
     from edgewise.records.policy_diff import Effect, PolicyChange, PolicyDiff
     from edgewise.records.prediction import Input, Prediction
@@ -380,6 +381,7 @@ __all__ = [
     "TierPolicy",
     "TierState",
     "TiersSpec",
+    "TokenLimit",
     "TokenUsage",
     "ToolCall",
     "TraceReplay",
@@ -441,7 +443,9 @@ _NAMES = {
         "BY_DEFAULT BreakEvenSpread CashMonth Certainty Complexity CostLine Flip PlanBasis Spread "
         "Swing Tradeoff"
     ),
-    "policy": "LatencyLimit Policy PreRouteRules PrivacyRules Protocol TierKind TierPolicy",
+    "policy": (
+        "LatencyLimit Policy PreRouteRules PrivacyRules Protocol TierKind TierPolicy TokenLimit"
+    ),
     "policy_diff": "Effect PolicyChange PolicyDiff",
     "prediction": "Input Prediction",
     "preroute": "PreRouterEvidence PreRouterWeights",

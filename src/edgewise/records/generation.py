@@ -32,7 +32,9 @@ class ToolCall:
     call_id: str = ""
     name: str = ""
     arguments: str = ""
-    """JSON as text; the model wrote it, so it may be none."""
+    """JSON as text; the model wrote it, so it may be none. Of a custom tool any text."""
+    custom: bool = False
+    """Whether the tool takes a text of its own form: type `custom`, not `function`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

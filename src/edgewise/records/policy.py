@@ -36,6 +36,14 @@ class Protocol(Enum):
     OPENAI = "openai"
 
 
+class TokenLimit(Enum):
+    """By which name a chat's endpoint is told how many tokens its answer may have."""
+
+    MAX_TOKENS = "max_tokens"
+    MAX_COMPLETION_TOKENS = "max_completion_tokens"
+    """What OpenAI's newer models take: they refuse the other one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyLimit:
     """Expected latency of a local tier up to an input length; the last is for all longer."""
@@ -76,6 +84,8 @@ class TierPolicy:
     endpoint: str | None = None
     protocol: Protocol = Protocol.OIP
     model: str = ""
+    token_limit: TokenLimit = TokenLimit.MAX_TOKENS
+    """For text generation."""
     api_key: ApiKey | None = None
     service: ServiceFormula | None = None
     """This and what follows is for simulations; the decision reads none of it."""

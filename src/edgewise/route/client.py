@@ -9,6 +9,7 @@ from edgewise.errors import DeadlineExceeded, RemoteError, UsageError
 from edgewise.records import Input, Prediction, Protocol, TextChunk
 from edgewise.route.allowance import Allowance
 from edgewise.route.clock import Clock, SystemClock
+from edgewise.route.facts import new_request_id
 from edgewise.runtimes import ChatWire, RemoteModel
 
 _WORTH_RETRYING = (408, 425, 429)
@@ -16,6 +17,8 @@ _WORTH_RETRYING = (408, 425, 429)
 
 class CloudInferenceClient:
     """Asks one endpoint. Made and closed by the application (`with`, `async with`).
+
+    All tries of a call have one `idempotency-key`: an endpoint that knows it does the work once.
 
     Over `openai` an input with `text` is classified, and one with `messages` or `prompt` is
     answered with text; `stream` and `astream` give that in pieces.
@@ -99,10 +102,10 @@ class CloudInferenceClient:
         """
         start_s = self._clock.now_s()
         self._budget.deposit()
-        tries = 1
+        tries, request_id = 1, new_request_id()
         while True:
             try:
-                answer = self._asked(input_data).predict(input_data)
+                answer = self._asked(input_data).predict(input_data, request_id=request_id)
             except (DeadlineExceeded, RemoteError) as failure:
                 if not self._may_retry(failure, tries):
                     raise
@@ -115,10 +118,10 @@ class CloudInferenceClient:
         """Answer one input; as `predict`, within an event loop."""
         start_s = self._clock.now_s()
         self._budget.deposit()
-        tries = 1
+        tries, request_id = 1, new_request_id()
         while True:
             try:
-                answer = await self._asked(input_data).apredict(input_data)
+                answer = await self._asked(input_data).apredict(input_data, request_id=request_id)
             except (DeadlineExceeded, RemoteError) as failure:
                 if not self._may_retry(failure, tries):
                     raise
@@ -141,10 +144,10 @@ class CloudInferenceClient:
         """
         model = self._chats()
         self._budget.deposit()
-        tries, begun = 1, False
+        tries, begun, request_id = 1, False, new_request_id()
         while True:
             try:
-                with closing(model.stream(input_data)) as pieces:
+                with closing(model.stream(input_data, request_id=request_id)) as pieces:
                     for piece in pieces:
                         begun = True
                         yield piece
@@ -159,10 +162,10 @@ class CloudInferenceClient:
         """Answer a chat in pieces; as `stream`, within an event loop."""
         model = self._chats()
         self._budget.deposit()
-        tries, begun = 1, False
+        tries, begun, request_id = 1, False, new_request_id()
         while True:
             try:
-                async with aclosing(model.astream(input_data)) as pieces:
+                async with aclosing(model.astream(input_data, request_id=request_id)) as pieces:
                     async for piece in pieces:
                         begun = True
                         yield piece

@@ -312,7 +312,8 @@ def _remote(tier: TierPolicy, policy: Policy, setup: Setup) -> RemoteTier:
             what = f"tier `{tier.name}` speaks {tier.protocol.value}, which has no chats"
             raise UsageError(what, where="policy", hint="text generation needs protocol openai")
         # Nothing is read off the last tier's confidence, and some endpoints refuse to tell it.
-        wire, timeout_ms = ChatWire(logprobs=tier is not policy.tiers[-1]), _CHAT_TIMEOUT_MS
+        wire = ChatWire(logprobs=tier is not policy.tiers[-1], token_limit=tier.token_limit)
+        timeout_ms = _CHAT_TIMEOUT_MS
 
     def connect() -> RemoteModel:
         return RemoteModel(

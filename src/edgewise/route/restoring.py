@@ -18,7 +18,8 @@ def restored(answer: Prediction, mapping: Mapping[str, str]) -> Prediction:
         return replace(answer, label=label)
     within = _within_json(mapping)
     calls = tuple(
-        replace(one, arguments=restore(one.arguments, within)) for one in found.tool_calls
+        replace(one, arguments=restore(one.arguments, mapping if one.custom else within))
+        for one in found.tool_calls
     )
     text, refusal = restore(found.text, mapping), restore(found.refusal, mapping)
     found = replace(found, text=text, tool_calls=calls, refusal=refusal)
@@ -38,7 +39,8 @@ class ChunkRestorer:
         self._mapping = mapping
         self._within = _within_json(mapping)
         self._text, self._refusal = Restorer(mapping), Restorer(mapping)
-        self._calls: dict[int, Restorer] = {}
+        self._calls: dict[int, tuple[Restorer, bool]] = {}
+        """By place, and whether a custom tool is called: its input is no JSON."""
 
     def feed(self, piece: TextChunk) -> TextChunk:
         """Give a piece with what is sure by now."""
@@ -54,18 +56,23 @@ class ChunkRestorer:
 
     def close(self) -> TextChunk:
         """Give what still waited."""
-        waited = [(index, one.close()) for index, one in self._calls.items()]
+        waited = [
+            ToolCall(index=index, arguments=restorer.close(), custom=custom)
+            for index, (restorer, custom) in self._calls.items()
+        ]
         return TextChunk(
             text=self._text.close(),
             refusal=self._refusal.close(),
-            tool_calls=tuple(ToolCall(index=i, arguments=text) for i, text in waited if text),
+            tool_calls=tuple(one for one in waited if one.arguments),
         )
 
     def _call(self, one: ToolCall) -> ToolCall:
-        restorer = self._calls.setdefault(one.index, Restorer(self._within))
-        return replace(one, arguments=restorer.feed(one.arguments))
+        if one.index not in self._calls:
+            mapping = self._mapping if one.custom else self._within
+            self._calls[one.index] = Restorer(mapping), one.custom
+        return replace(one, arguments=self._calls[one.index][0].feed(one.arguments))
 
 
 def _within_json(mapping: Mapping[str, str]) -> dict[str, str]:
-    """Write values as they stand within a text of JSON: a tool's arguments are such."""
+    """Write values as they stand within a text of JSON: a function's arguments are such."""
     return {name: json.dumps(value, ensure_ascii=False)[1:-1] for name, value in mapping.items()}

@@ -2,19 +2,31 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-from edgewise.records import Generation, Input, Prediction, TextChunk, TokenUsage, ToolCall
+from edgewise.records import (
+    Generation,
+    Input,
+    Prediction,
+    TextChunk,
+    TokenLimit,
+    TokenUsage,
+    ToolCall,
+)
 from edgewise.records import Protocol as ProtocolName
 from edgewise.runtimes.answers import read_json
 from edgewise.runtimes.events import EventReader
 from edgewise.runtimes.gathering import Gathered
-from edgewise.tasks.chat import OPTIONS, read_chat
+from edgewise.tasks.chat import read_chat, says_completion_tokens
+from edgewise.tasks.chat_options import OPTIONS
 
 _MAX_TOKENS = 512
 _MAX_STREAM_BYTES = 64_000_000  # pieces repeat their envelope, and are not kept
 _DONE = "[DONE]"
 _NOTHING = TextChunk()
+_UNTOLD = -1
+"""The place of a piece of a tool's call whose endpoint told none."""
 
 
 class ChatWire:
@@ -25,13 +37,19 @@ class ChatWire:
     logprobs
         Whether to ask for the tokens' log-probabilities where an input does not; some endpoints
         refuse that.
+    token_limit
+        By which name the endpoint is told the most tokens of an answer. An input that brings
+        `max_completion_tokens` alone is sent with that.
     """
 
     name = ProtocolName.OPENAI
     batches = False
 
-    def __init__(self, *, logprobs: bool = True) -> None:
+    def __init__(
+        self, *, logprobs: bool = True, token_limit: TokenLimit = TokenLimit.MAX_TOKENS
+    ) -> None:
         self._logprobs = logprobs
+        self._completion_tokens = token_limit is TokenLimit.MAX_COMPLETION_TOKENS
 
     def path(self, model: str) -> str:
         """Give the path of the call."""
@@ -44,6 +62,8 @@ class ChatWire:
         chat = read_chat(inputs[0], _MAX_TOKENS)
         body = {"model": model, "messages": chat["messages"]}
         body |= {key: chat[key] for key in OPTIONS if chat.get(key) is not None}
+        if self._completion_tokens or says_completion_tokens(inputs[0]):
+            body["max_completion_tokens"] = body.pop("max_tokens")
         if self._logprobs or inputs[0].get("logprobs") is True:
             body |= {"logprobs": True, "top_logprobs": 2}
         return body
@@ -62,7 +82,7 @@ class ChatWire:
         if not isinstance(message, dict):
             raise ValueError("no message in the answer")
         gathered = Gathered()
-        gathered.add(_chunk(body, choices[0], message))
+        gathered.add(_in_places(_chunk(body, choices[0], message)))
         found = gathered.generation(0)
         if not (found.text or found.tool_calls or found.refusal or found.finish_reason):
             raise ValueError("a message without text")
@@ -70,6 +90,8 @@ class ChatWire:
 
     def piece(self, event: str, decode: Callable[[str], Any] = read_json) -> TextChunk | None:
         """Give the piece of an event's data; `None` where it holds nothing of the answer.
+
+        A tool's call whose place the endpoint does not tell has -1.
 
         Parameters
         ----------
@@ -105,6 +127,7 @@ class StreamReader:
     def __init__(self, wire: ChatWire, decode: Callable[[str], Any] = read_json) -> None:
         self._wire, self._decode = wire, decode
         self._events = EventReader()
+        self._places = _Places()
         self._size = 0
         self.has_ended = False
         """Whether a piece said why the answer ends."""
@@ -129,7 +152,31 @@ class StreamReader:
             piece = self._wire.piece(event, self._decode)
             if piece is not None:
                 self.has_ended = self.has_ended or bool(piece.finish_reason)
-                yield piece
+                yield self._places.put(piece) if piece.tool_calls else piece
+
+
+class _Places:
+    """Gives tools' calls of one stream their places where the endpoint tells none."""
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._latest = 0
+        self._by_id: dict[str, int] = {}
+
+    def put(self, piece: TextChunk) -> TextChunk:
+        """Give a piece whose calls have places: what has an id or a name begins another one."""
+        return replace(piece, tool_calls=tuple(map(self._placed, piece.tool_calls)))
+
+    def _placed(self, call: ToolCall) -> ToolCall:
+        index = call.index
+        if index == _UNTOLD and call.call_id in self._by_id:
+            index = self._by_id[call.call_id]
+        elif index == _UNTOLD:
+            index = self._next if call.call_id or call.name else self._latest
+        if call.call_id:
+            self._by_id.setdefault(call.call_id, index)
+        self._latest, self._next = index, max(self._next, index + 1)
+        return replace(call, index=index)
 
 
 def prediction_of(found: Generation) -> Prediction:
@@ -151,6 +198,12 @@ def as_chunk(answer: Prediction) -> TextChunk:
         tool_calls=found.tool_calls,
         refusal=found.refusal,
     )
+
+
+def _in_places(whole: TextChunk) -> TextChunk:
+    """Give a whole answer's calls of tools the places in which they stand."""
+    calls = (replace(call, index=place) for place, call in enumerate(whole.tool_calls))
+    return replace(whole, tool_calls=tuple(calls))
 
 
 def _chunk(body: Any, choice: Any, message: Any) -> TextChunk:
@@ -219,15 +272,25 @@ def _count(value: Any) -> int:
 def _tool_calls(told: Any) -> tuple[ToolCall, ...]:
     if not isinstance(told, list):
         return ()
-    found = []
-    for place, one in enumerate(told):
-        function = one.get("function") if isinstance(one, dict) else None
-        if not isinstance(function, dict):
-            raise ValueError("a tool call without a function")
-        parts = [one.get("id"), function.get("name"), function.get("arguments")]
-        if not all(part is None or isinstance(part, str) for part in parts):
-            raise ValueError("a tool call whose parts are no text")
-        index = one.get("index", place)
-        call_id, name, arguments = (part or "" for part in parts)
-        found.append(ToolCall(index=_count(index), call_id=call_id, name=name, arguments=arguments))
-    return tuple(found)
+    return tuple(map(_tool_call, told))
+
+
+def _tool_call(one: Any) -> ToolCall:
+    """Read a call, or a piece of one."""
+    told = one if isinstance(one, dict) else {}
+    custom = told.get("function") is None and told.get("custom") is not None
+    tool = told.get("custom" if custom else "function")
+    if not isinstance(tool, dict):
+        raise ValueError("a tool call without a function")
+    parts = [told.get("id"), tool.get("name"), tool.get("input" if custom else "arguments")]
+    if not all(part is None or isinstance(part, str) for part in parts):
+        raise ValueError("a tool call whose parts are no text")
+    index = told.get("index")
+    call_id, name, arguments = (part or "" for part in parts)
+    return ToolCall(
+        index=_UNTOLD if index is None else _count(index),
+        call_id=call_id,
+        name=name,
+        arguments=arguments,
+        custom=custom,
+    )

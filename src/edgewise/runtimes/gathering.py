@@ -47,6 +47,7 @@ class Gathered:
                 call_id=known.call_id or piece.call_id,
                 name=known.name + piece.name,
                 arguments=known.arguments + piece.arguments,
+                custom=known.custom or piece.custom,
             )
 
     @property

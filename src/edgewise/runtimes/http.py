@@ -156,11 +156,11 @@ class RemoteModel:
         return self._streamed(self._opened(), one, timeout_ms, request_id, about)
 
     def stream(
-        self, one: Input, *, timeout_ms: float | None = None
+        self, one: Input, *, timeout_ms: float | None = None, request_id: str = ""
     ) -> Generator[TextChunk, None, None]:
         """Give the pieces of one answer, blocking; as `astream`."""
         blocking, lane = self._blocking()
-        pieces = self._streamed(lane, one, timeout_ms, "", _NOTHING)
+        pieces = self._streamed(lane, one, timeout_ms, request_id, _NOTHING)
         try:
             while (piece := blocking.run(_next(pieces))) is not None:
                 yield piece
@@ -256,9 +256,12 @@ class RemoteModel:
         except (OSError, ValueError) as failure:
             raise self._failed(failure, limit_ms) from None
 
-    def predict(self, one: Input, *, timeout_ms: float | None = None) -> Prediction:
-        """Answer one input, blocking."""
-        return self.predict_many([one], timeout_ms=timeout_ms)[0]
+    def predict(
+        self, one: Input, *, timeout_ms: float | None = None, request_id: str = ""
+    ) -> Prediction:
+        """Answer one input, blocking; as `apredict`."""
+        blocking, lane = self._blocking()
+        return blocking.run(self._ask(lane, [one], timeout_ms, request_id))[0]
 
     def predict_many(
         self, inputs: Sequence[Input], *, timeout_ms: float | None = None

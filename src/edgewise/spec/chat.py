@@ -12,6 +12,7 @@ from edgewise.records import (
     Task,
     TierKind,
     TierPolicy,
+    TokenLimit,
 )
 from edgewise.spec import chat_model as shape
 from edgewise.spec.load import ReadChats, privacy_rules, read_chat_project
@@ -100,6 +101,7 @@ def _tier(name: str, tier: shape.ChatTier, kind: TierKind) -> TierPolicy:
         endpoint=tier.endpoint,
         protocol=Protocol(tier.protocol),
         model=tier.model,
+        token_limit=TokenLimit(tier.token_limit),
         api_key=key_of(tier.api_key),
         usd_per_request=tier.usd_per_request,
         token_price=None if price == Price() else price,

@@ -21,6 +21,10 @@ class ChatTier(Section):
     )
     protocol: Literal["openai"] = Field("openai", description="openai")
     model: str = Field("", description="its name there")
+    token_limit: Literal["max_tokens", "max_completion_tokens"] = Field(
+        "max_tokens",
+        description="max_tokens, or max_completion_tokens for OpenAI's newer models",
+    )
     api_key: ApiKey | None = Field(None, description="{env: NAME} or {file: PATH}")
     usd_per_request: Usd = Field(0.0, description="price of a call, tokens apart")
     usd_per_input_token: TokenUsd = Field(0.0, description="price of a token that is read")

@@ -12,26 +12,18 @@ from typing import Any
 
 from edgewise.errors import InvalidData
 from edgewise.records import Input
-
-OPTIONS = (
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "stop",
-    "seed",
-    "tools",
-    "tool_choice",
-    "response_format",
-    "presence_penalty",
-    "frequency_penalty",
-)
-"""Keys of an input that are passed on to the model as they are."""
+from edgewise.tasks.chat_options import check_options
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _HINT = 'give {"messages": [{"role": "user", "content": "…"}]}, or {"prompt": "…"}'
+_TEXT_PARTS = ("text", "refusal")
+_OTHER_NAMES = ("prompt", "text", "max_completion_tokens")
 _MOST_TOKENS = 1_000_000
 _MESSAGE_TOKENS = 16
 """More than templates of known models add around a message."""
+_PART_TOKENS = 50_000
+"""More than an image costs at the endpoints whose prices are known: OpenAI's gpt-4o-mini takes
+2,833 tokens and 5,667 for each of at most eight tiles (its guide to images, 2025)."""
 _WORD = re.compile(r"\w+")
 _strictly_written = json.JSONEncoder(ensure_ascii=False).encode
 _written = json.JSONEncoder(ensure_ascii=False, default=str).encode
@@ -45,14 +37,14 @@ def read_chat(one: Input, max_tokens: int) -> dict[str, Any]:
     ----------
     one
         `messages` as OpenAI's chat completions take them, or `prompt` or `text`, which becomes one
-        message of the user. Other keys stay.
+        message of the user. `max_completion_tokens` becomes `max_tokens`. Other keys stay.
     max_tokens
         For an input that brings none.
 
     Raises
     ------
     InvalidData
-        When there is nothing to answer, or a message is none.
+        When there is nothing to answer, a message is none, or an option is not what it is called.
 
     Examples
     --------
@@ -61,15 +53,21 @@ def read_chat(one: Input, max_tokens: int) -> dict[str, Any]:
     """
     if not isinstance(one, Mapping):
         raise _wrong(f"the input is a {type(one).__name__}")
-    found = {key: value for key, value in one.items() if key not in ("prompt", "text")}
+    found = {key: value for key, value in one.items() if key not in _OTHER_NAMES}
     found["messages"] = [_message(item, at) for at, item in enumerate(_messages(one))]
-    limit = one.get("max_tokens")
+    limit = one.get("max_completion_tokens" if says_completion_tokens(one) else "max_tokens")
     limit = max_tokens if limit is None else limit
     if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= _MOST_TOKENS:
         hint = f"give 1 to {_MOST_TOKENS}, or leave it out"
         raise InvalidData("`max_tokens` is no number of tokens", where="input", hint=hint)
     found["max_tokens"] = limit
+    check_options(found)
     return found
+
+
+def says_completion_tokens(one: Input) -> bool:
+    """Say whether an input names its most tokens as OpenAI's newer models want it."""
+    return one.get("max_tokens") is None and one.get("max_completion_tokens") is not None
 
 
 def prompt_of(chat: Mapping[str, Any]) -> str:
@@ -80,14 +78,27 @@ def prompt_of(chat: Mapping[str, Any]) -> str:
 
 
 def most_input_tokens(chat: Mapping[str, Any]) -> int:
-    """Give a number of tokens that the input can't exceed: a token is a byte or more."""
+    """Give a number of tokens that the input can't exceed: a token is a byte or more.
+
+    A part that is no text, such as an image that the endpoint fetches, counts 50,000 more. Of a
+    file or a sound that is longer than that no bound is known.
+    """
     messages = chat["messages"]
     told = {"messages": messages, "tools": chat.get("tools")}
     form = chat.get("response_format")
     if form is not None:  # endpoints write it into the prompt
         told["response_format"] = form
     size = len(_written(told).encode("utf-8", "replace"))
-    return size + _MESSAGE_TOKENS * (len(messages) + 1)
+    parts = sum(map(_parts_beside_text, messages))
+    return size + _MESSAGE_TOKENS * (len(messages) + 1) + _PART_TOKENS * parts
+
+
+def _parts_beside_text(message: Mapping[str, Any]) -> int:
+    """Count the parts whose tokens their bytes do not bound."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    beside = sum(part["type"] not in _TEXT_PARTS for part in parts)
+    return beside + (message.get("audio") is not None)  # said before, and known there by its id
 
 
 def text_of_content(content: Any) -> str:

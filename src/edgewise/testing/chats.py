@@ -30,6 +30,8 @@ class Saying:
     """By how much the share of a token leads that of the next best."""
     tool_calls: tuple[tuple[str, str], ...] = ()
     """Names and arguments of calls of tools."""
+    custom: bool = False
+    """Whether those tools are of type `custom`, and their arguments any text."""
     refusal: tuple[str, ...] = ()
     """Words of a refusal, in place of a text."""
     status: int = 200
@@ -290,15 +292,16 @@ def _usage(turn: Saying) -> dict[str, Any]:
 
 
 def _calls(turn: Saying) -> list[dict[str, Any]]:
+    kind, words = _words(turn)
     return [
-        {
-            "index": i,
-            "id": f"call_{i}",
-            "type": "function",
-            "function": {"name": name, "arguments": arguments},
-        }
+        {"index": i, "id": f"call_{i}", "type": kind, kind: {"name": name, words: arguments}}
         for i, (name, arguments) in enumerate(turn.tool_calls)
     ]
+
+
+def _words(turn: Saying) -> tuple[str, str]:
+    """Give how a tool's kind is called, and what it takes."""
+    return ("custom", "input") if turn.custom else ("function", "arguments")
 
 
 def _completion(turn: Saying, body: Any) -> dict[str, Any]:
@@ -327,11 +330,12 @@ def _pieces_of(turn: Saying, body: Any) -> list[dict[str, Any]]:
         told = _told(turn, i, i + 1) if body.get("logprobs") else None
         found.append(piece({"content": token}, told))
     found += [piece({"refusal": word}) for word in turn.refusal]
+    kind_of_tool, words = _words(turn)
     for call in _calls(turn):
-        name, arguments = call["function"]["name"], call["function"]["arguments"]
+        name, arguments = call[kind_of_tool]["name"], call[kind_of_tool][words]
         half = len(arguments) // 2
-        begun = {**call, "function": {"name": name, "arguments": arguments[:half]}}
-        rest = {"index": call["index"], "function": {"arguments": arguments[half:]}}
+        begun = {**call, kind_of_tool: {"name": name, words: arguments[:half]}}
+        rest = {"index": call["index"], kind_of_tool: {words: arguments[half:]}}
         found += [piece({"tool_calls": [begun]}), piece({"tool_calls": [rest]})]
     found.append(piece({}, reason="tool_calls" if turn.tool_calls else "stop"))
     if turn.usage and (body.get("stream_options") or {}).get("include_usage"):

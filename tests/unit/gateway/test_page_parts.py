@@ -106,7 +106,34 @@ def test_a_curve_falls_to_nothing_while_nobody_asks() -> None:
     assert [one["at_s"] for one in told] == [0, 10, 20, 30, 40, 50, 60, 70]
     assert [one["locations"].get("edge", 0) for one in told] == [2, 0, 0, 0, 1, 0, 0, 0]
     assert {one["e_value"] for one in told} == {4.0}
-    assert "In the last ten seconds, a second: edge 0" in sections(shown(history, 72.0))["traffic"]
+    assert (
+        "In the last whole ten seconds, a second: edge 0"
+        in sections(shown(history, 72.0))["traffic"]
+    )
+
+
+def test_the_ten_seconds_that_are_not_over_are_no_rate_yet() -> None:
+    history = History(lambda: POLICY)
+    for tenth in range(0, 310):
+        history.see(decided(tenth / 10))
+
+    steady = sections(shown(history, 31.0))["traffic"]
+    early = sections(shown(history, 19.0))["traffic"]
+
+    assert "a second: edge 10" in steady
+    assert "a second: edge 1<" not in steady
+    assert "A curve is here after 30 seconds with requests." in early
+
+
+def test_an_input_that_can_not_be_read_is_no_failure_of_the_tier() -> None:
+    history = History(lambda: POLICY)
+    for error in ("InvalidData", "RemoteError"):
+        attempt = Attempt(tier="edge", outcome=Outcome.FAILED, latency_ms=1.0, error=error)
+        history.see(replace(decided(1.0, location=None), attempts=(attempt,)))
+
+    calls = history.calls_of("edge")
+
+    assert (calls.number, calls.failed, history.failed) == (2, 1, 2)
 
 
 def test_what_is_older_than_a_quarter_of_an_hour_is_in_no_curve() -> None:

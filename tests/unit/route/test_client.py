@@ -68,6 +68,18 @@ async def test_the_asynchronous_face_does_the_same() -> None:
     assert len(clock.waits_s) == 3
 
 
+async def test_all_tries_of_a_call_have_one_key_and_each_call_another() -> None:
+    with FakeEndpoint([BUSY, GOOD, BUSY, GOOD, GOOD]) as endpoint, client(endpoint.url) as one:
+        one.predict(TEXT)
+        await one.apredict(TEXT)
+        one.predict(TEXT)
+        await one.aclose()
+
+    keys = [headers["idempotency-key"] for headers in endpoint.headers]
+    assert (keys[0], keys[2]) == (keys[1], keys[3])
+    assert len(set(keys)) == 3
+
+
 def test_after_its_retries_the_failure_is_raised() -> None:
     with FakeEndpoint([BUSY]) as endpoint, client(endpoint.url) as one:
         with pytest.raises(RemoteError) as caught:

@@ -69,3 +69,21 @@ def test_a_refusal_gets_its_data_back() -> None:
     assert whole.generation is not None
     assert whole.label == whole.generation.refusal == "not to ana@example.org"
     assert [one.refusal for one in pieces] == ["not to ", "ana@example.org"]
+
+
+def test_what_a_custom_tool_gets_is_no_json() -> None:
+    call = ToolCall(name="run", arguments="<TEXT_1>!", custom=True)
+    said = Generation(text="", tool_calls=(call,))
+    restorer, gathered = ChunkRestorer(MAPPING), Gathered()
+
+    whole = restored(Prediction("", 0.0, (), generation=said), MAPPING)
+    for part in ("<TEX", "T_1>!", "<TEXT_"):
+        piece = ToolCall(name="run" if part == "<TEX" else "", arguments=part, custom=True)
+        gathered.add(restorer.feed(TextChunk(tool_calls=(piece,))))
+    gathered.add(restorer.close())
+
+    assert whole.generation is not None
+    assert whole.generation.tool_calls[0].arguments == 'say "hi"\n!'
+    assert gathered.generation(0).tool_calls == (
+        ToolCall(name="run", arguments='say "hi"\n!<TEXT_', custom=True),
+    )

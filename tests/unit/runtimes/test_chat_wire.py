@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgewise.records import TextChunk, TokenUsage, ToolCall
-from edgewise.runtimes.chat_wire import ChatWire
+from edgewise.records import TextChunk, TokenLimit, TokenUsage, ToolCall
+from edgewise.runtimes.chat_wire import ChatWire, StreamReader
 from edgewise.runtimes.gathering import Gathered
 
 WIRE = ChatWire()
@@ -42,6 +42,29 @@ def test_options_are_passed_on_and_others_are_not() -> None:
     }
     assert "logprobs" not in ChatWire(logprobs=False).encode([one], "small", ())
     assert WIRE.streamed(body)["stream_options"] == {"include_usage": True}
+
+
+@pytest.mark.parametrize(
+    ("limit", "given", "sent"),
+    [
+        (TokenLimit.MAX_TOKENS, {}, {"max_tokens": 512}),
+        (TokenLimit.MAX_TOKENS, {"max_tokens": 9}, {"max_tokens": 9}),
+        (TokenLimit.MAX_TOKENS, {"max_completion_tokens": 9}, {"max_completion_tokens": 9}),
+        (TokenLimit.MAX_COMPLETION_TOKENS, {}, {"max_completion_tokens": 512}),
+        (TokenLimit.MAX_COMPLETION_TOKENS, {"max_tokens": 9}, {"max_completion_tokens": 9}),
+        (
+            TokenLimit.MAX_TOKENS,
+            {"max_tokens": 9, "max_completion_tokens": 8},
+            {"max_tokens": 9},
+        ),
+    ],
+)
+def test_the_most_tokens_of_an_answer_have_the_name_that_the_endpoint_takes(
+    limit: TokenLimit, given: dict[str, int], sent: dict[str, int]
+) -> None:
+    body = ChatWire(token_limit=limit).encode([{"prompt": "hi", **given}], "small", ())
+
+    assert {name: value for name, value in body.items() if name.startswith("max_")} == sent
 
 
 def test_an_answer_is_read_whole() -> None:
@@ -189,3 +212,50 @@ def test_a_refusal_in_place_of_a_text_is_the_answer() -> None:
     assert gathered.characters == 8
     with pytest.raises(ValueError, match="without text"):
         WIRE.decode(answered({"content": None, "refusal": ["no"]}), 1, ())
+
+
+def streamed(*deltas: Any) -> tuple[ToolCall, ...]:
+    """Give the calls of a stream whose pieces bring these calls."""
+    reader, gathered = StreamReader(WIRE), Gathered()
+    for delta in deltas:
+        event = json.dumps({"choices": [{"delta": {"tool_calls": [delta]}}]})
+        for piece in reader.feed(f"data: {event}\n\n".encode()):
+            gathered.add(piece)
+    return gathered.generation(0).tool_calls
+
+
+def test_a_call_of_a_custom_tool_is_read_whole_and_in_pieces() -> None:
+    call = {"id": "c", "type": "custom", "custom": {"name": "f", "input": "a b"}}
+    pieces = [
+        {"index": 0, "id": "c", "type": "custom", "custom": {"name": "f", "input": "a "}},
+        {"index": 0, "custom": {"input": "b"}},
+    ]
+
+    (found,) = WIRE.decode(answered({"content": None, "tool_calls": [call]}), 1, ())
+
+    expected = (ToolCall(call_id="c", name="f", arguments="a b", custom=True),)
+    assert found.generation is not None
+    assert found.generation.tool_calls == expected
+    assert streamed(*pieces) == expected
+
+
+@pytest.mark.parametrize("untold", [{}, {"index": None}])
+def test_calls_without_an_index_stay_apart(untold: dict[str, None]) -> None:
+    calls = [
+        {**untold, "id": "a", "function": {"name": "f", "arguments": "{"}},
+        {**untold, "function": {"arguments": "}"}},
+        {**untold, "id": "b", "function": {"name": "g", "arguments": "["}},
+        {**untold, "id": "a", "function": {"arguments": " "}},
+        {**untold, "function": {"name": "h", "arguments": "1"}},
+    ]
+    whole = [calls[0], calls[2], calls[4]]
+
+    (found,) = WIRE.decode(answered({"content": None, "tool_calls": whole}), 1, ())
+
+    assert streamed(*calls) == (
+        ToolCall(index=0, call_id="a", name="f", arguments="{} "),
+        ToolCall(index=1, call_id="b", name="g", arguments="["),
+        ToolCall(index=2, name="h", arguments="1"),
+    )
+    assert found.generation is not None
+    assert [one.name for one in found.generation.tool_calls] == ["f", "g", "h"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgewise.errors import InvalidSpec
-from edgewise.records import Price, PrivacyAction, Protocol, SpendingLimit, TierKind
+from edgewise.records import Price, PrivacyAction, Protocol, SpendingLimit, TierKind, TokenLimit
 from edgewise.spec import explain, json_schema, load_chat_policy, load_spec
 
 LEAST = """
@@ -22,6 +22,7 @@ tiers:
   cloud:
     endpoint: https://host/v1
     model: large
+    token_limit: max_completion_tokens
     api_key: {env: KEY}
     usd_per_request: 0.001
     usd_per_input_token: 1.5e-7
@@ -52,6 +53,8 @@ def test_a_file_becomes_a_policy(tmp_path: Path) -> None:
     assert (edge.protocol, edge.model, edge.token_price) == (Protocol.OPENAI, "small", None)
     assert cloud.api_key is not None
     assert cloud.api_key.env == "KEY"
+    assert edge.token_limit is TokenLimit.MAX_TOKENS
+    assert cloud.token_limit is TokenLimit.MAX_COMPLETION_TOKENS
     assert isinstance(cloud.token_price, Price)
     # 1,000 tokens of which 400 were read before, and 100 written
     assert cloud.usd(1000, 100, 400) == pytest.approx(0.001 + 0.00009 + 0.00003 + 0.00006)

@@ -20,6 +20,13 @@ def test_a_text_becomes_one_message_of_the_user(key: str) -> None:
     }
 
 
+def test_the_most_tokens_have_one_name() -> None:
+    assert read_chat({"prompt": "hi", "max_completion_tokens": 9}, 5) == {
+        "messages": [USER],
+        "max_tokens": 9,
+    }
+
+
 def test_texts_side_by_side_are_joined_so_that_no_data_hides_between_them() -> None:
     image = {"type": "image_url", "image_url": {"url": "https://…"}}
     parts = [{"type": "text", "text": "ana@"}, {"type": "text", "text": "example.org"}]
@@ -158,3 +165,18 @@ def test_quality_is_the_share_of_words_in_common(
     answer: str, reference: str, shared: float
 ) -> None:
     assert token_f1(answer, reference) == pytest.approx(shared)
+
+
+def test_a_part_that_is_no_text_may_cost_more_tokens_than_its_bytes() -> None:
+    def most(*parts: dict[str, Any], **more: Any) -> int:
+        message = {"role": "user", "content": [{"type": "text", "text": "see"}, *parts], **more}
+        return most_input_tokens(read_chat({"messages": [message]}, 5))
+
+    image = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    file = {"type": "file", "file": {"file_id": "f"}}
+
+    assert most() < 1_000
+    assert most({"type": "refusal", "refusal": "no"}) < 1_000
+    assert 50_000 < most(image) < 51_000
+    assert 100_000 < most(image, file) < 101_000
+    assert 50_000 < most(audio={"id": "a"}) < 51_000

@@ -4,6 +4,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from edgewise.errors import InvalidData
 from edgewise.records import Decision, Outcome, Policy
 
 BUCKET_S = 10
@@ -14,6 +15,8 @@ _SET_BACK_S = 60
 _SUMS = ("decisions", "failed", "spent_usd", "compared_usd", "cloud_usd", "kept_near")
 # Looked up once: see `route/candidates.py`.
 _ANSWERED, _FAILURES = Outcome.ANSWERED, (Outcome.FAILED, Outcome.TIMED_OUT)
+_UNREADABLE = InvalidData.__name__
+"""The input's fault, not the tier's."""
 
 
 class Bucket:
@@ -101,7 +104,7 @@ class History:
         for attempt in decision.attempts:
             calls = self.calls_of(attempt.tier)
             calls.number += 1
-            if attempt.outcome in _FAILURES:
+            if attempt.outcome in _FAILURES and attempt.error != _UNREADABLE:
                 calls.failed += 1
             if attempt.outcome is _ANSWERED:
                 calls.latencies_ms.append(attempt.latency_ms)

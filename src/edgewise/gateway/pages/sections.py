@@ -79,9 +79,9 @@ def _traffic(state: State) -> Html:
 
 def _over_time(traffic: State, key: str, title: str) -> Html:
     names = list(traffic[key])[:3]
-    buckets = traffic["over_time"]
+    buckets = traffic["over_time"][:-1]  # the last one is not over: its sum is no rate yet
     if not names or len(buckets) < 2:
-        return _empty(title, "A curve is here after 20 seconds with requests.")
+        return _empty(title, "A curve is here after 30 seconds with requests.")
     last_s = buckets[-1]["at_s"]
     lines = [
         Line(
@@ -97,7 +97,7 @@ def _over_time(traffic: State, key: str, title: str) -> Html:
     told = ", ".join(f"{one.name} {one.points[-1][1]:g}" for one in lines)
     chart = Chart(
         title=title,
-        description=f"In the last ten seconds, a second: {told}",
+        description=f"In the last whole ten seconds, a second: {told}",
         x_label="minutes",
         y_label="a second",
         lines=lines,
