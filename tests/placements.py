@@ -145,6 +145,7 @@ def problems(
             storage_bytes=draw(st.none() | st.sampled_from([100, 200])),
             servers=draw(st.integers(1, 3)),
             usd_per_month=draw(usd),
+            watts=draw(st.sampled_from([0.0, 100.0])),
         )
         for tier in tiers
     )

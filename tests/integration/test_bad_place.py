@@ -268,6 +268,7 @@ def test_a_bundle_of_another_run_is_not_used(run: Path) -> None:
     [
         ((), 2, ("--text", "--file")),
         (("--text", ""), 2, ("--text", "--file")),
+        (("--text", " \t"), 2, ("--text", "--file")),
         (("--text", "x", "--file", "x"), 2, ("--text", "--file")),
         (("--text", "x", "--deadline-ms", "soon"), 2, ("edgewise predict", "'soon'", "--help")),
         (("--text", "x", "--deadline-ms", "-1"), 2, ("deadline_ms", "-1")),
@@ -299,6 +300,28 @@ def test_predict_reads_a_file_with_a_byte_order_mark_and_odd_separators(run: Pat
 
     assert ended.code == 0, ended.err
     assert len(json.loads(ended.out)["results"]) == 2
+
+
+@pytest.mark.parametrize("verb", ["run", "optimize"])
+def test_a_place_that_can_not_be_written_is_refused_before_the_work(
+    finished_run: Path, verb: str
+) -> None:
+    of = {"run": ("edgewise.yaml",), "optimize": ("model", "--data", "train.csv")}
+
+    ended = edgewise(verb, *of[verb], "--out", "/proc/nothing/run", folder=finished_run)
+
+    assert "· " not in ended.err
+    ended.refused("/proc/nothing/run: can't write", ": /proc", "--out")
+
+
+def test_run_writes_into_no_directory_of_optimize(finished_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best/candidates.json").write_text("{}", encoding="utf-8")
+
+    ended = edgewise("run", finished_run / "edgewise.yaml", "--out", "best", folder=tmp_path)
+
+    ended.refused("best: it holds what `edgewise optimize` made", "--out")
+    assert [path.name for path in (tmp_path / "best").iterdir()] == ["candidates.json"]
 
 
 def test_init_never_writes_over_a_file(finished_run: Path, tmp_path: Path) -> None:

@@ -72,13 +72,39 @@ def test_a_file_has_one_text_a_line_and_blank_ones_are_left_out(
     assert [result["prediction"] for result in results] == ["positive", "negative"]
 
 
-def test_a_file_of_one_text_is_one_object(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_of_one_text_has_results_too(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     texts = run / "texts.txt"
     texts.write_text("good\n", encoding="utf-8")
 
     assert main(["predict", str(run), "--file", str(texts), "--json"]) == 0
 
-    assert json.loads(capsys.readouterr().out)["prediction"] == "positive"
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert [result["prediction"] for result in results] == ["positive"]
+
+
+def test_what_was_answered_before_a_line_that_can_not_be_is_given(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud = TierPolicy(name="cloud", kind=TierKind.CLOUD, endpoint="http://127.0.0.1:9")
+    edge = replace(EDGE, kind=TierKind.SITE, threshold=0.5)
+    policy = read_json(Policy, run / "policy.json")
+    rules = replace(policy.privacy, detect=("email",))
+    write_json(run / "policy.json", replace(policy, tiers=(edge, cloud), privacy=rules))
+    texts = run / "texts.txt"
+    texts.write_text("good\n\nto a@example.com\nawful\n", encoding="utf-8")
+
+    plain = main(["predict", str(run), "--file", str(texts)])
+    for_people = capsys.readouterr()
+    coded = main(["predict", str(run), "--file", str(texts), "--json"])
+    told = json.loads(capsys.readouterr().out)
+
+    assert (plain, coded) == (1, 1)
+    assert for_people.out.startswith("positive ")
+    assert for_people.out.count("\n") == 1
+    assert "1 of 3 texts have their answer" in for_people.err
+    assert f"error: {texts}:3: " in for_people.err
+    assert [result["prediction"] for result in told["results"]] == ["positive"]
+    assert told["error"]["where"].startswith(f"{texts}:3")
 
 
 def test_every_result_of_a_file_is_shown_and_explained(

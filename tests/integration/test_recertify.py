@@ -241,6 +241,28 @@ def test_samples_of_different_shares_are_thinned_to_the_lowest(
     assert found["left_out"] > 200
 
 
+def test_a_plan_counts_on_no_certificate_that_the_audit_has_refuted(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = read_json(Policy, run / "policy.json")
+    assert policy.certificate is not None
+    certificate = seal(replace(policy.certificate, loss=Loss.DISAGREEMENT))
+    write_json(run / "policy.json", replace(policy, certificate=certificate))
+    write_json(run / "certificate.json", certificate)
+
+    main(["plan", str(run), "--json"])
+    before = json.loads(capsys.readouterr().out)["options"][2]
+    sampled(run, 800, wrong_below=0.5)
+    main(["plan", str(run), "--json"])
+    after = json.loads(capsys.readouterr().out)["options"][2]
+
+    assert (before["name"], after["name"]) == ("hybrid", "hybrid")
+    assert not any("void" in reason for reason in before["reasons"])
+    assert any("its certificate is void" in reason for reason in after["reasons"])
+    assert not after["feasible"]
+    assert after["monthly_usd"] >= before["monthly_usd"]
+
+
 def test_after_a_void_only_later_samples_count(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

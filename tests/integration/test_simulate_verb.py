@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from command_line import edgewise
+from plan_numbers import PROFILE
 
 from edgewise.cli import main
 from edgewise.preroute import PreRouter
@@ -148,6 +149,20 @@ def test_a_runs_directory_brings_policy_and_profile(
     assert shown(capsys, "--policy", ".")["requests"] == 4
 
 
+def test_a_runs_directory_brings_its_profile_to_another_policy(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    energy = Energy(joules_per_request=2.0, origin="measured", how="rapl")
+    write_json(folder / "run/profile.json", replace(PROFILE, energy=energy))
+
+    for given in ("run", "edge=run"):
+        found = shown(capsys, "--policy", "policy.json", "--profile", given)
+        assert found["energy"]["joules"] == 8.0
+    bare = shown(capsys, "--policy", "policy.json", "--profile", "edge=.", code=1)
+
+    assert (bare["error"]["what"], bare["error"]["where"]) == ("no such file", "profile.json")
+
+
 def test_an_unstable_tier_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     del folder
 
@@ -280,7 +295,10 @@ def test_what_is_stored_and_answered_later_is_told(
     assert found["late"]["answered"] == 1
     assert "queued  50.0% of requests" in out
     assert "1 of 1 have their answer, after 5" in out
-    assert "have their answer" not in capsys.readouterr().out
+    none = capsys.readouterr().out
+    assert "have their answer" not in none
+    assert "queued  50.0% of requests were stored" in none
+    assert "1 expired and 0 were given up" in none
 
 
 def test_a_policys_pre_router_reads_the_texts_of_the_answers(

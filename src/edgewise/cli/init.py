@@ -1,5 +1,6 @@
 """`edgewise init`: a starting edgewise.yaml."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def command(
     else:
         for path in written:
             say(f"wrote {path}")
-        say(f"next: edgewise run {out}")
+        say(f"next: edgewise run {shlex.quote(str(out))}")
     return 0
 
 

@@ -1,7 +1,7 @@
 """`edgewise predict`: one text or file through the engine of a run."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgewise.cli.show import print_json, say, to_stderr
-from edgewise.errors import InvalidData, StorageError, UsageError
+from edgewise.cli.show import print_failure, print_json, say, to_stderr
+from edgewise.errors import EdgewiseError, InvalidData, StorageError, UsageError
 from edgewise.records import Decision, Input, Policy, read_json
 
 if TYPE_CHECKING:
@@ -42,12 +42,17 @@ def command(
     explain: bool,
     as_json: bool,
 ) -> int:
-    """Answer --text or --file through the engine of RUN, and log the decision in RUN."""
+    """Answer --text or --file through the engine of RUN, and log the decision in RUN.
+
+    With --json a text or an image gives one result; a file of texts gives `results`, of one line
+    too. At a line that can't be answered it stops, with the results before it and why.
+    """
     from edgewise.observe import DriftWatch  # noqa: PLC0415 - heavy
     from edgewise.route import HybridInferenceEngine  # noqa: PLC0415 - heavy
 
     policy = read_json(Policy, run / "policy.json")
-    inputs = [dict(one, **{policy.privacy.flag: private}) for one in _inputs(policy, text, file)]
+    inputs = _inputs(policy, text, file)
+    results: list[Any] = []
     with _LogOnUse(run / "decisions.sqlite") as log, _audit(run, policy) as auditor:
         engine = HybridInferenceEngine(
             edge_model_path=run / "bundle",
@@ -56,19 +61,24 @@ def command(
             auditor=auditor,
             drift=(drift := DriftWatch()),
         )
+
+        def answer(one: Input) -> None:
+            asked = {**one, policy.privacy.flag: private}
+            results.append(engine.predict_sync(asked, force_location, deadline_ms))
+            if not as_json:
+                _show(results[-1], explain=explain)
+
         with engine:
-            results = [
-                engine.predict_sync(one, force_location=force_location, deadline_ms=deadline_ms)
-                for one in inputs
-            ]
+            failure = _first_failure(inputs, answer)
     for one in drift.warnings:
         to_stderr(f"inputs differ from the calibration split's: {one.code}, p {one.p_value:.2g}")
+    shown = [dict(result) for result in results]
+    if failure is not None:
+        to_stderr(f"{len(shown)} of {len(inputs)} texts have their answer")
+        to_stderr(f"error: {failure}")
+        return print_failure(failure, as_json=as_json, beside={"results": shown})
     if as_json:
-        shown = [dict(result) for result in results]
-        print_json(shown[0] if file is None or len(shown) == 1 else {"results": shown})
-        return 0
-    for result in results:
-        _show(result, explain=explain)
+        print_json({"results": shown} if inputs[0][0] else shown[0])
     return 0
 
 
@@ -118,15 +128,31 @@ class _LogOnUse:
         self._log.append(decision)
 
 
-def _inputs(policy: Policy, text: str | None, file: Path | None) -> list[Input]:
-    if (text is None) == (file is None) or text == "":
+def _first_failure(
+    inputs: Sequence[tuple[str, Input]], answer: Callable[[Input], None]
+) -> EdgewiseError | None:
+    """Answer inputs up to the first line of a file that can't be; give why, with its place."""
+    for where, one in inputs:
+        try:
+            answer(one)
+        except EdgewiseError as failed:
+            if not where:
+                raise
+            failed.where = ": ".join(filter(None, (where, failed.where)))
+            return failed
+    return None
+
+
+def _inputs(policy: Policy, text: str | None, file: Path | None) -> list[tuple[str, Input]]:
+    """Give the inputs; each line of a file with its place."""
+    if (text is None) == (file is None) or (text is not None and not text.strip()):
         hint = "edgewise predict RUN --text 'some text'"
         raise UsageError("give either a text or a file", where="--text, --file", hint=hint)
     if text is not None:
-        return [{"text": text}]
+        return [("", {"text": text})]
     assert file is not None
     if policy.task == "image-classification":
-        return [{"image": str(file)}]
+        return [("", {"image": str(file)})]
     hint = "give a UTF-8 file, one text a line"
     try:
         lines = file.read_text(encoding="utf-8-sig").split("\n")
@@ -136,10 +162,14 @@ def _inputs(policy: Policy, text: str | None, file: Path | None) -> list[Input]:
     except OSError as failure:
         what = f"can't be read: {failure.strerror}"
         raise InvalidData(what, where=str(file), hint=hint) from failure
-    texts = [line.strip() for line in lines if line.strip()]
-    if not texts:
+    found: list[tuple[str, Input]] = [
+        (f"{file}:{number}", {"text": line.strip()})
+        for number, line in enumerate(lines, 1)
+        if line.strip()
+    ]
+    if not found:
         raise InvalidData("no text in it", where=str(file), hint=hint)
-    return [{"text": text} for text in texts]
+    return found
 
 
 def _show(result: Any, *, explain: bool) -> None:

@@ -27,12 +27,20 @@ def to_stderr(line: str) -> None:
     click.echo(line, err=True)
 
 
-def print_failure(failure: EdgewiseError, *, as_json: bool) -> int:
-    """Print a failure on stdout where JSON is asked for; give the exit code that it has."""
+def print_failure(
+    failure: EdgewiseError, *, as_json: bool, beside: Mapping[str, Any] | None = None
+) -> int:
+    """Print a failure on stdout where JSON is asked for; give the exit code that it has.
+
+    Parameters
+    ----------
+    beside
+        What was done before it, for the same JSON object.
+    """
     if as_json:
         kind = type(failure).__name__
         error = {"kind": kind, "what": failure.what, "where": failure.where, "hint": failure.hint}
-        print_json({"error": error})
+        print_json({**(beside or {}), "error": error})
     return 2 if isinstance(failure, UsageError) else 1
 
 

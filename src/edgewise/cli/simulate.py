@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgewise.cli.show import print_json, say, table
-from edgewise.records import Simulation, encode
+from edgewise.records import LateReport, Simulation, encode
 from edgewise.units import format_ms, format_usd
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     "--profile",
     "profiles",
     multiple=True,
-    help="profile.json of the nearest tier, or TIER=FILE [default: the run's]",
+    help="profile.json or run of the nearest tier, or TIER=FILE [default: the run's]",
 )
 @click.option(
     "--answers",
@@ -152,11 +152,7 @@ def show(seen: Simulation) -> None:
         )
     )
     if seen.late is not None and seen.late.stored:
-        late = seen.late
-        say(f"queued  {seen.share['queued']:.1%} of requests were stored to be answered later")
-        if late.wait_p50_s is not None and late.wait_p95_s is not None:
-            wait = f", after {late.wait_p50_s:.4g} s (p50), {late.wait_p95_s:.4g} s (p95)"
-            say(f"        {late.answered:,} of {late.stored:,} have their answer{wait}")
+        _show_late(seen.late, seen.requests)
     if "none" in seen.share:
         say(f"none  {seen.share['none']:.1%} of requests have no answer")
     say()
@@ -166,3 +162,13 @@ def show(seen: Simulation) -> None:
         say(f"warning: {line}")
     for line in seen.assumed:
         say(f"assumed: {line}")
+
+
+def _show_late(late: LateReport, requests: int) -> None:
+    stored = late.stored / requests
+    say(f"queued  {stored:.1%} of requests were stored to be answered later")
+    if late.wait_p50_s is not None and late.wait_p95_s is not None:
+        wait = f", after {late.wait_p50_s:.4g} s (p50), {late.wait_p95_s:.4g} s (p95)"
+        say(f"        {late.answered:,} of {late.stored:,} have their answer{wait}")
+    if late.expired or late.given_up:
+        say(f"        {late.expired:,} expired and {late.given_up:,} were given up")

@@ -5,7 +5,7 @@ longer holds: read `audit.py`, and `eprocess.py` for why it may be believed. No 
 """
 
 from edgewise.observe.audit import Auditor
-from edgewise.observe.audit_file import AuditFile, read_samples
+from edgewise.observe.audit_file import AuditFile, read_refuted, read_samples
 from edgewise.observe.drift import (
     DriftWatch,
     histogram_of,
@@ -26,5 +26,6 @@ __all__ = [
     "histogram_of_languages",
     "output_of",
     "projections",
+    "read_refuted",
     "read_samples",
 ]

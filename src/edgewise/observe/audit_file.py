@@ -90,16 +90,7 @@ class AuditFile:
         StorageError, InvalidRecord
             When it can't be read, or is no state.
         """
-        try:
-            with closing(_connect(self.path)) as connection:
-                row = connection.execute("select body from state").fetchone()
-            found = None if row is None else json.loads(row[0])
-        except sqlite3.Error as failure:
-            raise _storage(failure, self.path) from failure
-        except ValueError as strange:
-            what = "the audit's state is no JSON"
-            raise InvalidRecord(what, where=str(self.path), hint="begin another file") from strange
-        return found if isinstance(found, dict) else None
+        return _state_in(self.path)
 
     def save(
         self,
@@ -276,6 +267,40 @@ def read_samples(path: Path) -> Iterator[tuple[str, AuditSample]]:
             raise InvalidRecord("a sample is no JSON", where=str(path), hint=hint) from wrong
         sample = decode(AuditSample, body, where=str(path))
         yield key, sample if truth is None else replace(sample, truth=truth)
+
+
+def read_refuted(path: Path) -> frozenset[str]:
+    """Give the digests of the certificates that a file's audits have found void; none without it.
+
+    Raises
+    ------
+    StorageError, InvalidRecord
+        When it can't be read, or holds something else.
+    """
+    if not path.is_file():
+        return frozenset()
+    body = _state_in(path)
+    if body is None:
+        return frozenset()
+    try:
+        found = {str(key) for key in body.get("refuted", {})}
+        return frozenset({*found, str(body["certificate"])} if body["state"]["void"] else found)
+    except (KeyError, TypeError) as strange:
+        what = "it holds another state than an audit's"
+        raise InvalidRecord(what, where=str(path), hint="begin another file") from strange
+
+
+def _state_in(path: Path) -> dict[str, Any] | None:
+    try:
+        with closing(_connect(path)) as connection:
+            row = connection.execute("select body from state").fetchone()
+        found = None if row is None else json.loads(row[0])
+    except sqlite3.Error as failure:
+        raise _storage(failure, path) from failure
+    except ValueError as strange:
+        what = "the audit's state is no JSON"
+        raise InvalidRecord(what, where=str(path), hint="begin another file") from strange
+    return found if isinstance(found, dict) else None
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,36 @@ def alone_on(out: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):  # what was written there keeps them
             for parent in absent:
                 parent.rmdir()
+
+
+def check_place(out: Path, whole: str) -> None:
+    """See that an output directory can be written, before what it is for is worked out.
+
+    One that is whole is left to its writer: where nothing changed, nothing is written.
+
+    Parameters
+    ----------
+    whole
+        The file that says that a directory is whole.
+
+    Raises
+    ------
+    StorageError
+        When it is no directory, or can't be made or written.
+    """
+    hint = "choose another with --out"
+    if out.exists() and not out.is_dir():
+        raise StorageError("not a directory", where=str(out), hint=hint)
+    if (out / whole).exists():
+        return
+    path = out.resolve()
+    nearest = next(one for one in (path, *path.parents) if one.exists())
+    try:
+        with tempfile.TemporaryDirectory(prefix=".edgewise-", dir=nearest):
+            pass
+    except OSError as failure:
+        what = f"can't write: {failure.strerror or failure}: {nearest}"
+        raise StorageError(what, where=str(out), hint=hint) from failure
 
 
 def _hold(path: Path, out: Path) -> int | None:

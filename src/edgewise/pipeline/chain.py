@@ -16,7 +16,7 @@ from edgewise.calibrate import (
 )
 from edgewise.errors import StorageError
 from edgewise.optimize import candidates_folder, held_out, optimize
-from edgewise.pipeline.alone import alone_on
+from edgewise.pipeline.alone import alone_on, check_place
 from edgewise.pipeline.answers import (
     CloudCaller,
     LocalAnswers,
@@ -124,10 +124,12 @@ def run_project(
     ------
     EdgewiseError
         For every mistake in the project, its data, its model or its endpoint; when another run is
-        at work on `out`.
+        at work on `out`, or it holds what `edgewise optimize` made.
     """
-    if out.exists() and not out.is_dir():
-        raise StorageError("not a directory", where=str(out), hint="choose another with --out")
+    check_place(out, "run.json")
+    if (out / "candidates.json").is_file() and not (out / "run.json").exists():
+        what, hint = "it holds what `edgewise optimize` made", "choose another with --out"
+        raise StorageError(what, where=str(out), hint=hint)
     with alone_on(out):
         return _run(
             spec,

@@ -21,7 +21,7 @@ from edgewise.optimize import (
     parse_recipe,
     space_of,
 )
-from edgewise.pipeline.alone import alone_on
+from edgewise.pipeline.alone import alone_on, check_place
 from edgewise.pipeline.cache import Cache, clear, key_of
 from edgewise.pipeline.pixels import read_image_input
 from edgewise.pipeline.racing import make_race
@@ -99,10 +99,7 @@ def optimize_source(order: Order, progress: Progress = silent) -> OptimizeSummar
         For every mistake in the source, the data or the recipes; when another run is at work on
         `order.out`.
     """
-    if order.out.exists() and not order.out.is_dir():
-        raise StorageError(
-            "not a directory", where=str(order.out), hint="choose another with --out"
-        )
+    check_place(order.out, "candidates.json")
     if (order.out / "run.json").exists():  # its certificate is for the bundle that is there
         what, hint = "it holds a run of `edgewise run`", "choose another with --out"
         raise StorageError(what, where=str(order.out), hint=hint)

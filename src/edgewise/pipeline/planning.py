@@ -1,17 +1,19 @@
 """A plan made anew: of a run by what it measured, or of a project file by what it assumes."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 from edgewise.errors import InvalidRecord, StorageError
-from edgewise.observe import DecisionLog
+from edgewise.observe import DecisionLog, read_refuted
 from edgewise.pipeline.cache import Cache, hash_path
 from edgewise.pipeline.pricing import price_tables
 from edgewise.plan import Evidence, assumed, basis_of, measured, plan_from
 from edgewise.plan.focus import focus_csv, ledger_rows, plan_rows
 from edgewise.records import (
     Certificate,
+    CertificateState,
     Plan,
     Profile,
     ProjectSpec,
@@ -54,12 +56,21 @@ def plan_again(path: Path, *, draws: int, seed: int) -> Plan:
         raise InvalidRecord(what, where=str(path / "plan.json"), hint=hint)
     evidence = measured(
         read_json(Profile, path / "profile.json"),
-        read_json(Certificate, path / "certificate.json"),
+        _certificate(path),
         read_json(RunSummary, path / "run.json").quality,
         before.deferral_curve,
         before.decisions,
     )
     return plan_from(before.basis, _with_seen(evidence, before), draws=draws, seed=seed)
+
+
+def _certificate(run: Path) -> Certificate:
+    """Give a run's certificate, void where its audit found it so and can be read."""
+    found = read_json(Certificate, run / "certificate.json")
+    refuted: frozenset[str] = frozenset()
+    with suppress(StorageError):  # SQLite writes beside what it reads: not where nobody may write
+        refuted = read_refuted(run / "audit.sqlite")
+    return replace(found, state=CertificateState.VOID) if digest(found) in refuted else found
 
 
 def _with_seen(evidence: Evidence, before: Plan) -> Evidence:

@@ -15,8 +15,9 @@ def price_tables(project: Path) -> tuple[PriceTable, ...]:
     Raises
     ------
     InvalidData
-        When one of its own can't be read.
+        When there is no such folder, or one of its own can't be read.
     """
+    _check_folder(project)
     own = [_read(path) for path in sorted((project / _KEPT).glob("*.csv"))]
     return (*own, *packaged_tables())
 
@@ -29,14 +30,21 @@ def import_prices(file: Path, project: Path) -> tuple[PriceTable, Path]:
     Raises
     ------
     InvalidData
-        When the file is no table.
+        When the file is no table, or there is no such project.
     StorageError
         When it can't be kept.
     """
+    _check_folder(project)
     made = _read(file)
     path = project / _KEPT / f"{made.name}.csv"
     write_text(path, table_text(made))
     return made, path
+
+
+def _check_folder(project: Path) -> None:
+    if not project.is_dir():
+        hint = "give the folder that holds edgewise.yaml"
+        raise InvalidData("no such folder", where=str(project), hint=hint)
 
 
 def _read(path: Path) -> PriceTable:

@@ -1,6 +1,7 @@
 """What is known of the model and its certificate: measured, or assumed until it is."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from edgewise.records import (
     Assumptions,
@@ -43,6 +44,18 @@ class Evidence:
     replay: TraceReplay | None = None
     """What the workload's trace says of each option's latency; goes before every formula."""
 
+    def joules_beyond(self, watts: float) -> float | None:
+        """Give what an answer takes beyond what the device draws anyhow; `None`: nobody knows.
+
+        A profile's counters are of whole packages, so that what these draw without work is in them.
+        """
+        if self.joules_per_request is None or self.p50_ms is None:
+            return self.joules_per_request
+        curve = self.latency_quantiles or ((0.0, self.p50_ms), (1.0, self.p50_ms))
+        areas = [(b - a) * (low + high) / 2 for (a, low), (b, high) in pairwise(curve)]
+        mean_ms = sum(areas) / (curve[-1][0] - curve[0][0])
+        return max(0.0, self.joules_per_request - watts * mean_ms / 1000)
+
     def replayed_ms(self, option: str, share: float) -> float | None:
         """Give the time that a share of an option's answers is within; `None` without a replay."""
         one = None if self.replay is None else self.replay.of(option)
@@ -56,12 +69,14 @@ def measured(
     deferral_curve: tuple[tuple[float, float], ...] = (),
     decisions: tuple[DecisionBin, ...] = (),
 ) -> Evidence:
-    """Give what a run has measured.
+    """Give what a run has measured. Of a certificate that is void nothing is kept.
 
     Peak memory is that of a process that answered the workload's own inputs; where the profile
     made its inputs up, it is called assumed.
     """
     source = f"{profile.n} answers on {profile.target.cpu}"
+    void = certificate.state is CertificateState.VOID
+    share = 1.0 if void else certificate.deferral_rate
     own = profile.inputs == "given"
     shapes = "VmHWM of a fresh process" if own else "of generated inputs, not the workload's own"
     rows = [
@@ -75,11 +90,12 @@ def measured(
             source=shapes,
         ),
         _measured("bundle size", float(profile.size_bytes), "bytes", "files of the bundle"),
-        _measured(
-            "share deferred",
-            certificate.deferral_rate,
-            "share",
-            f"{certificate.n} calibration rows",
+        Figure(
+            name="share deferred",
+            value=share,
+            unit="share",
+            origin=Origin.ASSUMED if void else Origin.MEASURED,
+            source="its certificate is void" if void else f"{certificate.n} calibration rows",
         ),
     ]
     joules = profile.energy.joules_per_request
@@ -93,15 +109,15 @@ def measured(
         size_bytes=profile.size_bytes,
         edge_loss=None if cloud is None else cloud - quality.edge,
         hybrid_loss=None if cloud is None or hybrid is None else cloud - hybrid,
-        deferral_share=certificate.deferral_rate,
-        deferral_rows=certificate.n,
+        deferral_share=share,
+        deferral_rows=0 if void else certificate.n,
         promised=certificate.state is CertificateState.CERTIFIED,
         certificate=certificate,
         joules_per_request=joules,
         deferral_curve=deferral_curve,
         latency_quantiles=profile.latency_quantiles,
         decisions=decisions,
-        threshold=certificate.threshold,
+        threshold=None if void else certificate.threshold,
         figures=tuple(rows),
     )
 

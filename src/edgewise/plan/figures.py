@@ -40,6 +40,10 @@ def figures_of(
             basis, "workload.usd_per_device_month", "running cost", work.usd_per_device_month, each
         ),
     ]
+    beyond = evidence.joules_beyond(work.watts)
+    if _measured(basis) and beyond is not None and work.watts > 0:
+        source = "energy of an answer, less workload.watts while it is made"
+        rows.append(_assumed("energy of an answer, beyond idle", beyond, "J", source))
     rows += _others(basis, numbers)
     rows.append(_assumed("hours", 730.0, "per month", "always on"))
     peak = peak_of(evidence, numbers)

@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 
 from edgewise.plan.load import device_servers
 from edgewise.plan.numbers import HOURS_A_MONTH
-from edgewise.records import Decision, Outcome, Plan
+from edgewise.plan.planning import model_of
+from edgewise.records import CostLine, Decision, Outcome, Plan, PlanBasis
 
 MANDATORY = (
     "BilledCost",
@@ -73,6 +74,7 @@ _SERVICES = {
 """A line of the bill: its service category, and the unit it is counted in."""
 
 _BILLED_BY_CLOUD = {"requests", "tokens", "servers", "egress", "up to the minimum"}
+_DISCOUNTED = {"requests", "tokens"}
 _RECURRING = {"support", "power", "updates", "devices' link", "up to the minimum"}
 
 
@@ -93,6 +95,8 @@ class _Charge:
     frequency: str = "Usage-Based"
     words: str = ""
     reservation: tuple[str, str] | None = None
+    list_usd: float | None = None
+    """Before any discount; `None`: there is none."""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -134,10 +138,18 @@ def plan_rows(plan: Plan, month: date) -> tuple[Row, ...]:
             origin="plan",
             frequency="Recurring" if once or one.line in _RECURRING else "Usage-Based",
             words=f"{one.line}, written off" if once else one.line,
+            list_usd=_list_usd(plan.basis, one, requests),
         )
         charges.append(charge)
     charges += _purchases(plan, start, end)
     return tuple(_row(one, start, end, plan.basis.name) for one in charges)
+
+
+def _list_usd(basis: PlanBasis, one: CostLine, requests: float) -> float | None:
+    """Give what a line would cost without `costs.cloud.discounts`."""
+    if one.line not in _DISCOUNTED:
+        return None
+    return one.usd_per_month * requests / float(model_of(basis).discounted(requests))
 
 
 def _purchases(plan: Plan, start: datetime, end: datetime) -> list[_Charge]:
@@ -275,6 +287,7 @@ def _row(one: _Charge, period_start: datetime, period_end: datetime, account: st
     unused = one.reservation is not None and one.reservation[1] == "Unused"
     usage = one.charge == "Usage" and not unused
     reserved, status = one.reservation or ("", "")
+    contracted = max(one.billed_usd, one.effective_usd)
     return {
         "BilledCost": _decimal(one.billed_usd),
         "BillingAccountId": account,
@@ -292,10 +305,10 @@ def _row(one: _Charge, period_start: datetime, period_end: datetime, account: st
         "ChargePeriodStart": _time(one.start),
         "ConsumedQuantity": _decimal(one.quantity) if usage else "",
         "ConsumedUnit": one.unit if usage else "",
-        "ContractedCost": _decimal(max(one.billed_usd, one.effective_usd)),
+        "ContractedCost": _decimal(contracted),
         "EffectiveCost": _decimal(one.effective_usd),
         "InvoiceIssuerName": one.provider,
-        "ListCost": _decimal(max(one.billed_usd, one.effective_usd)),
+        "ListCost": _decimal(contracted if one.list_usd is None else one.list_usd),
         "PricingQuantity": _decimal(one.quantity),
         "PricingUnit": one.unit,
         "ProviderName": one.provider,

@@ -9,7 +9,15 @@ from edgewise.plan.latency import edge_p95_ms, far_served_ms, mixture_p95, near_
 from edgewise.plan.load import overloaded
 from edgewise.plan.numbers import DEFERRAL, JOULES_A_KWH, SECONDS_A_MONTH
 from edgewise.plan.pareto import mark_beaten
-from edgewise.records import Loss, Option, PlanBasis, PrivacyAction, TierKind, Tradeoff
+from edgewise.records import (
+    CertificateState,
+    Loss,
+    Option,
+    PlanBasis,
+    PrivacyAction,
+    TierKind,
+    Tradeoff,
+)
 from edgewise.units import format_bytes, format_ms
 
 _NOT_AWAY = "privacy binds: some requests may not leave the device"
@@ -155,6 +163,13 @@ def _promised_too_little(basis: PlanBasis, evidence: Evidence) -> list[str]:
     return [f"quality binds: its certificate promises {promised}, and {wanted} is asked"]
 
 
+def _unpromised(evidence: Evidence) -> str:
+    made = evidence.certificate
+    if made is not None and made.state is CertificateState.VOID:
+        return "its certificate is void, so nothing is promised, and all counts as deferred"
+    return "there is no certificate, so every answer that may leave is deferred"
+
+
 def _promise(loss: Loss, most: float, confidence: float) -> str:
     return f"a {loss.value} loss of at most {most:.3%} at {confidence:.4g} confidence"
 
@@ -247,9 +262,7 @@ def _hybrid(
     if basis.edge.kind is not TierKind.DEVICE:
         reasons += _private(basis, evidence)
     if not evidence.promised:
-        reasons.append(
-            "quality binds: there is no certificate, so every answer that may leave is deferred"
-        )
+        reasons.append(f"quality binds: {_unpromised(evidence)}")
     elif not evidence.deferral_rows:  # where there is a certificate, it promises the loss
         reasons += _lossy(basis, evidence.hybrid_loss)
     else:

@@ -129,9 +129,9 @@ def model_of(basis: PlanBasis) -> CostModel:
 
 
 def _numbers(basis: PlanBasis, evidence: Evidence) -> dict[str, float]:
-    joules = basis.costs.edge.joules_per_request
-    if joules is None and evidence.joules_per_request is not None:
-        edge = replace(basis.costs.edge, joules_per_request=evidence.joules_per_request)
+    measured = evidence.joules_beyond(basis.workload.watts)
+    if basis.costs.edge.joules_per_request is None and measured is not None:
+        edge = replace(basis.costs.edge, joules_per_request=measured)
         basis = replace(basis, costs=replace(basis.costs, edge=edge))
     return numbers_of(basis, evidence.deferral_share)
 

@@ -114,7 +114,7 @@ def read_json(kind: type[R], path: Path) -> R:
         When the file is absent, is no JSON, or holds another record.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as absent:
         hint = "did `edgewise run` finish?"
         raise InvalidRecord("no such file", where=str(path), hint=hint) from absent

@@ -79,7 +79,7 @@ class EdgeCosts:
     lifetime_months: float | None = None
     """`None`: the horizon."""
     joules_per_request: float | None = None
-    """`None`: the profile's, where it was measured."""
+    """Beyond `workload.watts`; `None`: the profile's less these, where it was measured."""
     grams_per_kwh: float | None = None
     """CO2 equivalents."""
     updates_per_month: float = 0.0

@@ -119,10 +119,14 @@ class DeviceClass:
         _amounts(self, "usd", "usd_per_month", "watts")
         _amounts(self, "memory_bytes", "storage_bytes", "servers", "lifetime_months", above=True)
 
-    def monthly_usd(self, usd_per_kwh: float) -> float:
-        """Give the cost of one machine a month: written off, run and powered."""
-        power = self.watts / 1000.0 * HOURS_PER_MONTH * usd_per_kwh
-        return self.usd / self.lifetime_months + self.usd_per_month + power
+    @property
+    def bought_usd(self) -> float:
+        """What one costs a month that is not owned: written off and run, without its power."""
+        return self.usd / self.lifetime_months + self.usd_per_month
+
+    def power_usd(self, usd_per_kwh: float) -> float:
+        """Give what one draws a month, owned or not."""
+        return self.watts / 1000.0 * HOURS_PER_MONTH * usd_per_kwh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +140,7 @@ class Pool:
     min_units: int = 1
     """Fewest machines where the pool is used, such as one in each shop."""
     owned_units: int = 0
-    """Machines that are paid for already."""
+    """Machines that are paid for already, but for their power."""
     usd_per_month: float = 0.0
     """Once the pool is used, beside its machines."""
 

@@ -100,8 +100,8 @@ class Simulation:
     """What the replay took on this machine."""
     latency_ms: LatencyQuantiles
     share: Mapping[str, float]
-    """Of all requests, by the tier whose answer stood; `queued` where some were stored to be
-    answered later, `none` where some have no answer."""
+    """Of all requests, by the tier whose answer stood; `queued` where some were stored and answered
+    later, `none` where some have no answer, such as those that were stored and expired."""
     cost_usd: float
     quality: SimulatedQuality
     deadline_miss_rate: float

@@ -40,7 +40,7 @@ class SimulateOrder:
     trace: Path
     network: Path | None = None
     profiles: tuple[str, ...] = ()
-    """`TIER=FILE`, or a file for the nearest tier."""
+    """`TIER=FILE`, or a file for the nearest tier; of a run's directory its `profile.json`."""
     answers: Path | None = None
     what_if: tuple[str, ...] = ()
     seed: int = 0
@@ -211,5 +211,6 @@ def _profiles(order: SimulateOrder, policy: Policy) -> dict[str, Profile]:
         tier, equals, path = one.partition("=")
         if not equals:
             tier, path = nearest, one
-        found[tier] = read_json(Profile, Path(path))
+        file = Path(path)
+        found[tier] = read_json(Profile, file / "profile.json" if file.is_dir() else file)
     return found

@@ -110,7 +110,9 @@ def read_network(path: Path) -> Network:
                 what = "neither round trips nor rates are in it"
                 raise InvalidData(what, where=f"{path}:1", hint=_HINT)
             found: dict[str, list[float]] = {name: [] for name in wanted}
+            lines: list[int] = []
             for row in reader:
+                lines.append(reader.line_num)
                 for name in wanted:
                     found[name].append(_number(row[name], name, f"{path}:{reader.line_num}"))
     except (OSError, UnicodeDecodeError, csv.Error) as failure:
@@ -121,7 +123,7 @@ def read_network(path: Path) -> Network:
         next((columns[name] * scale for name, scale in way.items() if name in columns), None)
         for way in _RATES
     )
-    _check(path, columns, at_s, (up_bits, down_bits))
+    _check(path, columns, at_s, (up_bits, down_bits), lines)
     return Network(at_s=at_s, rtt_ms=columns.get("rtt_ms"), up_bits=up_bits, down_bits=down_bits)
 
 
@@ -130,6 +132,7 @@ def _check(
     columns: dict[str, Floats],
     at_s: Floats | None,
     rates: tuple[Floats | None, Floats | None],
+    lines: list[int],
 ) -> None:
     if not len(next(iter(columns.values()))):
         raise InvalidData("the network trace is empty", where=str(path), hint=_HINT)
@@ -137,7 +140,7 @@ def _check(
     if known and at_s is None:
         raise InvalidData("rates without `t_s`", where=f"{path}:1", hint=_HINT)
     if at_s is not None and not (np.diff(at_s) > 0.0).all():
-        line = int(np.argmin(np.diff(at_s) > 0.0)) + 3
+        line = lines[int(np.argmin(np.diff(at_s) > 0.0)) + 1]
         what, hint = "`t_s` does not rise", "sort the rows by t_s, each moment once"
         raise InvalidData(what, where=f"{path}:{line}", hint=hint)
     if any(not one.any() for one in known):

@@ -37,12 +37,13 @@ def report_of(
     unstable = tuple(name for name, one in queue.items() if not one.stable)
     answered = tally.requests - tally.unanswered - tally.late.stored
     share = {name: one.final / tally.requests for name, one in tally.tiers.items()}
-    if tally.late.stored:
-        share["queued"] = tally.late.stored / tally.requests
-    if tally.unanswered:
-        share["none"] = tally.unanswered / tally.requests
+    lost = tally.late.expired + tally.late.given_up
+    if waited := tally.late.stored - lost:
+        share["queued"] = waited / tally.requests
+    if unanswered := tally.unanswered + lost:
+        share["none"] = unanswered / tally.requests
     deadline_ms = policy.deadline_ms
-    missed = tally.missed + tally.unanswered if deadline_ms is not None else 0
+    missed = tally.missed + unanswered if deadline_ms is not None else 0
     return Simulation(
         requests=tally.requests,
         wall_s=wall_s,

@@ -22,7 +22,7 @@ class EdgeCosts(Section):
         None, description="of a device; default: the horizon"
     )
     joules_per_request: Count | None = Field(
-        None, description="of an answer; default: the profile's, if measured"
+        None, description="of an answer, beyond `watts`; default: the profile's, if measured"
     )
     grams_per_kwh: Count | None = Field(None, description="CO2 equivalents")
     updates_per_month: Count = Field(0.0, description="sent to each device")

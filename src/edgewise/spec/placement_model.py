@@ -48,7 +48,7 @@ class Machines(Section):
         None, description="most machines; none: elastic, paid by the request, without a queue"
     )
     min_units: Count = Field(1, description="fewest machines where any is used")
-    owned_units: int = Field(0, ge=0, description="machines that are paid for already")
+    owned_units: int = Field(0, ge=0, description="paid for already, but for their power")
     usd_per_month: Usd = Field(0.0, description="once any is used, beside the machines")
 
 

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from edgewise.errors import InvalidData, StorageError
+from edgewise.errors import InvalidData, InvalidModel, StorageError
 from edgewise.records import NUMBERS, write_text
 from edgewise.spec.chat_model import ChatProject
 from edgewise.spec.model import Project
@@ -89,6 +89,8 @@ def start_project(data: Path, model: Path, out: Path) -> list[Path]:
     InvalidData
         When the data file has one column or none that looks like a label, or its rows do not
         fill three splits.
+    InvalidModel
+        When there is no such model.
     StorageError
         When a file is there already, or can't be written; then none is left.
     """
@@ -111,6 +113,7 @@ def start_project(data: Path, model: Path, out: Path) -> list[Path]:
         if path.exists():
             hint = "choose another with --out; data goes beside it"
             raise StorageError("there is a file already", where=str(path), hint=hint)
+    _check_model(model)
     key = "image" if image else "text"
     project: dict[str, Any] = {
         "name": _name_of(out.resolve().parent),
@@ -135,6 +138,12 @@ def start_project(data: Path, model: Path, out: Path) -> list[Path]:
             path.unlink(missing_ok=True)
         raise
     return list(texts)
+
+
+def _check_model(model: Path) -> None:
+    if not model.exists():
+        hint = "give an ONNX file or a Hugging Face directory"
+        raise InvalidModel("no such model", where=str(model), hint=hint)
 
 
 def _input_column(names: list[str], rows: list[dict[str, str]]) -> str:

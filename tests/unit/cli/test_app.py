@@ -3,6 +3,7 @@
 import importlib
 import io
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def test_init_writes_a_project_that_loads(
     rows = "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(100))
     (tmp_path / "all.csv").write_text(f"review,label\n{rows}", encoding="utf-8")
     out = tmp_path / "project" / "edgewise.yaml"
+    (tmp_path / "m.onnx").touch()
 
     arguments = ["init", "--data", str(tmp_path / "all.csv"), "--model", str(tmp_path / "m.onnx")]
     assert main([*arguments, "--out", str(out), "--json"]) == 0
@@ -138,13 +140,44 @@ def test_init_says_what_it_wrote_and_what_comes_next(
     rows = "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(100))
     data, out = tmp_path / "all.csv", tmp_path / "edgewise.yaml"
     data.write_text(f"review,label\n{rows}", encoding="utf-8")
+    (tmp_path / "m.onnx").touch()
+    model = str(tmp_path / "m.onnx")
 
-    assert main(["init", "--data", str(data), "--model", "m.onnx", "--out", str(out)]) == 0
+    assert main(["init", "--data", str(data), "--model", model, "--out", str(out)]) == 0
 
     *wrote, after = capsys.readouterr().out.splitlines()
     assert len(wrote) == 4
     assert all(Path(line.removeprefix("wrote ")).is_file() for line in wrote)
     assert after == f"next: edgewise run {out}"
+
+
+def test_init_gives_the_next_command_as_a_shell_takes_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(100))
+    data, model, out = tmp_path / "all.csv", tmp_path / "m.onnx", tmp_path / "my own/edgewise.yaml"
+    data.write_text(f"review,label\n{rows}", encoding="utf-8")
+    model.touch()
+
+    assert main(["init", "--data", str(data), "--model", str(model), "--out", str(out)]) == 0
+
+    after = capsys.readouterr().out.splitlines()[-1].removeprefix("next: ")
+    assert shlex.split(after) == ["edgewise", "run", str(out)]
+
+
+def test_init_writes_nothing_for_a_model_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(100))
+    data, out = tmp_path / "all.csv", tmp_path / "project/edgewise.yaml"
+    data.write_text(f"review,label\n{rows}", encoding="utf-8")
+
+    assert main(["init", "--data", str(data), "--model", "gone.onnx", "--out", str(out)]) == 1
+
+    said = capsys.readouterr().err
+    assert "gone.onnx: no such model" in said
+    assert "hint: give an ONNX file or a Hugging Face directory" in said
+    assert not out.parent.exists()
 
 
 def test_the_explanation_is_json_where_json_is_asked(capsys: pytest.CaptureFixture[str]) -> None:

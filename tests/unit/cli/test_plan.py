@@ -457,6 +457,9 @@ def test_a_table_that_is_none_is_refused(
     absent, broken = tmp_path / "absent.csv", tmp_path / "broken.csv"
     broken.write_bytes(b"\xff\xfe\x00")
 
+    for verb in (("list",), ("show", "devices"), ("import", str(broken))):
+        assert main(["prices", *verb, "--project", str(tmp_path / "typo")]) == 1
+        assert f"{tmp_path / 'typo'}: no such folder" in capsys.readouterr().err
     assert main(["prices", "import", str(absent)]) == 1
     assert "can't be read: No such file" in capsys.readouterr().err
     assert main(["prices", "import", str(broken)]) == 1

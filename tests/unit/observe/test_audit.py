@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edgewise.errors import InvalidData, InvalidRecord, StorageError
-from edgewise.observe import AuditFile, Auditor, read_samples
+from edgewise.observe import AuditFile, Auditor, read_refuted, read_samples
 from edgewise.records import (
     Answered,
     AuditRules,
@@ -793,6 +793,10 @@ def test_a_state_that_was_changed_is_refused(tmp_path: Path, body: str) -> None:
     with pytest.raises(InvalidRecord) as caught:
         auditor(file=file)
     file.close()
+    with pytest.raises(InvalidRecord) as read:
+        read_refuted(path)
+
+    assert (read.value.where, read.value.hint) == (str(path), "begin another file")
 
     assert "audit" in caught.value.what
     assert caught.value.where == str(path)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgewise.errors import StorageError
-from edgewise.pipeline.alone import alone_on
+from edgewise.pipeline.alone import alone_on, check_place
 
 
 def test_a_second_run_on_the_same_directory_is_refused_until_the_first_ends(tmp_path: Path) -> None:
@@ -51,6 +51,26 @@ def test_where_no_file_can_be_made_nobody_is_kept_out(tmp_path: Path) -> None:
         pass
 
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("place", ["file", "file/best", "file/deep/best"])
+def test_a_place_in_which_nothing_can_be_made_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(StorageError) as caught:
+        check_place(tmp_path / place, "run.json")
+
+    assert caught.value.where == str(tmp_path / place)
+    assert caught.value.hint == "choose another with --out"
+
+
+def test_a_place_that_can_be_written_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+
+    for place in ("run", "new/deep/run"):
+        check_place(tmp_path / place, "run.json")
+
+    assert [path.name for path in tmp_path.rglob("*")] == ["run"]
 
 
 def test_parents_made_for_it_go_again_where_they_are_empty(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from edgewise.plan.focus import COLUMNS, MANDATORY, Row, focus_csv, ledger_rows,
 from edgewise.records import (
     Attempt,
     Autoscaling,
+    CloudCosts,
     Costs,
     Decision,
     EdgeCosts,
@@ -23,6 +24,7 @@ from edgewise.records import (
     Plan,
     QueueRules,
     RequestFacts,
+    VolumeDiscount,
     Workload,
 )
 
@@ -94,6 +96,27 @@ def test_the_cloud_alone_buys_nothing() -> None:
 
     assert {row["ChargeCategory"] for row in rows} == {"Usage"}
     assert {row["x_Option"] for row in rows} == {"cloud"}
+
+
+def test_a_volume_discount_is_not_in_the_list_cost() -> None:
+    half = (VolumeDiscount(from_requests=500_000, share=0.5),)
+    cloud = CloudCosts(
+        discounts=half,
+        input_tokens=1000,
+        usd_per_million_input_tokens=1.0,
+        down_kb_per_request=1.0,
+        usd_per_egress_gb=1.0,
+    )
+    found = plan_from(basis(Costs(cloud=cloud), device_usd=1e6), KNOWN)
+
+    rows = {row["ResourceId"]: row for row in plan_rows(found, date(2026, 11, 1))}
+
+    # A million requests of 0.002 USD and tokens of 0.001 USD; the second half costs half.
+    assert found.choice == "cloud"
+    for line, listed, paid in (("requests", "2000", "1500"), ("tokens", "1000", "750")):
+        assert (rows[line]["ListCost"], rows[line]["ContractedCost"]) == (listed, paid)
+        assert (rows[line]["BilledCost"], rows[line]["EffectiveCost"]) == (paid, paid)
+    assert rows["egress"]["ListCost"] == rows["egress"]["ContractedCost"] == "1"
 
 
 def test_a_plan_without_a_choice_has_no_rows() -> None:

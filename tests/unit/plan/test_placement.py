@@ -475,6 +475,37 @@ def test_time_that_runs_out_is_not_infeasibility() -> None:
     assert "within 0 s" in found.reasons[0]
 
 
+def test_a_small_part_has_time_beside_many_ways_that_take_none() -> None:
+    base = sharing_site()
+    apis = tuple(DeviceClass(name=f"api{at}") for at in range(30))
+    many = tuple(PlacementWorkload(name=f"w{at}", requests_per_month=1.0) for at in range(100))
+    problem = replace(
+        base,
+        workloads=(*base.workloads, *many),
+        device_classes=(*base.device_classes, *apis),
+        pools=(*base.pools, *(Pool(tier="cloud", device_class=one.name) for one in apis)),
+        models=(*base.models, PlacementModel(name="free")),
+        profiles=(
+            *base.profiles,
+            *(
+                ModelProfile(model="free", device_class=one.name, mean_ms=1.0, p95_ms=1.0)
+                for one in apis
+            ),
+        ),
+        qualities=(
+            *base.qualities,
+            *(
+                ModelQuality(workload=one.name, model="free", value=0.9, low=0.9, high=0.9)
+                for one in many
+            ),
+        ),
+    )
+
+    found = place(problem, effort=Effort(seconds=0.1), explain=False)
+
+    assert found.usd_per_month == pytest.approx(30.0)
+
+
 def test_without_scipy_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "scipy.optimize", None)
 
@@ -622,6 +653,50 @@ def test_what_may_be_a_day_late_is_said_to_be_planned_at_the_mean() -> None:
         assert said.value == pytest.approx(10_000 / (730 * 3600))
         assert said.origin is Origin.GIVEN
         assert said.source == "the month's mean, for answers may be a day late"
+
+
+def test_the_price_of_a_request_to_an_elastic_cloud_has_its_energy_in_it() -> None:
+    base = sharing_site(usd_per_kwh=0.5)
+    hungry = replace(base.profiles[1], joules=3.6e6)
+    problem = replace(
+        base,
+        workloads=base.workloads[:1],
+        qualities=base.qualities[:1],
+        profiles=(replace(base.profiles[0], joules=3.6e3), hungry),
+    )
+    own = with_workload(problem, "a", kinds=(TierKind.SITE,))
+
+    far, near = place(problem), place(own)
+
+    # 10,000 requests of 0.002 USD; near, a machine of 30 USD and 0.001 kWh a request.
+    assert far.usd_per_month == pytest.approx(20.0)
+    assert far.joules_per_month == pytest.approx(3.6e10)
+    assert near.usd_per_month == pytest.approx(30.0 + 10_000 * 0.001 * 0.5)
+    assert check_placement(problem, far) == check_placement(own, near) == ()
+
+
+@pytest.mark.parametrize("splittable", [True, False])
+def test_machines_that_are_owned_use_power(splittable: bool) -> None:
+    base = sharing_site(usd_per_kwh=0.1)
+    alone = replace(
+        base,
+        workloads=(
+            replace(
+                base.workloads[0], splittable=splittable, kinds=(TierKind.SITE,), peak_per_s=15.0
+            ),
+        ),
+        qualities=base.qualities[:1],
+        device_classes=(replace(base.device_classes[0], watts=1000.0), base.device_classes[1]),
+        pools=(replace(base.pools[0], owned_units=1), base.pools[1]),
+        utilizations=(0.8,),
+    )
+
+    found = place(alone)
+
+    # 1.5 servers' work at 0.8 takes two machines of 73 USD of power, one of them bought for 30.
+    assert [one.units for one in found.pools] == [2]
+    assert found.usd_per_month == pytest.approx(2 * 73.0 + 30.0)
+    assert check_placement(alone, found) == ()
 
 
 def test_without_explanations_only_the_outcome_is_given() -> None:

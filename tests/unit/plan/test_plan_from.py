@@ -472,6 +472,30 @@ def test_energy_measured_by_the_profile_is_paid_for() -> None:
     assert Energy().joules_per_request is None
 
 
+def test_what_a_device_draws_anyhow_is_not_in_the_energy_of_its_answers_too() -> None:
+    # Counters saw 3,605 J in a second, of which the device draws 5 J without any work.
+    timed = replace(KNOWN, joules_per_request=3605.0, p50_ms=1000.0, p95_ms=2000.0)
+    spread = replace(timed, p50_ms=10.0, latency_quantiles=((0.0, 0.0), (0.5, 10.0), (1.0, 3980.0)))
+    idle = replace(timed, joules_per_request=4.0)
+
+    found = plan_from(basis(watts=5.0), timed)
+    skewed = plan_from(basis(watts=5.0), spread)
+    less = plan_from(basis(watts=5.0), idle)
+    given = plan_from(basis(costs(edge=EdgeCosts(joules_per_request=3605.0)), watts=5.0), timed)
+
+    # 100 devices of 5 W are 365 kWh, a million answers of 3,600 J are 1,000 kWh, at 0.15 USD.
+    edge = {one.line: one.usd_per_month for one in found.bill if one.option == "edge"}
+    assert edge["power"] == pytest.approx(54.75)
+    assert edge["energy per request"] == pytest.approx(150)
+    assert skewed.monthly_usd.edge == pytest.approx(found.monthly_usd.edge)
+    assert less.monthly_usd.edge == pytest.approx(200 + 54.75)
+    assert given.monthly_usd.edge == pytest.approx(200 + 54.75 + 1e6 * 3605 / 3.6e6 * 0.15)
+    assert found.tradeoffs[0].joules_per_request == pytest.approx(365 * 3.6 + 3600)
+    figures = {one.name: one for one in found.figures}
+    assert figures["energy of an answer, beyond idle"].value == pytest.approx(3600)
+    assert "energy of an answer, beyond idle" not in {one.name for one in given.figures}
+
+
 def test_trade_offs_count_energy_carbon_and_what_leaves_the_device() -> None:
     edge = EdgeCosts(joules_per_request=36.0, grams_per_kwh=400)
     cloud = CloudCosts(joules_per_request=360.0, grams_per_kwh=200)

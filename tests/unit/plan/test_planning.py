@@ -265,6 +265,19 @@ def test_energy_that_was_measured_is_a_figure() -> None:
     assert {one.name: one.source for one in found.figures}["energy of an answer"] == "RAPL"
 
 
+def test_a_void_certificate_promises_nothing_and_keeps_nothing() -> None:
+    found = make(certificate=replace(CERTIFICATE, state=CertificateState.VOID))
+
+    hybrid = option(found, "hybrid")
+    assert not hybrid.feasible
+    assert "its certificate is void" in hybrid.reasons[0]
+    # 200 USD of devices, and all requests go to the cloud for 2,000.
+    assert hybrid.monthly_usd == pytest.approx(2200)
+    share = {one.name: one for one in found.figures}["share deferred"]
+    assert (share.value, share.origin) == (1.0, Origin.ASSUMED)
+    assert found.threshold is None
+
+
 REDACTING = PrivacyActions(by_kind={"email": PrivacyAction.REDACT})
 
 

@@ -49,6 +49,13 @@ def refusal(body: object) -> InvalidRecord:
     return caught.value
 
 
+def test_a_byte_order_mark_before_a_record_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "leaf.json"
+    path.write_text(json.dumps(encode(Leaf(share=0.25))), encoding="utf-8-sig")
+
+    assert read_json(Leaf, path) == Leaf(share=0.25)
+
+
 def test_record_becomes_plain_json_with_the_version_first() -> None:
     tree = Tree(name="x", leaves=(Leaf(),), by_name={"k": Leaf(loss=Loss.REGRET)}, maybe=1.5)
 

@@ -133,6 +133,7 @@ def test_a_whole_period_may_pass(tmp_path: Path) -> None:
         ("rtt_ms\nfast\n", ":2", "`rtt_ms` is no number from 0 on: `fast`"),
         ("up_mbps\n5\n", ":1", "rates without `t_s`"),
         ("t_s,rtt_ms\n0,5\n1,5\n1,5\n", ":4", "`t_s` does not rise"),
+        ("t_s,rtt_ms\n0,5\n\n\n1,5\n\n1,5\n", ":7", "`t_s` does not rise"),
         ("t_s,up_mbps\n0,0\n1,0\n", "network.csv", "a rate is 0 all the time"),
     ],
 )

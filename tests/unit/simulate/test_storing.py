@@ -95,6 +95,19 @@ def test_what_has_waited_too_long_ends() -> None:
     assert (found.late.expired, found.late.answered) == (1, 1)
 
 
+def test_what_is_stored_and_ends_without_an_answer_has_none_and_misses_its_deadline() -> None:
+    aged = replace(POLICY, offline=replace(RULES, max_age_s=3.0), deadline_ms=60_000.0)
+    tried = replace(POLICY, offline=replace(RULES, max_tries=3), deadline_ms=60_000.0)
+
+    expired = run(aged, 0.0, 8.5, outages=DARK)
+    given_up = run(tried, 0.0, failure_share={"cloud": 1.0})
+
+    assert expired.share == {"cloud": 0.0, "queued": 0.5, "none": 0.5}
+    assert expired.deadline_miss_rate == 0.5
+    assert given_up.share == {"cloud": 0.0, "none": 1.0}
+    assert given_up.deadline_miss_rate == 1.0
+
+
 def test_what_has_waited_too_long_while_others_are_sent_ends() -> None:
     policy = replace(POLICY, offline=replace(RULES, max_age_s=11.0))
 

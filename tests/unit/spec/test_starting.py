@@ -13,6 +13,7 @@ from edgewise.spec import check_overlap, load_spec, read_split, start_project
 def start(folder: Path, *lines: str) -> Path:
     data, out = folder / "all.csv", folder / "project" / "edgewise.yaml"
     data.write_bytes(("\n".join(lines) + "\n").encode())
+    (folder / "model").touch()
     start_project(data, folder / "model", out)
     return out
 
@@ -107,6 +108,7 @@ def test_a_folder_of_any_name_starts_a_project_that_can_be_read(
     data, out = tmp_path / "all.csv", tmp_path / folder / "edgewise.yaml"
     data.write_text("text,label\n" + "".join(f"text {i},{'ab'[i % 2]}\n" for i in range(60)))
 
+    (tmp_path / "model").touch()
     start_project(data, tmp_path / "model", out)
 
     assert load_spec(out).name == name

@@ -14,6 +14,7 @@ from edgewise.records import (
     PlacementTier,
     PlacementWorkload,
     PoolUse,
+    TierKind,
 )
 
 _ROUNDING = 1e-5
@@ -76,8 +77,11 @@ class _Check:
     def _usd(self, work: PlacementWorkload, one: Assignment) -> float:
         per_kwh = self._problem.usd_per_kwh
         each = 0.0
-        for profile, reach in self._reached(one):
-            each += reach * (profile.usd_per_request + profile.joules / 3.6e6 * per_kwh)
+        for name, (profile, reach) in zip(one.pools, self._reached(one), strict=True):
+            pool = self._pools[name]
+            in_price = pool.max_units is None and self._tiers[pool.tier].kind is TierKind.CLOUD
+            energy = 0.0 if in_price else profile.joules / 3.6e6 * per_kwh
+            each += reach * (profile.usd_per_request + energy)
         return work.requests_per_month * each
 
     def _reached(self, one: Assignment) -> Iterator[tuple[ModelProfile, float]]:
@@ -217,9 +221,9 @@ class _Check:
         pool = self._pools[use.pool]
         machine = self._classes[pool.device_class]
         power = machine.watts / 1000.0 * 730.0 * self._problem.usd_per_kwh
-        each = machine.usd / machine.lifetime_months + machine.usd_per_month + power
-        bought = max(0, (use.units or 0) - pool.owned_units)
-        return pool.usd_per_month + bought * each
+        each = machine.usd / machine.lifetime_months + machine.usd_per_month
+        units = use.units or 0
+        return pool.usd_per_month + units * power + max(0, units - pool.owned_units) * each
 
 
 def _above(value: float, limit: float) -> bool:

@@ -13,6 +13,8 @@ from edgewise.plan.placement.separate import can_enumerate, enumerate_ways, part
 from edgewise.records import Assignment, PlacementMethod, PlacementProblem, PoolUse
 
 _ROUNDING = 1e-6
+_LEAST_S = 0.1
+"""For a part that is decided apart, however few ways it has: most take a fraction of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,8 @@ def _apart(book: Book, routes: Sequence[Route], effort: Effort) -> Found:
             continue
         method = PlacementMethod.PROGRAMME
         part = Book(restricted(book.problem, names))
-        seconds = effort.seconds * len(mine) / len(routes)
+        share_s = effort.seconds * len(mine) / len(routes)
+        seconds = max(share_s, min(effort.seconds, _LEAST_S))
         made, solved = _solved(part, mine, replace(effort, seconds=seconds))
         if solved.outcome is not Outcome.SOLVED:
             return Found(outcome=solved.outcome, culprits=names)

@@ -180,12 +180,11 @@ def _most_busy(made: Programme, here: Sequence[tuple[int, Leg]]) -> float:
 
 
 def _machines(made: Programme, pool: str, units: Mapping[int, float]) -> None:
-    """Pay for the machines beyond those that are owned."""
-    one = made.book.pools[pool]
-    usd = made.book.machine(pool).monthly_usd(made.book.problem.usd_per_kwh)
-    if not one.owned_units:
-        made.spending.update(dict.fromkeys(units, usd))
-    elif usd:
+    """Pay for the power of all machines, and for those beyond the ones that are owned."""
+    one, machine = made.book.pools[pool], made.book.machine(pool)
+    power, usd = machine.power_usd(made.book.problem.usd_per_kwh), machine.bought_usd
+    made.spending.update(dict.fromkeys(units, power if one.owned_units else power + usd))
+    if one.owned_units and usd:
         bought = made.rows.column(high=float("inf"))
         made.spending[bought] = usd
         made.rows.row(_less(units, {bought: 1.0}), high=float(one.owned_units))

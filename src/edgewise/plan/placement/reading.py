@@ -112,8 +112,8 @@ def _pool_use(book: Book, name: str, chosen: Sequence[Chosen], level: Level | No
     units, usd = None, pool.usd_per_month
     if level is not None:
         units = units_for(busy, level, machine.servers, pool.min_units)
-        paid = max(0, units - pool.owned_units)
-        usd += paid * machine.monthly_usd(book.problem.usd_per_kwh)
+        usd += units * machine.power_usd(book.problem.usd_per_kwh)
+        usd += max(0, units - pool.owned_units) * machine.bought_usd
     return PoolUse(
         pool=name,
         units=units,

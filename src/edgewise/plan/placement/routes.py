@@ -15,6 +15,7 @@ from edgewise.records import (
     PlacementTier,
     PlacementWorkload,
     Pool,
+    TierKind,
 )
 
 JOULES_PER_KWH = 3.6e6
@@ -95,6 +96,11 @@ class Book:
             or self.tier_of(pool).usd_per_month > 0.0
         )
 
+    def pays_energy(self, pool: str) -> bool:
+        """Say whether a request's energy is paid for beside its price: not in an elastic cloud."""
+        elastic = self.pools[pool].max_units is None
+        return not (elastic and self.tier_of(pool).kind is TierKind.CLOUD)
+
     @cached_property
     def routes(self) -> tuple[Route, ...]:
         """Every way that has a profile, whether it keeps to the limits or not."""
@@ -124,12 +130,13 @@ class Book:
     ) -> Route:
         work = self.workloads[workload]
         shares = (1.0,) if handover is None else (1.0, handover.share)
-        legs, usd, joules, base = [], 0.0, 0.0, 0.0
+        legs, usd, joules, paid, base = [], 0.0, 0.0, 0.0, 0.0
         sent, at = work.request_bytes, ""
         for model, pool, share in zip(models, pools, shares, strict=True):
             profile, tier = self.profile(model, pool), self.tier_of(pool)
             legs.append(self._leg(work, profile, pool, share))
             joules += share * profile.joules
+            paid += share * profile.joules * self.pays_energy(pool)
             usd += share * profile.usd_per_request
             base += profile.p95_ms + (0.0 if tier.name == at else network_ms(tier, sent))
             at = tier.name
@@ -140,7 +147,7 @@ class Book:
             legs=tuple(legs),
             far_share=0.0 if handover is None else handover.share,
             quality_low=low,
-            usd_per_request=usd + joules / JOULES_PER_KWH * self.problem.usd_per_kwh,
+            usd_per_request=usd + paid / JOULES_PER_KWH * self.problem.usd_per_kwh,
             joules_per_request=joules,
             base_ms=base,
         )
