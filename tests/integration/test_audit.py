@@ -18,9 +18,6 @@ from edgewise.gateway.settings import Settings
 from edgewise.observe import AuditFile, Auditor, DecisionLog, read_samples
 from edgewise.records import (
     AuditRules,
-    Certificate,
-    CertificateState,
-    Loss,
     OnVoid,
     Policy,
     PrivacyRules,
@@ -33,7 +30,7 @@ from edgewise.records import (
 from edgewise.route import HybridInferenceEngine
 from edgewise.runtimes import open_bundle
 from edgewise.testing.models import tiny_text_bundle
-from edgewise.testing.route import FakeEndpoint
+from edgewise.testing.route import CERTIFIED, FakeEndpoint
 
 pytestmark = pytest.mark.integration
 SURE = {"text": "good great good great"}
@@ -68,18 +65,7 @@ def policy_for(bundle: Path, endpoint: str) -> Policy:
         ),
         privacy=PrivacyRules(detect=("email",)),
         audit=AuditRules(share=1.0, on_void=OnVoid.CLOUD_ONLY),
-        certificate=seal(
-            Certificate(
-                state=CertificateState.CERTIFIED,
-                loss=Loss.DISAGREEMENT,
-                alpha=0.05,
-                delta=0.05,
-                n=500,
-                threshold=0.8,
-                deferral_rate=0.2,
-                bound=0.04,
-            )
-        ),
+        certificate=seal(CERTIFIED),
     )
 
 

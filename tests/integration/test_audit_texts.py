@@ -11,8 +11,6 @@ from edgewise.observe import AuditFile, Auditor, read_samples
 from edgewise.pipeline import recertify_policy
 from edgewise.records import (
     AuditRules,
-    Certificate,
-    CertificateState,
     Input,
     Loss,
     OnVoid,
@@ -26,6 +24,7 @@ from edgewise.records import (
 )
 from edgewise.route import HybridInferenceEngine
 from edgewise.testing.chats import ChatEndpoint, Saying
+from edgewise.testing.route import CERTIFIED
 
 pytestmark = pytest.mark.integration
 ASK = {"messages": [{"role": "user", "content": "say something"}]}
@@ -53,18 +52,7 @@ def policy_of(near: str, far: str) -> Policy:
         ),
         stream=StreamRules(commit_after_tokens=2),
         audit=AuditRules(share=1.0, on_void=OnVoid.CLOUD_ONLY),
-        certificate=seal(
-            Certificate(
-                state=CertificateState.CERTIFIED,
-                loss=Loss.NET,
-                alpha=0.05,
-                delta=0.05,
-                n=500,
-                threshold=0.5,
-                deferral_rate=0.2,
-                bound=0.04,
-            )
-        ),
+        certificate=seal(replace(CERTIFIED, loss=Loss.NET, threshold=0.5)),
     )
 
 

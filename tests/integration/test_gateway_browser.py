@@ -19,10 +19,7 @@ from chromium import BROKEN, CONTRAST, LETTERS, OVERLAPS, chromium, complaints, 
 from edgewise.observe.drift import histogram_of, histogram_of_languages
 from edgewise.records import (
     AuditRules,
-    Certificate,
-    CertificateState,
     DriftRules,
-    Loss,
     Policy,
     PrivacyRules,
     Protocol,
@@ -34,6 +31,7 @@ from edgewise.records import (
 )
 from edgewise.runtimes import open_bundle
 from edgewise.testing.models import tiny_text_bundle
+from edgewise.testing.route import CERTIFIED
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -56,17 +54,7 @@ def policy_of(labels: tuple[str, ...], bundle_sha256: str, far: str) -> Policy:
             rtt_p95_ms=90.0,
         ),
     )
-    certificate = Certificate(
-        state=CertificateState.CERTIFIED,
-        loss=Loss.DISAGREEMENT,
-        alpha=0.05,
-        delta=0.05,
-        n=500,
-        threshold=0.8,
-        deferral_rate=0.2,
-        bound=0.04,
-        bundle_sha256=bundle_sha256,
-    )
+    certificate = replace(CERTIFIED, bundle_sha256=bundle_sha256)
     # Inputs are shorter than they were, and in the same language.
     lengths = histogram_of("length", [float(10 + number % 30) for number in range(300)])
     reference = (lengths, histogram_of_languages(TEXTS * 60))

@@ -20,11 +20,8 @@ from edgewise.observe import Auditor
 from edgewise.records import (
     AuditRules,
     BudgetRules,
-    Certificate,
-    CertificateState,
     Decision,
     Input,
-    Loss,
     OnVoid,
     Policy,
     Prediction,
@@ -34,6 +31,7 @@ from edgewise.records import (
     TierPolicy,
 )
 from edgewise.route import Budget, HybridInferenceEngine
+from edgewise.testing.route import CERTIFIED
 
 pytestmark = pytest.mark.integration
 POLICY = Policy(
@@ -167,16 +165,7 @@ class Seen:
 
 
 async def test_a_canary_of_a_certificate_that_was_voided_is_taken_back() -> None:
-    certificate = Certificate(
-        state=CertificateState.CERTIFIED,
-        loss=Loss.DISAGREEMENT,
-        alpha=0.05,
-        delta=0.05,
-        n=500,
-        threshold=0.6,
-        deferral_rate=0.2,
-        bound=0.04,
-    )
+    certificate = replace(CERTIFIED, threshold=0.6)
     rules = AuditRules(share=1.0, at_once=8, on_void=OnVoid.CLOUD_ONLY)
     certified = replace(POLICY, certificate=certificate, audit=rules)
     staged = replace(certified, retry=RetryRules(most=0))

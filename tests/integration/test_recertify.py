@@ -17,6 +17,7 @@ from edgewise.pipeline.recertifying import read_truths
 from edgewise.records import (
     Answered,
     AuditRules,
+    Certificate,
     Loss,
     OnVoid,
     Policy,
@@ -241,14 +242,19 @@ def test_samples_of_different_shares_are_thinned_to_the_lowest(
     assert found["left_out"] > 200
 
 
-def test_a_plan_counts_on_no_certificate_that_the_audit_has_refuted(
-    run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def of_disagreement(run: Path) -> Certificate:
+    """Let the policy of a run be certified for another loss."""
     policy = read_json(Policy, run / "policy.json")
     assert policy.certificate is not None
     certificate = seal(replace(policy.certificate, loss=Loss.DISAGREEMENT))
     write_json(run / "policy.json", replace(policy, certificate=certificate))
-    write_json(run / "certificate.json", certificate)
+    return certificate
+
+
+def test_a_plan_counts_on_no_certificate_that_the_audit_has_refuted(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_json(run / "certificate.json", of_disagreement(run))
 
     main(["plan", str(run), "--json"])
     before = json.loads(capsys.readouterr().out)["options"][2]
@@ -266,10 +272,7 @@ def test_a_plan_counts_on_no_certificate_that_the_audit_has_refuted(
 def test_after_a_void_only_later_samples_count(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    policy = read_json(Policy, run / "policy.json")
-    assert policy.certificate is not None
-    certificate = seal(replace(policy.certificate, loss=Loss.DISAGREEMENT))
-    write_json(run / "policy.json", replace(policy, certificate=certificate))
+    of_disagreement(run)
     sampled(run, 800, wrong_below=0.5)
 
     since = recertify(capsys, run, "--out", str(run.parent / "since"))[1]

@@ -16,12 +16,15 @@ from edgewise.errors import DeadlineExceeded, EdgewiseError
 from edgewise.records import (
     Attempt,
     AuditRules,
+    Certificate,
+    CertificateState,
     Decision,
     DeviceRule,
     DeviceState,
     HedgeRules,
     Input,
     LatencyLimit,
+    Loss,
     OnVoid,
     Outcome,
     Policy,
@@ -39,6 +42,18 @@ from edgewise.records import (
 _SHARES = st.floats(0.0, 1.0)
 _TIMES_MS = st.floats(0.0, 1000.0)
 _REGIONS = ("eu", "us", "ch")
+
+CERTIFIED = Certificate(
+    state=CertificateState.CERTIFIED,
+    loss=Loss.DISAGREEMENT,
+    alpha=0.05,
+    delta=0.05,
+    n=500,
+    threshold=0.8,
+    deferral_rate=0.2,
+    bound=0.04,
+)
+"""A certificate that an audit can refute without true labels."""
 
 
 class FakeClock:

@@ -12,6 +12,8 @@ import pytest
 from edgewise.cli import main
 from edgewise.cli.app import VERBS
 
+REVIEWS = "review,label\n" + "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(100))
+
 
 def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
@@ -62,8 +64,7 @@ def test_serving_what_is_no_bundle_says_so(
 def test_init_writes_a_project_that_loads(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(100))
-    (tmp_path / "all.csv").write_text(f"review,label\n{rows}", encoding="utf-8")
+    (tmp_path / "all.csv").write_text(REVIEWS, encoding="utf-8")
     out = tmp_path / "project" / "edgewise.yaml"
     (tmp_path / "m.onnx").touch()
 
@@ -137,9 +138,8 @@ def test_init_writes_no_project_for_text_generation(
 def test_init_says_what_it_wrote_and_what_comes_next(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(100))
     data, out = tmp_path / "all.csv", tmp_path / "edgewise.yaml"
-    data.write_text(f"review,label\n{rows}", encoding="utf-8")
+    data.write_text(REVIEWS, encoding="utf-8")
     (tmp_path / "m.onnx").touch()
     model = str(tmp_path / "m.onnx")
 
@@ -154,9 +154,8 @@ def test_init_says_what_it_wrote_and_what_comes_next(
 def test_init_gives_the_next_command_as_a_shell_takes_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(100))
     data, model, out = tmp_path / "all.csv", tmp_path / "m.onnx", tmp_path / "my own/edgewise.yaml"
-    data.write_text(f"review,label\n{rows}", encoding="utf-8")
+    data.write_text(REVIEWS, encoding="utf-8")
     model.touch()
 
     assert main(["init", "--data", str(data), "--model", str(model), "--out", str(out)]) == 0
@@ -168,9 +167,8 @@ def test_init_gives_the_next_command_as_a_shell_takes_it(
 def test_init_writes_nothing_for_a_model_that_is_not_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = "".join(f"text number {i},{'ab'[i % 2]}\n" for i in range(100))
     data, out = tmp_path / "all.csv", tmp_path / "project/edgewise.yaml"
-    data.write_text(f"review,label\n{rows}", encoding="utf-8")
+    data.write_text(REVIEWS, encoding="utf-8")
 
     assert main(["init", "--data", str(data), "--model", "gone.onnx", "--out", str(out)]) == 1
 

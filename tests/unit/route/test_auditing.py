@@ -14,9 +14,6 @@ from edgewise.observe import AuditFile, Auditor, read_samples
 from edgewise.records import (
     AuditRules,
     BudgetRules,
-    Certificate,
-    CertificateState,
-    Loss,
     OnVoid,
     Policy,
     Prediction,
@@ -29,7 +26,7 @@ from edgewise.records import (
 )
 from edgewise.route import HybridInferenceEngine
 from edgewise.route.breaker import CircuitState
-from edgewise.testing.route import FakeClock, FakeTier, ListSink
+from edgewise.testing.route import CERTIFIED, FakeClock, FakeTier, ListSink
 
 SURE = Prediction("yes", 0.9, (0.1, 0.9))
 UNSURE = Prediction("no", 0.6, (0.6, 0.4))
@@ -53,16 +50,7 @@ POLICY = Policy(
     ),
     privacy=PrivacyRules(detect=("email",), residency={"eu": ("edge",)}),
     audit=RULES,
-    certificate=Certificate(
-        state=CertificateState.CERTIFIED,
-        loss=Loss.DISAGREEMENT,
-        alpha=0.05,
-        delta=0.05,
-        n=500,
-        threshold=0.8,
-        deferral_rate=0.2,
-        bound=0.04,
-    ),
+    certificate=CERTIFIED,
 )
 
 

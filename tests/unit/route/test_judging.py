@@ -17,8 +17,6 @@ from edgewise.observe import AuditFile, Auditor, read_samples
 from edgewise.records import (
     AuditRules,
     AuditState,
-    Certificate,
-    CertificateState,
     Input,
     Loss,
     OnVoid,
@@ -35,7 +33,7 @@ from edgewise.records import (
 )
 from edgewise.route import HybridInferenceEngine, Judge
 from edgewise.testing.chats import FakeTextTier
-from edgewise.testing.route import FakeClock, FakeTier
+from edgewise.testing.route import CERTIFIED, FakeClock, FakeTier
 from edgewise.testing.virtual_time import LoopClock, run_virtually
 
 Turn = Sequence[TextChunk | EdgewiseError]
@@ -59,16 +57,7 @@ POLICY = Policy(
         actions=PrivacyActions(by_kind={"email": PrivacyAction.REDACT}),
     ),
     audit=RULES,
-    certificate=Certificate(
-        state=CertificateState.CERTIFIED,
-        loss=Loss.NET,
-        alpha=0.05,
-        delta=0.05,
-        n=500,
-        threshold=0.8,
-        deferral_rate=0.2,
-        bound=0.04,
-    ),
+    certificate=replace(CERTIFIED, loss=Loss.NET),
 )
 
 
