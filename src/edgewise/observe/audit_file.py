@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgewise.errors import InvalidRecord, SchemaMismatch, StorageError
+from edgewise.observe.reading import connect_to_read
 from edgewise.records import SCHEMA_VERSION, AuditSample, decode, encode
 
 try:
@@ -254,7 +255,7 @@ def read_samples(path: Path) -> Iterator[tuple[str, AuditSample]]:
         "order by samples.rowid"
     )
     try:
-        with closing(_connect(path)) as connection:
+        with closing(connect_to_read(path)) as connection:
             rows = connection.execute(sql).fetchall()
     except sqlite3.Error as failure:
         what, hint = f"it is no audit's file: {failure}", "give the file that the audit writes"
@@ -292,7 +293,7 @@ def read_refuted(path: Path) -> frozenset[str]:
 
 def _state_in(path: Path) -> dict[str, Any] | None:
     try:
-        with closing(_connect(path)) as connection:
+        with closing(connect_to_read(path)) as connection:
             row = connection.execute("select body from state").fetchone()
         found = None if row is None else json.loads(row[0])
     except sqlite3.Error as failure:

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from edgewise import extras
 from edgewise.errors import InvalidRecord, StorageError, UsageError
+from edgewise.observe.reading import connect_to_read
 from edgewise.records import aside_of, clear_dead_asides
 
 _ATTEMPT = (
@@ -169,7 +170,7 @@ def _copy(log: Path, lines: Path) -> None:
         raise StorageError("no such decision log", where=str(log), hint=hint)
     try:
         with (
-            closing(sqlite3.connect(f"{log.resolve().as_uri()}?mode=ro", uri=True)) as connection,
+            closing(connect_to_read(log)) as connection,
             lines.open("w", encoding="utf-8") as file,
         ):
             found = connection.execute("select decision from decisions order by rowid")

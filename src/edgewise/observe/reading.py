@@ -1,6 +1,7 @@
-"""A decision log read without a writer: the file is not changed, and may be a copy."""
+"""Files read without a writer: they may be copies, or lie where nothing can be written."""
 
 import json
+import os  # whether a folder can be written
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -8,6 +9,21 @@ from pathlib import Path
 
 from edgewise.errors import InvalidRecord, StorageError
 from edgewise.records import Decision, decode
+
+_LOCKED_S = 10.0
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """Open a file to read; also where nothing can be written.
+
+    SQLite reads a file with a write-ahead log by files that it makes beside it. Where it can't make
+    them nobody can write either, and it is told that the file stays as it is.
+    """
+    stays = not os.access(
+        path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids
+    )
+    address = f"{path.resolve().as_uri()}?mode=ro" + ("&immutable=1" if stays else "")
+    return sqlite3.connect(address, timeout=_LOCKED_S, uri=True)
 
 
 def read_decisions(path: Path) -> Iterator[Decision]:
@@ -24,8 +40,7 @@ def read_decisions(path: Path) -> Iterator[Decision]:
     if not path.is_file():
         raise StorageError("no such decision log", where=str(path), hint=hint)
     try:
-        address = f"{path.resolve().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(address, uri=True)) as connection:
+        with closing(connect_to_read(path)) as connection:
             for (text,) in connection.execute("select decision from decisions order by rowid"):
                 yield decode(Decision, json.loads(text), where=str(path))
     except (ValueError, TypeError, RecursionError) as broken:

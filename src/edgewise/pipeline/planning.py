@@ -1,6 +1,5 @@
 """A plan made anew: of a run by what it measured, or of a project file by what it assumes."""
 
-from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -65,12 +64,10 @@ def plan_again(path: Path, *, draws: int, seed: int) -> Plan:
 
 
 def _certificate(run: Path) -> Certificate:
-    """Give a run's certificate, void where its audit found it so and can be read."""
+    """Give a run's certificate, void where its audit found it so."""
     found = read_json(Certificate, run / "certificate.json")
-    refuted: frozenset[str] = frozenset()
-    with suppress(StorageError):  # SQLite writes beside what it reads: not where nobody may write
-        refuted = read_refuted(run / "audit.sqlite")
-    return replace(found, state=CertificateState.VOID) if digest(found) in refuted else found
+    refuted = digest(found) in read_refuted(run / "audit.sqlite")
+    return replace(found, state=CertificateState.VOID) if refuted else found
 
 
 def _with_seen(evidence: Evidence, before: Plan) -> Evidence:
