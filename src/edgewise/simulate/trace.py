@@ -7,6 +7,7 @@ are in order of time.
 
 import csv
 import io
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ Floats = NDArray[np.float64]
 BLOCK_BYTES = 1 << 20
 """Of a file, read at once."""
 NUMBERS = ("t_s", "input_tokens", "output_tokens")
+_ROW, _IN_NUMBERS = b",,\n", b"0123456789.eE+- \t\r"
+"""What is left of a row of three numbers, and what JSON's may be written with."""
 OTHERS = ("text_id", "privacy", "device", "late")
 _HINT = "give a CSV file with the columns t_s, input_tokens, output_tokens"
 _LINES = "give a row a line, ended by LF or CR LF, and no value longer than 131,072 characters"
@@ -206,13 +209,13 @@ def _plain(
     chunk: bytes, lines: int, columns: tuple[str, ...], first: int, line: int
 ) -> TraceBlock | None:
     """Read three columns of numbers at once; `None` where that needs a closer look."""
-    if not chunk.strip():
+    whole = chunk if chunk.endswith(b"\n") else chunk + b"\n"
+    if whole.translate(None, _IN_NUMBERS) != _ROW * lines:
         return None
-    try:
-        values = np.loadtxt(io.BytesIO(chunk), delimiter=",", comments=None, ndmin=2)
-    except ValueError:
-        return None
-    if values.shape != (lines, len(NUMBERS)):
+    try:  # two thirds of the time of `numpy.loadtxt`
+        found = json.loads(b"[%b]" % whole[:-1].replace(b"\n", b","))
+        values = np.fromiter(found, np.float64, lines * len(NUMBERS)).reshape(lines, -1)
+    except (ValueError, OverflowError):
         return None
     by_name = dict(zip(columns, values.T, strict=True))
     return TraceBlock(

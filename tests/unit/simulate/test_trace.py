@@ -48,6 +48,20 @@ def test_blocks_of_any_size_give_the_same_rows(tmp_path: Path) -> None:
     assert [line for b in small for line in b.lines] == list(range(2, 302))
 
 
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("number", ["7", "007", "+7", "7.", "7.0", ".7e1", "70E-1", " 7 ", "\t7"])
+def test_a_number_may_be_written_in_any_way(tmp_path: Path, number: str, ends: str) -> None:
+    path = tmp_path / "trace.csv"
+    rows = ["t_s,input_tokens,output_tokens", f"1,{number},3", f"2,5,{number}"]
+    path.write_text(ends.join(rows), encoding="utf-8", newline="")
+
+    (block,) = TraceReader(path)
+
+    assert block.t_s.tolist() == [1.0, 2.0]
+    assert block.input_tokens.tolist() == [7.0, 5.0]
+    assert block.output_tokens.tolist() == [3.0, 7.0]
+
+
 def test_optional_columns_are_read_by_name(tmp_path: Path) -> None:
     header = "t_s,input_tokens,output_tokens,text_id,privacy,device,late\n"
     path = write(tmp_path, header + "0,1,2,a,TRUE,d1,0\n\n1,1,2,b,0,d2,1\n")
